@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Rules about who may depend on what that cargo-deny cannot say.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+status=0
+
+# absent CRATE WHY CARGO-TREE-ARGUMENT...: CRATE must not be in the tree those arguments select.
+absent() {
+    local crate=$1 why=$2 tree
+    shift 2
+    tree=$(cargo tree --locked --quiet --prefix none --no-dedupe --format '{p}' "$@")
+    if grep -q "^$crate v" <<<"$tree"; then
+        printf 'dependency rule broken: %s is in `cargo tree %s`: %s\n' "$crate" "$*" "$why" >&2
+        status=1
+    fi
+}
+
+shipped=(--workspace --edges normal,build)
+absent aws-lc-rs 'one TLS and crypto provider (ring) in what we ship; test dependencies only' "${shipped[@]}"
+absent openssl-sys 'no OpenSSL in what we ship' "${shipped[@]}"
+absent tokio 'the client and its tools are blocking' -p countersign-client --edges normal,build
+absent countersign-signing 'the verifier never sees a signer' -p countersign-client --edges normal,build
+absent countersign-signing 'the verifier never sees a signer' -p countersign-verifier --edges normal,build
+absent countersign-client 'metadata flows to the verifier, to the driver: one way' -p countersign-verifier --edges normal,build
+absent countersign-verifier 'metadata imports nothing of ours' -p countersign-metadata --edges normal,build
+absent ring 'ring does not build on bare metal' \
+    -p countersign-verifier --no-default-features --features rustcrypto --edges normal,build
+
+exit $status
