@@ -1,0 +1,317 @@
+//! The envelope around every role file: the bytes as received, the canonical payload in them,
+//! and the proof that somebody's threshold signed exactly that payload.
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::marker::PhantomData;
+use core::ops::{Deref, Range};
+
+use crate::authority::{Authority, Tally};
+use crate::canonical;
+use crate::error::MetadataError;
+use crate::field::{Fields, with};
+use crate::header::Role;
+use crate::json::{Object, Value, utf8};
+use crate::key::KeyId;
+use crate::limits::MAX_SIGNATURES;
+use crate::root::Root;
+use crate::scan::Scanner;
+
+/// The canonical bytes of `signed`: a slice of the received file when that was canonical
+/// already, an encoding of their own otherwise. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Payload {
+    text: Arc<String>,
+    range: Range<usize>,
+}
+
+impl Deref for Payload {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text[self.range.clone()]
+    }
+}
+
+impl PartialEq for Payload {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Payload {}
+
+impl From<String> for Payload {
+    fn from(text: String) -> Self {
+        Self {
+            range: 0..text.len(),
+            text: Arc::new(text),
+        }
+    }
+}
+
+/// One entry of `signatures`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureEntry {
+    /// `keyid`
+    pub keyid: KeyId,
+    /// `sig`, decoded from hexadecimal; `None` if it was not that, and then it counts nothing.
+    pub signature: Option<Vec<u8>>,
+}
+
+/// A file as received. Its content is not decoded, so that nothing can act on what nobody
+/// vouched for: there is no way to a `T` but through [`Signed::verify`].
+#[derive(Debug, Clone)]
+pub struct Signed<T> {
+    received: Arc<String>,
+    payload: Payload,
+    signatures: Vec<SignatureEntry>,
+    role: PhantomData<fn() -> T>,
+}
+
+/// A named authority's threshold of unique keys signed exactly these bytes, and `T` is what they
+/// say. It may be expired: good as a rollback floor, and a `Verified<Root>` authorises the next
+/// Root. For anything more it has to be current (see the verifier).
+#[derive(Debug, Clone)]
+pub struct Verified<T> {
+    received: Arc<String>,
+    payload: Payload,
+    content: T,
+}
+
+impl<T: Role> Signed<T> {
+    /// Reads the envelope and the canonical payload; takes the bytes over, without copying them.
+    ///
+    /// # Errors
+    /// [`MetadataError::Malformed`] or [`MetadataError::Field`] when it is not strict JSON with
+    /// `signed` and `signatures`, or when a key id stands in `signatures` twice (TUF 4.2).
+    pub fn parse(received: Vec<u8>) -> Result<Self, MetadataError> {
+        utf8(&received)?;
+        let received = match String::from_utf8(received) {
+            Ok(text) => Arc::new(text),
+            Err(_) => return Err(MetadataError::malformed(0, "not valid UTF-8")),
+        };
+        let mut scanner = Scanner::new(&received);
+        let mut names = BTreeSet::new();
+        let mut payload = None;
+        let mut signatures = None;
+        scanner.white_space();
+        scanner.object(|scanner, name, at| {
+            if !names.insert(name.clone()) {
+                return Err(MetadataError::malformed(
+                    at,
+                    format!("duplicate key {name:?}"),
+                ));
+            }
+            match &*name {
+                "signed" => payload = Some(read_payload(&received, scanner)?),
+                "signatures" => signatures = Some(read_signatures(scanner.value()?)?),
+                _ => drop(scanner.value()?),
+            }
+            Ok(())
+        })?;
+        scanner.end()?;
+        let missing = |name: &str| MetadataError::field(name, "is missing");
+        Ok(Self {
+            payload: payload.ok_or_else(|| missing("signed"))?,
+            signatures: signatures.ok_or_else(|| missing("signatures"))?,
+            received,
+            role: PhantomData,
+        })
+    }
+
+    /// The signatures, checked or not.
+    pub fn signatures(&self) -> &[SignatureEntry] {
+        &self.signatures
+    }
+
+    /// The canonical bytes that signatures cover.
+    pub fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// The file as received.
+    pub fn received(&self) -> &[u8] {
+        self.received.as_bytes()
+    }
+
+    /// Who of `authority` has signed.
+    pub fn tally(&self, authority: &Authority) -> Tally {
+        authority.tally(self.payload.as_bytes(), &self.signatures)
+    }
+
+    /// What the file claims, on nobody's word: for tools that show or edit their own working
+    /// copies. Nothing may be trusted on the strength of it.
+    ///
+    /// # Errors
+    /// What is wrong with the content.
+    pub fn decode_unverified(&self) -> Result<T, MetadataError> {
+        T::decode(&self.payload)
+    }
+
+    /// Checks the threshold, and only then decodes the content.
+    ///
+    /// # Errors
+    /// [`MetadataError::SignatureThreshold`], or what is wrong with the content.
+    pub fn verify(self, authority: &Authority) -> Result<Verified<T>, MetadataError> {
+        authority.check(self.payload.as_bytes(), &self.signatures)?;
+        let content = T::decode(&self.payload)?;
+        Ok(Verified {
+            received: self.received,
+            payload: self.payload,
+            content,
+        })
+    }
+}
+
+impl<T: Role> Verified<T> {
+    /// What the file says.
+    pub fn content(&self) -> &T {
+        &self.content
+    }
+
+    /// The canonical bytes that were signed.
+    pub fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// The file as received, byte for byte.
+    pub fn received(&self) -> &[u8] {
+        self.received.as_bytes()
+    }
+}
+
+impl Signed<Root> {
+    /// Accepts a Root on the word of whoever brought it here out of band: it must only be signed
+    /// by its own threshold (TUF 5.2).
+    ///
+    /// # Errors
+    /// As [`Signed::verify`].
+    pub fn verify_by_itself(self) -> Result<Verified<Root>, MetadataError> {
+        let own = self.decode_unverified()?.root_authority();
+        self.verify(&own)
+    }
+}
+
+impl Verified<Root> {
+    /// Accepts the next Root: signed by a threshold of this one's keys and of its own, with the
+    /// version right after this one's (TUF 5.3.4, 5.3.5). Expiry does not matter here.
+    ///
+    /// # Errors
+    /// [`MetadataError::SignatureThreshold`], [`MetadataError::RootVersion`], or what is wrong
+    /// with the content.
+    pub fn verify_next(&self, next: Signed<Root>) -> Result<Verified<Root>, MetadataError> {
+        let signatures = next.signatures.clone();
+        let next = next.verify(&self.content.root_authority())?;
+        let own = next.content.root_authority();
+        own.check(next.payload.as_bytes(), &signatures)?;
+        let (trusted, found) = (self.content.version(), next.content.version());
+        match trusted.checked_add(1) == Some(found) {
+            true => Ok(next),
+            false => Err(MetadataError::RootVersion { trusted, found }),
+        }
+    }
+}
+
+/// A payload on its way to a published file: what tools sign, and where signatures are joined.
+#[derive(Debug, Clone)]
+pub struct Unsigned {
+    payload: String,
+    signatures: Vec<(KeyId, Vec<u8>)>,
+}
+
+impl Unsigned {
+    /// Around a role's canonical payload.
+    pub fn new(payload: String) -> Self {
+        Self {
+            payload,
+            signatures: Vec::new(),
+        }
+    }
+
+    /// The bytes to sign.
+    pub fn payload(&self) -> &[u8] {
+        self.payload.as_bytes()
+    }
+
+    /// Adds a signature, in place of an earlier one with the same key id.
+    pub fn add_signature(&mut self, keyid: KeyId, signature: Vec<u8>) {
+        self.signatures.retain(|(known, _)| *known != keyid);
+        self.signatures.push((keyid, signature));
+    }
+
+    /// The file to publish: canonical JSON, with control characters escaped where a PEM key
+    /// brought any.
+    pub fn to_file(&self) -> Vec<u8> {
+        let entry = |(keyid, signature): &(KeyId, Vec<u8>)| -> Value {
+            let members = [
+                ("keyid", keyid.as_str().into()),
+                ("sig", hex::encode(signature).into()),
+            ];
+            with(&Object::new(), members).into()
+        };
+        let signatures = canonical::encode(&self.signatures.iter().map(entry).collect());
+        let file = format!(
+            "{{\"signatures\":{signatures},\"signed\":{}}}",
+            self.payload
+        );
+        canonical::to_json(&file).into_bytes()
+    }
+}
+
+fn read_payload(text: &Arc<String>, scanner: &mut Scanner<'_>) -> Result<Payload, MetadataError> {
+    let start = scanner.position();
+    let canonical = scanner.skip_canonical()?;
+    let range = start..scanner.position();
+    if canonical {
+        return Ok(Payload {
+            text: Arc::clone(text),
+            range,
+        });
+    }
+    let value = Scanner::new(&text[range])
+        .value()
+        .map_err(|error| match error {
+            MetadataError::Malformed { what, at } => MetadataError::Malformed {
+                what,
+                at: at + start,
+            },
+            other => other,
+        })?;
+    Ok(canonical::encode(&value).into())
+}
+
+fn read_signatures(value: Value) -> Result<Vec<SignatureEntry>, MetadataError> {
+    let Value::Array(items) = value else {
+        return Err(MetadataError::field("signatures", "must be an array"));
+    };
+    if items.len() > MAX_SIGNATURES {
+        let what = format!("has more than {MAX_SIGNATURES} entries");
+        return Err(MetadataError::field("signatures", what));
+    }
+    let mut seen = BTreeSet::new();
+    let mut entries = Vec::with_capacity(items.len());
+    for item in items {
+        let mut fields = Fields::of("signatures", item)?;
+        let keyid = KeyId::new(fields.string("keyid")?)?;
+        if !seen.insert(keyid.clone()) {
+            return Err(MetadataError::field(
+                "signatures",
+                format!("key id {keyid} stands twice"),
+            ));
+        }
+        let signature = fields
+            .take("sig")
+            .as_ref()
+            .and_then(Value::as_str)
+            .map(hex::decode);
+        entries.push(SignatureEntry {
+            keyid,
+            signature: signature.and_then(Result::ok),
+        });
+    }
+    Ok(entries)
+}

@@ -1,0 +1,95 @@
+//! The hashes that metadata lists for a file.
+
+use alloc::string::ToString;
+
+use crate::crypto;
+use crate::error::MetadataError;
+use crate::field::{Fields, with};
+use crate::json::{Object, Value};
+
+/// Digests of one file: those this crate can check, and the others as they were written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hashes {
+    /// SHA-256.
+    pub sha256: Option<[u8; 32]>,
+    /// SHA-512.
+    pub sha512: Option<[u8; 64]>,
+    /// Hash functions this crate does not know, by name.
+    pub other: Object,
+}
+
+impl Hashes {
+    /// SHA-256 and SHA-512 of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self {
+            sha256: Some(crypto::sha256(bytes)),
+            sha512: Some(crypto::sha512(bytes)),
+            other: Object::new(),
+        }
+    }
+
+    /// Whether at least one listed hash function is known here; a file listed without any
+    /// cannot be verified.
+    pub fn any_known(&self) -> bool {
+        self.sha256.is_some() || self.sha512.is_some()
+    }
+
+    /// Whether every known hash is that of `bytes`, and at least one is known.
+    pub fn match_bytes(&self, bytes: &[u8]) -> bool {
+        self.any_known()
+            && self
+                .sha256
+                .is_none_or(|digest| digest == crypto::sha256(bytes))
+            && self
+                .sha512
+                .is_none_or(|digest| digest == crypto::sha512(bytes))
+    }
+
+    pub(crate) fn decode(path: &str, value: Value) -> Result<Self, MetadataError> {
+        let mut fields = Fields::of(path, value)?;
+        let sha256 = digest(&mut fields, "sha256")?;
+        let sha512 = digest(&mut fields, "sha512")?;
+        let hashes = Self {
+            sha256,
+            sha512,
+            other: fields.rest(),
+        };
+        match hashes.any_known() || !hashes.other.is_empty() {
+            true => Ok(hashes),
+            false => Err(MetadataError::field(path, "lists no hash")),
+        }
+    }
+
+    pub(crate) fn to_value(&self) -> Value {
+        let mut members = with(&self.other, []);
+        let mut insert = |name: &str, digest: Option<&[u8]>| {
+            if let Some(digest) = digest {
+                members.insert(name.to_string(), hex::encode(digest).into());
+            }
+        };
+        insert("sha256", self.sha256.as_ref().map(|digest| &digest[..]));
+        insert("sha512", self.sha512.as_ref().map(|digest| &digest[..]));
+        members.into()
+    }
+}
+
+fn digest<const N: usize>(
+    fields: &mut Fields,
+    name: &str,
+) -> Result<Option<[u8; N]>, MetadataError> {
+    let Some(value) = fields.take(name) else {
+        return Ok(None);
+    };
+    let mut digest = [0; N];
+    match value
+        .as_str()
+        .map(|text| hex::decode_to_slice(text, &mut digest))
+    {
+        Some(Ok(())) => Ok(Some(digest)),
+        _ => fails(fields, name, N),
+    }
+}
+
+fn fails<T>(fields: &Fields, name: &str, bytes: usize) -> Result<T, MetadataError> {
+    fields.fail(name, alloc::format!("must be {bytes} bytes in hexadecimal"))
+}

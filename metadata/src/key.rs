@@ -1,0 +1,314 @@
+//! Public keys: as metadata writes them, and as material that signatures are checked with.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use der::asn1::{AnyRef, ObjectIdentifier, UintRef};
+use der::pem::{LineEnding, PemLabel};
+use der::{Decode, Encode, EncodePem, Reader, SliceReader};
+use p256::elliptic_curve::sec1::ToSec1Point as _;
+use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfo, SubjectPublicKeyInfoRef};
+
+use crate::canonical;
+use crate::crypto;
+use crate::error::MetadataError;
+use crate::field::{Fields, with};
+use crate::json::{Object, Value};
+use crate::limits::{MAX_KEYID_LEN, RSA_BITS};
+
+/// The name of a key. Opaque (TAP 12): nothing is concluded from its spelling.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(String);
+
+impl KeyId {
+    /// Any text of 1 to [`MAX_KEYID_LEN`] bytes.
+    ///
+    /// # Errors
+    /// [`MetadataError::Field`] when it is empty or longer.
+    pub fn new(text: impl Into<String>) -> Result<Self, MetadataError> {
+        let text = text.into();
+        match text.len() {
+            1..=MAX_KEYID_LEN => Ok(Self(text)),
+            _ => Err(MetadataError::field("keyid", "must have 1 to 512 bytes")),
+        }
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A key as a metadata file lists it, of a known type or not (TUF 4.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// `keytype`
+    pub keytype: String,
+    /// `scheme`
+    pub scheme: String,
+    /// `keyval`; for the types this crate knows, `{"public": TEXT}`.
+    pub keyval: Object,
+    /// Unknown fields, kept and signed over.
+    pub extra: Object,
+}
+
+/// The signature schemes this crate knows, by their names in metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scheme {
+    /// `ed25519` (RFC 8032).
+    Ed25519,
+    /// `ecdsa-sha2-nistp256`, signatures in DER.
+    EcdsaP256,
+    /// `ecdsa-sha2-nistp384`, signatures in DER.
+    EcdsaP384,
+    /// `rsassa-pss-sha256`, salt of 32 bytes.
+    RsaPss,
+}
+
+impl Scheme {
+    /// The name in metadata.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ed25519 => "ed25519",
+            Self::EcdsaP256 => "ecdsa-sha2-nistp256",
+            Self::EcdsaP384 => "ecdsa-sha2-nistp384",
+            Self::RsaPss => "rsassa-pss-sha256",
+        }
+    }
+}
+
+/// Decoded key material. Two keys are the same key when these are equal, whatever their ids and
+/// spellings; a threshold counts these.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PublicKey {
+    /// The 32 bytes of RFC 8032.
+    Ed25519([u8; 32]),
+    /// Uncompressed SEC 1 point on P-256.
+    EcdsaP256([u8; 65]),
+    /// Uncompressed SEC 1 point on P-384.
+    EcdsaP384([u8; 97]),
+    /// RSA, both numbers big-endian without leading zeros; modulus of 2048 to 4096 bits.
+    Rsa {
+        /// n
+        modulus: Vec<u8>,
+        /// e
+        exponent: Vec<u8>,
+    },
+}
+
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+
+impl PublicKey {
+    /// The scheme this key signs with.
+    pub fn scheme(&self) -> Scheme {
+        match self {
+            Self::Ed25519(_) => Scheme::Ed25519,
+            Self::EcdsaP256(_) => Scheme::EcdsaP256,
+            Self::EcdsaP384(_) => Scheme::EcdsaP384,
+            Self::Rsa { .. } => Scheme::RsaPss,
+        }
+    }
+
+    /// A point on P-256 (65 or 33 bytes) or P-384 (97 or 49 bytes) in SEC 1 form.
+    /// `None` if it is not on the curve.
+    pub fn from_sec1(point: &[u8]) -> Option<Self> {
+        match point.len() {
+            33 | 65 => {
+                let key = p256::PublicKey::from_sec1_bytes(point).ok()?;
+                Some(Self::EcdsaP256(
+                    key.to_sec1_point(false).as_bytes().try_into().ok()?,
+                ))
+            }
+            49 | 97 => {
+                let key = p384::PublicKey::from_sec1_bytes(point).ok()?;
+                Some(Self::EcdsaP384(
+                    key.to_sec1_point(false).as_bytes().try_into().ok()?,
+                ))
+            }
+            _ => None,
+        }
+    }
+
+    /// RSA from big-endian numbers. `None` if the modulus is outside 2048 to 4096 bits.
+    pub fn from_rsa(modulus: &[u8], exponent: &[u8]) -> Option<Self> {
+        let trim = |number: &[u8]| -> Vec<u8> {
+            number
+                .iter()
+                .copied()
+                .skip_while(|byte| *byte == 0)
+                .collect()
+        };
+        let (modulus, exponent) = (trim(modulus), trim(exponent));
+        let bits = modulus.len() * 8 - modulus.first()?.leading_zeros() as usize;
+        let odd = exponent.last()? & 1 == 1;
+        (RSA_BITS.contains(&bits) && odd).then_some(Self::Rsa { modulus, exponent })
+    }
+
+    /// From a DER SubjectPublicKeyInfo (RFC 5280) with a P-256, P-384 or RSA key.
+    pub fn from_spki_der(der: &[u8]) -> Option<Self> {
+        let info = SubjectPublicKeyInfoRef::from_der(der).ok()?;
+        let bits = info.subject_public_key.as_bytes()?;
+        match info.algorithm.oid {
+            EC => {
+                let curve: ObjectIdentifier = info.algorithm.parameters?.decode_as().ok()?;
+                let key = Self::from_sec1(bits)?;
+                let stated = matches!(
+                    (&key, curve),
+                    (Self::EcdsaP256(_), P256) | (Self::EcdsaP384(_), P384)
+                );
+                stated.then_some(key)
+            }
+            RSA => {
+                let mut reader = SliceReader::new(bits).ok()?;
+                let (modulus, exponent) = reader
+                    .sequence(|inner| {
+                        let modulus: UintRef<'_> = inner.decode()?;
+                        let exponent: UintRef<'_> = inner.decode()?;
+                        der::Result::Ok((modulus, exponent))
+                    })
+                    .ok()?;
+                Self::from_rsa(modulus.as_bytes(), exponent.as_bytes())
+            }
+            _ => None,
+        }
+    }
+
+    /// As metadata writes it in `keyval.public`: hexadecimal for Ed25519, a PEM
+    /// SubjectPublicKeyInfo for the others.
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Ed25519(key) => hex::encode(key),
+            Self::EcdsaP256(point) => pem(EC, Some(AnyRef::from(&P256)), point),
+            Self::EcdsaP384(point) => pem(EC, Some(AnyRef::from(&P384)), point),
+            Self::Rsa { modulus, exponent } => {
+                pem(RSA, Some(AnyRef::NULL), &rsa_public_key(modulus, exponent))
+            }
+        }
+    }
+
+    /// Whether `signature` over `message` is valid under this key.
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        crypto::verify(self, message, signature)
+    }
+}
+
+impl Key {
+    /// The key as this project writes it.
+    pub fn new(public: &PublicKey) -> Self {
+        let keytype = match public {
+            PublicKey::Ed25519(_) => "ed25519",
+            PublicKey::EcdsaP256(_) | PublicKey::EcdsaP384(_) => "ecdsa",
+            PublicKey::Rsa { .. } => "rsa",
+        };
+        Self {
+            keytype: keytype.into(),
+            scheme: public.scheme().name().into(),
+            keyval: Object::from_iter([("public".into(), public.to_text().into())]),
+            extra: Object::new(),
+        }
+    }
+
+    /// SHA-256, in hexadecimal, over the canonical form of `keytype`, `scheme` and `keyval`
+    /// (TUF 4.2).
+    pub fn id(&self) -> KeyId {
+        let text = canonical::encode(&self.core().into());
+        KeyId(hex::encode(crypto::sha256(text.as_bytes())))
+    }
+
+    /// The key material; `None` for a type or scheme this crate does not know, and for material
+    /// that cannot be decoded. Such a key counts nothing and harms nothing.
+    pub fn public(&self) -> Option<PublicKey> {
+        let text = self.keyval.get("public")?.as_str()?;
+        let key = match self.keytype.as_str() {
+            "ed25519" => {
+                let mut key = [0; 32];
+                hex::decode_to_slice(text, &mut key).ok()?;
+                PublicKey::Ed25519(key)
+            }
+            "ecdsa" | "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "rsa" => {
+                let (label, der) = der::pem::decode_vec(text.trim().as_bytes()).ok()?;
+                SubjectPublicKeyInfoRef::validate_pem_label(label).ok()?;
+                PublicKey::from_spki_der(&der)?
+            }
+            _ => return None,
+        };
+        let of_type = (self.keytype == "rsa") == matches!(key, PublicKey::Rsa { .. });
+        (of_type && self.scheme == key.scheme().name()).then_some(key)
+    }
+
+    pub(crate) fn decode(path: &str, value: Value) -> Result<Self, MetadataError> {
+        let mut fields = Fields::of(path, value)?;
+        Ok(Self {
+            keytype: fields.string("keytype")?,
+            scheme: fields.string("scheme")?,
+            keyval: fields.object("keyval")?,
+            extra: fields.rest(),
+        })
+    }
+
+    pub(crate) fn to_value(&self) -> Value {
+        let mut members = self.extra.clone();
+        members.extend(self.core());
+        members.into()
+    }
+
+    fn core(&self) -> Object {
+        with(
+            &Object::new(),
+            [
+                ("keytype", self.keytype.as_str().into()),
+                ("scheme", self.scheme.as_str().into()),
+                ("keyval", self.keyval.clone().into()),
+            ],
+        )
+    }
+}
+
+/// Keys by their ids, as Root and delegations list them.
+pub(crate) fn decode_keys(
+    path: &str,
+    members: Object,
+) -> Result<BTreeMap<KeyId, Key>, MetadataError> {
+    let mut keys = BTreeMap::new();
+    for (id, value) in members {
+        let path = alloc::format!("{path}.{id}");
+        keys.insert(KeyId::new(id)?, Key::decode(&path, value)?);
+    }
+    Ok(keys)
+}
+
+pub(crate) fn keys_to_value(keys: &BTreeMap<KeyId, Key>) -> Value {
+    let members = keys.iter().map(|(id, key)| (id.0.clone(), key.to_value()));
+    Value::Object(members.collect())
+}
+
+fn pem(oid: ObjectIdentifier, parameters: Option<AnyRef<'_>>, key: &[u8]) -> String {
+    let info = der::asn1::BitStringRef::from_bytes(key).map(|bits| SubjectPublicKeyInfo {
+        algorithm: AlgorithmIdentifierRef { oid, parameters },
+        subject_public_key: bits,
+    });
+    // Encoding fails only for lengths beyond 256 MiB, which no key here has.
+    info.and_then(|info| info.to_pem(LineEnding::LF))
+        .unwrap_or_default()
+}
+
+/// RSAPublicKey (RFC 8017 A.1.1).
+fn rsa_public_key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+    let encode = || -> der::Result<Vec<u8>> {
+        let mut inner = UintRef::new(modulus)?.to_der()?;
+        inner.extend(UintRef::new(exponent)?.to_der()?);
+        AnyRef::new(der::Tag::Sequence, &inner)?.to_der()
+    };
+    encode().unwrap_or_default()
+}

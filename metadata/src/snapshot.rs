@@ -1,0 +1,153 @@
+//! Snapshot: which Targets files are current (TUF 4.4).
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+
+use crate::canonical;
+use crate::envelope::Payload;
+use crate::error::MetadataError;
+use crate::field::{Fields, with};
+use crate::hashes::Hashes;
+use crate::header::{Decode, Header, Role, RoleType};
+use crate::json::{Object, Value, parse_canonical};
+use crate::time::UtcTime;
+
+/// What Timestamp or Snapshot says of one metadata file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetaFile {
+    /// `version`, at least 1.
+    pub version: u64,
+    /// `length` in bytes, where given.
+    pub length: Option<u64>,
+    /// `hashes` of the file as published, where given.
+    pub hashes: Option<Hashes>,
+    /// Unknown fields, kept and signed over.
+    pub extra: Object,
+}
+
+impl MetaFile {
+    /// By version alone.
+    pub fn version(version: u64) -> Self {
+        Self {
+            version,
+            length: None,
+            hashes: None,
+            extra: Object::new(),
+        }
+    }
+
+    /// With length and hashes of `file`, the bytes to be published.
+    pub fn describing(version: u64, file: &[u8]) -> Self {
+        Self {
+            length: Some(file.len() as u64),
+            hashes: Some(Hashes::of(file)),
+            ..Self::version(version)
+        }
+    }
+
+    pub(crate) fn decode(path: impl Into<String>, value: Value) -> Result<Self, MetadataError> {
+        let mut fields = Fields::of(path, value)?;
+        let version = fields.unsigned("version", 1)?;
+        let length = fields.optional_unsigned("length", 0)?;
+        let hashes = match fields.take("hashes") {
+            Some(value) => Some(Hashes::decode(&fields.path_of("hashes"), value)?),
+            None => None,
+        };
+        Ok(Self {
+            version,
+            length,
+            hashes,
+            extra: fields.rest(),
+        })
+    }
+
+    pub(crate) fn to_value(&self) -> Value {
+        let mut members = with(&self.extra, [("version", self.version.into())]);
+        if let Some(length) = self.length {
+            members.insert("length".into(), length.into());
+        }
+        if let Some(hashes) = &self.hashes {
+            members.insert("hashes".into(), hashes.to_value());
+        }
+        members.into()
+    }
+}
+
+/// The content of a Snapshot file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The fields all roles share.
+    pub header: Header,
+    /// `meta`, by file name: `targets.json` and one `ROLE.json` for each delegated role.
+    pub meta: BTreeMap<String, MetaFile>,
+    /// Unknown fields, kept and signed over.
+    pub extra: Object,
+}
+
+impl Role for Snapshot {
+    const TYPE: RoleType = RoleType::Snapshot;
+
+    fn header(&self) -> &Header {
+        &self.header
+    }
+}
+
+impl Snapshot {
+    /// Version 1, listing nothing yet.
+    pub fn new(expires: UtcTime) -> Self {
+        Self {
+            header: Header::new(1, expires),
+            meta: BTreeMap::new(),
+            extra: Object::new(),
+        }
+    }
+
+    /// The same content as the next version, for editing.
+    #[must_use]
+    pub fn next(&self, expires: UtcTime) -> Self {
+        Self {
+            header: self.header.next(expires),
+            ..self.clone()
+        }
+    }
+
+    /// The entry of a Targets role (`targets` or a delegated one).
+    pub fn role(&self, role: &str) -> Option<&MetaFile> {
+        self.meta.get(&format!("{role}.json"))
+    }
+
+    /// Sets the entry of a Targets role.
+    pub fn set_role(&mut self, role: &str, file: MetaFile) {
+        self.meta.insert(format!("{role}.json"), file);
+    }
+
+    /// The canonical payload of this content, to be signed.
+    pub fn to_payload(&self) -> String {
+        let meta = self
+            .meta
+            .iter()
+            .map(|(name, file)| (name.clone(), file.to_value()));
+        let meta: Object = meta.collect();
+        let members = self.header.to_members(Self::TYPE, &self.extra);
+        canonical::encode(&with(&members, [("meta", meta.into())]).into())
+    }
+}
+
+impl Decode for Snapshot {
+    fn decode(payload: &Payload) -> Result<Self, MetadataError> {
+        let mut fields = Fields::of("signed", parse_canonical(payload)?)?;
+        let header = Header::decode(&mut fields, Self::TYPE)?;
+        let path = fields.path_of("meta");
+        let mut meta = BTreeMap::new();
+        for (name, value) in fields.object("meta")? {
+            let file = MetaFile::decode(format!("{path}.{name}"), value)?;
+            meta.insert(name, file);
+        }
+        Ok(Self {
+            header,
+            meta,
+            extra: fields.rest(),
+        })
+    }
+}

@@ -1,0 +1,280 @@
+//! Targets: images by path, and delegations (TUF 4.5).
+//!
+//! A Targets file can list a million images, and a client wants one of them. So the content is
+//! not built into a map: the one validating pass notes where each entry starts, and a look-up is
+//! a binary search in the verified bytes, whose keys are sorted because they are canonical.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+
+use crate::delegation::Delegations;
+use crate::envelope::Payload;
+use crate::error::MetadataError;
+use crate::field::{Fields, with};
+use crate::hashes::Hashes;
+use crate::header::{Decode, Header, Role, RoleType};
+use crate::json::{Object, Value, parse_canonical};
+use crate::path::TargetPath;
+use crate::scan::Scanner;
+
+/// The content of a Targets file, top-level or delegated. Read-only; see
+/// [`TargetsBuilder`](crate::TargetsBuilder) for making one.
+#[derive(Debug, Clone)]
+pub struct Targets {
+    payload: Payload,
+    /// Where each key of `targets` starts in the payload.
+    entries: Vec<u32>,
+    header: Header,
+    delegations: Option<Delegations>,
+    extra: Object,
+}
+
+/// What a Targets file says of one image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetFile {
+    /// Length in bytes.
+    pub length: u64,
+    /// Hashes; at least one is listed, of a known function or not.
+    pub hashes: Hashes,
+    /// `custom`, where given: the application's own data.
+    pub custom: Option<Object>,
+    /// Unknown fields, kept and signed over.
+    pub extra: Object,
+}
+
+impl Role for Targets {
+    const TYPE: RoleType = RoleType::Targets;
+
+    fn header(&self) -> &Header {
+        &self.header
+    }
+}
+
+impl Targets {
+    /// What the file says of the image at `path`.
+    pub fn get(&self, path: &TargetPath) -> Option<TargetFile> {
+        let found = self.entries.binary_search_by(|at| {
+            self.key_at(*at)
+                .map_or(Ordering::Less, |key| (*key).cmp(path.as_str()))
+        });
+        self.read(self.entries[found.ok()?]).map(|(_, file)| file)
+    }
+
+    /// How many images are listed.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no image is listed.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// All images by path, in code-point order. Paths are as written and may be unsafe as file
+    /// names; [`TargetPath`] tells.
+    pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, TargetFile)> {
+        self.entries.iter().filter_map(|at| self.read(*at))
+    }
+
+    /// The delegations, where given.
+    pub fn delegations(&self) -> Option<&Delegations> {
+        self.delegations.as_ref()
+    }
+
+    /// Unknown fields.
+    pub fn extra(&self) -> &Object {
+        &self.extra
+    }
+
+    fn scanner_at(&self, at: u32) -> Scanner<'_> {
+        Scanner::canonical(self.payload.get(at as usize..).unwrap_or_default())
+    }
+
+    fn key_at(&self, at: u32) -> Option<Cow<'_, str>> {
+        Some(self.scanner_at(at).string().ok()?.0)
+    }
+
+    /// The entry that starts at `at`. The first pass read the same bytes without error.
+    fn read(&self, at: u32) -> Option<(Cow<'_, str>, TargetFile)> {
+        let mut scanner = self.scanner_at(at);
+        let key = scanner.string().ok()?.0;
+        scanner.colon().ok()?;
+        let entry = Entry::read(&mut scanner).ok()?;
+        Some((key, entry.to_target_file().ok()?))
+    }
+}
+
+impl Decode for Targets {
+    fn decode(payload: &Payload) -> Result<Self, MetadataError> {
+        if u32::try_from(payload.len()).is_err() {
+            return Err(MetadataError::field("signed", "is larger than 4 GiB"));
+        }
+        let mut entries = None;
+        let mut rest = Object::new();
+        let mut scanner = Scanner::canonical(payload);
+        scanner.object(|scanner, name, _| {
+            match &*name {
+                "targets" => entries = Some(index(scanner)?),
+                _ => drop(rest.insert(name.into_owned(), scanner.value()?)),
+            }
+            Ok(())
+        })?;
+        let mut fields = Fields::of("signed", rest.into())?;
+        let header = Header::decode(&mut fields, Self::TYPE)?;
+        let delegations = match fields.take("delegations") {
+            Some(value) => Some(Delegations::decode(fields.path_of("delegations"), value)?),
+            None => None,
+        };
+        let Some(entries) = entries else {
+            return fields.fail("targets", "is missing");
+        };
+        Ok(Self {
+            payload: payload.clone(),
+            entries,
+            header,
+            delegations,
+            extra: fields.rest(),
+        })
+    }
+}
+
+/// Walks `targets`, checks every entry and notes where its key starts.
+fn index(scanner: &mut Scanner<'_>) -> Result<Vec<u32>, MetadataError> {
+    let mut entries = Vec::new();
+    scanner.object(|scanner, _, at| {
+        Entry::read(scanner)?;
+        // The payload's length fits.
+        entries.push(at as u32);
+        Ok(())
+    })?;
+    entries.shrink_to_fit();
+    Ok(entries)
+}
+
+/// One entry as it stands in the text: checked, and without memory of its own in the usual case.
+struct Entry<'a> {
+    length: u64,
+    sha256: Option<[u8; 32]>,
+    sha512: Option<[u8; 64]>,
+    other_hashes: Vec<(Cow<'a, str>, &'a str)>,
+    custom: Option<&'a str>,
+    extra: Vec<(Cow<'a, str>, &'a str)>,
+}
+
+impl<'a> Entry<'a> {
+    fn read(scanner: &mut Scanner<'a>) -> Result<Self, MetadataError> {
+        let mut entry = Entry {
+            length: 0,
+            sha256: None,
+            sha512: None,
+            other_hashes: Vec::new(),
+            custom: None,
+            extra: Vec::new(),
+        };
+        let start = scanner.position();
+        let fail = |what: &str| Err(MetadataError::malformed(start, what));
+        let (mut has_length, mut has_hash) = (false, false);
+        scanner.object(|scanner, name, at| {
+            match &*name {
+                "length" => {
+                    let length = scanner.integer()?;
+                    entry.length = u64::try_from(length).map_err(|_| {
+                        MetadataError::malformed(at, "a target's length is negative")
+                    })?;
+                    has_length = true;
+                }
+                "hashes" => {
+                    scanner.object(|scanner, name, at| {
+                        has_hash = true;
+                        match &*name {
+                            "sha256" => entry.sha256 = Some(digest(scanner, at)?),
+                            "sha512" => entry.sha512 = Some(digest(scanner, at)?),
+                            _ => entry.other_hashes.push((name, scanner.skip()?)),
+                        }
+                        Ok(())
+                    })?;
+                }
+                "custom" => {
+                    let text = scanner.skip()?;
+                    if !text.starts_with('{') {
+                        return Err(MetadataError::malformed(at, "custom must be an object"));
+                    }
+                    entry.custom = Some(text);
+                }
+                _ => entry.extra.push((name, scanner.skip()?)),
+            }
+            Ok(())
+        })?;
+        match (has_length, has_hash) {
+            (true, true) => Ok(entry),
+            (false, _) => fail("a target has no length"),
+            (_, false) => fail("a target has no hash"),
+        }
+    }
+
+    fn to_target_file(&self) -> Result<TargetFile, MetadataError> {
+        Ok(TargetFile {
+            length: self.length,
+            hashes: Hashes {
+                sha256: self.sha256,
+                sha512: self.sha512,
+                other: object(&self.other_hashes)?,
+            },
+            custom: match self.custom.map(parse_canonical).transpose()? {
+                Some(Value::Object(members)) => Some(members),
+                _ => None,
+            },
+            extra: object(&self.extra)?,
+        })
+    }
+}
+
+fn digest<const N: usize>(scanner: &mut Scanner<'_>, at: usize) -> Result<[u8; N], MetadataError> {
+    let (text, _) = scanner.string()?;
+    let mut digest = [0; N];
+    match hex::decode_to_slice(&*text, &mut digest) {
+        Ok(()) => Ok(digest),
+        Err(_) => Err(MetadataError::malformed(
+            at,
+            "a hash is not hexadecimal of its length",
+        )),
+    }
+}
+
+fn object(members: &[(Cow<'_, str>, &str)]) -> Result<Object, MetadataError> {
+    members
+        .iter()
+        .map(|(name, text)| Ok((String::from(&**name), parse_canonical(text)?)))
+        .collect()
+}
+
+impl TargetFile {
+    /// What a builder lists for an image of these bytes.
+    pub fn describing(image: &[u8]) -> Self {
+        Self::new(image.len() as u64, Hashes::of(image))
+    }
+
+    /// An image by length and hashes.
+    pub fn new(length: u64, hashes: Hashes) -> Self {
+        Self {
+            length,
+            hashes,
+            custom: None,
+            extra: Object::new(),
+        }
+    }
+
+    pub(crate) fn to_value(&self) -> Value {
+        let known = [
+            ("length", self.length.into()),
+            ("hashes", self.hashes.to_value()),
+        ];
+        let mut members = with(&self.extra, known);
+        if let Some(custom) = &self.custom {
+            members.insert("custom".into(), custom.clone().into());
+        }
+        members.into()
+    }
+}

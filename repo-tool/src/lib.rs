@@ -1,0 +1,1 @@
+//! The image repository: editing, signing and publishing TUF metadata

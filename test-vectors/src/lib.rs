@@ -1,0 +1,1 @@
+//! Conformance vectors for TUF clients: generator, format and runner
