@@ -10,7 +10,7 @@ import hashlib
 import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from securesystemslib.formats import encode_canonical
 from securesystemslib.signer import CryptoSigner
@@ -210,9 +210,12 @@ class Repo:
         return self.bytes_of[role, self.md[role].signed.version]
 
     def write_tree(self, folder: Path) -> Path:
-        """Writes everything that is served as static files: metadata/ and targets/."""
+        """Writes everything that is served as static files: metadata/ and targets/.
+
+        A web server decodes a URL before it looks for the file, so names are written decoded.
+        """
         for url, data in self.served.items():
-            file = folder / url
+            file = folder / (unquote(url) if url.startswith("metadata/") else url)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
         return folder
