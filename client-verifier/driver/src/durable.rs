@@ -1,0 +1,118 @@
+//! Reading and writing files such that a power cut leaves the old one or the new one.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::crash;
+
+/// The one name under which a directory may hold a file that is being written. There is one
+/// writer at a time, so what stands there after taking the lock is from a run that was killed.
+pub(crate) const UNFINISHED: &str = ".unfinished";
+
+/// Opens a regular file for reading, with its length in bytes; `None` if there is none.
+///
+/// # Errors
+/// Also for what is no regular file: a FIFO would block for ever, a device never ends.
+pub(crate) fn open_regular(path: &Path) -> io::Result<Option<(File, u64)>> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // A file where a directory was expected: nothing can be below it.
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        ));
+    }
+    Ok(Some((file, metadata.len())))
+}
+
+/// Reads a regular file of at most `max_len` bytes; `None` if there is none.
+pub(crate) fn read(path: &Path, max_len: u64) -> io::Result<Option<Vec<u8>>> {
+    let Some((file, length)) = open_regular(path)? else {
+        return Ok(None);
+    };
+    let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, format!("over {max_len} bytes"));
+    if length > max_len {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    file.take(max_len.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max_len {
+        return Err(too_large());
+    }
+    Ok(Some(bytes))
+}
+
+/// Replaces `directory/name` by `bytes`; when this returns, a power cut does not undo it.
+pub(crate) fn write(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = directory.join(UNFINISHED);
+    let result = write_and_rename(directory, &unfinished, name, bytes);
+    if result.is_err() {
+        // Best effort: after a full disk the space is wanted back at once.
+        let _ = fs::remove_file(&unfinished);
+    }
+    result
+}
+
+fn write_and_rename(
+    directory: &Path,
+    unfinished: &Path,
+    name: &str,
+    bytes: &[u8],
+) -> io::Result<()> {
+    crash::point();
+    let mut file = File::create(unfinished)?;
+    let (first, second) = bytes.split_at(bytes.len() / 2);
+    file.write_all(first)?;
+    crash::point();
+    file.write_all(second)?;
+    file.sync_all()?;
+    drop(file);
+    crash::point();
+    fs::rename(unfinished, directory.join(name))?;
+    crash::point();
+    sync_directory(directory)?;
+    crash::point();
+    Ok(())
+}
+
+/// Makes the names in `directory` durable.
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// Makes `directory` and what is missing above it, durably.
+pub(crate) fn create_directory(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let parent = match directory.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    create_directory(parent)?;
+    match fs::create_dir(directory) {
+        // Another process was faster.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => {}
+        Err(e) => return Err(e),
+        Ok(()) => {}
+    }
+    sync_directory(parent)
+}
+
+/// Removes what a killed run left in `directory`.
+pub(crate) fn remove_unfinished(directory: &Path) -> io::Result<()> {
+    match fs::remove_file(directory.join(UNFINISHED)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}

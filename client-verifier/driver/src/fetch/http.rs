@@ -1,0 +1,328 @@
+//! HTTP and HTTPS.
+
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use ureq::http::{HeaderMap, Response, header};
+use ureq::tls::{PemItem, RootCerts, TlsConfig};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector, RustlsConnector, TcpConnector};
+use ureq::{Agent, Error};
+
+use super::location::HttpUrl;
+use super::pace::Pace;
+use super::transport::{PacedConnector, PacedResolver, SharedPace};
+use super::{Body, FetchError, Fetcher, MAX_REDIRECTS, Patience, SlowPhase};
+use crate::durable;
+
+const USER_AGENT: &str = concat!("countersign/", env!("CARGO_PKG_VERSION"));
+
+/// Bytes of status line and headers. Servers and CDNs keep to 8 KiB themselves.
+const MAX_HEADERS: usize = 16 * 1024;
+
+/// A bundle of certificates is some 250 KB; this leaves room and bounds the memory.
+const MAX_ROOTS_FILE: u64 = 4 * 1024 * 1024;
+
+/// Which certification authorities may vouch for an https server.
+#[derive(Debug, Clone)]
+pub struct TlsRoots(RootCerts);
+
+impl TlsRoots {
+    /// Mozilla's authorities, as built in.
+    pub fn mozilla() -> Self {
+        TlsRoots(RootCerts::WebPki)
+    }
+
+    /// Only the certificates in the PEM file at `path`, and none that is built in.
+    ///
+    /// # Errors
+    /// [`FetchError::Roots`] if the file is missing or holds no usable certificate.
+    pub fn from_pem_file(path: &Path) -> Result<Self, FetchError> {
+        let failed = |detail: String| FetchError::Roots {
+            path: path.to_owned(),
+            detail,
+        };
+        let pem = durable::read(path, MAX_ROOTS_FILE)
+            .map_err(|e| failed(e.to_string()))?
+            .ok_or_else(|| failed("there is no such file".into()))?;
+        let mut certificates = Vec::new();
+        for item in ureq::tls::parse_pem(&pem) {
+            if let PemItem::Certificate(c) = item.map_err(|e| failed(e.to_string()))? {
+                // The TLS library would skip in silence what it cannot use.
+                RootCertStore::empty()
+                    .add(CertificateDer::from(c.der()))
+                    .map_err(|e| failed(format!("certificate {}: {e}", certificates.len() + 1)))?;
+                certificates.push(c);
+            }
+        }
+        if certificates.is_empty() {
+            return Err(failed("it holds no certificate".into()));
+        }
+        Ok(TlsRoots(RootCerts::Specific(Arc::new(certificates))))
+    }
+}
+
+/// Fetches over `http` and `https`.
+///
+/// Proxies set in the environment are not used: what a device talks to is configuration, not
+/// environment. No HEAD request is ever made, and content encodings are never undone: what is
+/// hashed is what was served.
+pub struct HttpFetcher {
+    agent: Agent,
+    pace: SharedPace,
+}
+
+impl HttpFetcher {
+    /// A fetcher that gives servers the time in `patience` and believes in `roots` for https.
+    pub fn new(patience: Patience, roots: TlsRoots) -> Self {
+        let pace = SharedPace::new(Pace::new(patience));
+        let tls = TlsConfig::builder()
+            .root_certs(roots.0)
+            // Named, because the default panics where a second provider is linked in.
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .build();
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(None)
+            .user_agent(USER_AGENT)
+            .accept_encoding("identity")
+            .max_response_header_size(MAX_HEADERS)
+            .input_buffer_size(2 * MAX_HEADERS)
+            .output_buffer_size(MAX_HEADERS)
+            .max_idle_connections(1)
+            .max_idle_connections_per_host(1)
+            .timeout_resolve(Some(patience.connect))
+            .timeout_connect(Some(patience.response))
+            .tls_config(tls)
+            .build();
+        let connector = PacedConnector {
+            pace: pace.clone(),
+            inner: TcpConnector::default(),
+        }
+        // Reads the roots at the first https connection, so that plain http never pays for them.
+        .chain(RustlsConnector::default());
+        let resolver = PacedResolver {
+            pace: pace.clone(),
+            inner: DefaultResolver::default(),
+        };
+        HttpFetcher {
+            agent: Agent::with_parts(config, connector, resolver),
+            pace,
+        }
+    }
+
+    /// One GET; redirects are returned like any other answer.
+    fn get(&self, url: &str, range_from: u64) -> Result<Response<ureq::Body>, FetchError> {
+        let mut request = self.agent.get(url);
+        if range_from > 0 {
+            request = request.header(header::RANGE, format!("bytes={range_from}-"));
+        }
+        request.call().map_err(|e| explain(url, e, &self.pace))
+    }
+
+    fn body(&self, url: &str, response: Response<ureq::Body>, starts_at: u64) -> Body<'_> {
+        self.pace.lock().body_begins();
+        let content_length = number(response.headers(), &header::CONTENT_LENGTH);
+        let reader = PacedBody {
+            url: url.to_owned(),
+            reader: Box::new(response.into_body().into_reader()),
+            pace: self.pace.clone(),
+        };
+        Body::new(url, reader, content_length, starts_at)
+    }
+}
+
+impl std::fmt::Debug for HttpFetcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpFetcher")
+            .field("pace", &self.pace)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for HttpFetcher {
+    fn default() -> Self {
+        HttpFetcher::new(Patience::default(), TlsRoots::mozilla())
+    }
+}
+
+impl Fetcher for HttpFetcher {
+    fn open(&mut self, url: &str, range_from: u64) -> Result<Body<'_>, FetchError> {
+        self.pace.lock().restart();
+        let mut at = url.to_owned();
+        let mut range_from = range_from;
+        let mut redirects = 0;
+        while redirects <= MAX_REDIRECTS {
+            HttpUrl::parse(&at)?;
+            let response = self.get(&at, range_from)?;
+            match response.status().as_u16() {
+                200 => return Ok(self.body(&at, response, 0)),
+                206 => {
+                    check_range(&at, response.headers(), range_from)?;
+                    return Ok(self.body(&at, response, range_from));
+                }
+                // What we hold is longer than the file: ask for all of it.
+                416 if range_from > 0 => range_from = 0,
+                301 | 302 | 303 | 307 | 308 => {
+                    at = redirect(&at, response.headers())?;
+                    redirects += 1;
+                }
+                status @ (403 | 404 | 410) => {
+                    return Err(FetchError::NotFound {
+                        url: at,
+                        status: Some(status),
+                    });
+                }
+                status @ (408 | 425 | 429 | 500..=599) => {
+                    return Err(FetchError::Unavailable {
+                        url: at,
+                        status,
+                        retry_after: number(response.headers(), &header::RETRY_AFTER)
+                            .map(Duration::from_secs),
+                    });
+                }
+                status => return Err(FetchError::Status { url: at, status }),
+            }
+        }
+        Err(FetchError::TooManyRedirects {
+            url: url.to_owned(),
+            limit: MAX_REDIRECTS,
+        })
+    }
+}
+
+/// Where the redirect leads, if it is one that we follow.
+fn redirect(url: &str, headers: &HeaderMap) -> Result<String, FetchError> {
+    let refuse = |to: &str, why| FetchError::Redirect {
+        url: url.to_owned(),
+        to: to.to_owned(),
+        why,
+    };
+    let from = HttpUrl::parse(url)?;
+    let location = headers
+        .get(header::LOCATION)
+        .and_then(|v| v.to_str().ok())
+        .filter(|v| !v.is_empty())
+        .ok_or_else(|| refuse("", "it has no usable Location header"))?;
+    let to = from.join(location);
+    match HttpUrl::parse(&to) {
+        Ok(parsed) if from.https && !parsed.https => {
+            Err(refuse(&to, "from https only https is followed"))
+        }
+        Ok(_) => Ok(to),
+        Err(FetchError::UnsupportedScheme { .. }) => {
+            Err(refuse(&to, "only http and https are followed"))
+        }
+        Err(_) => Err(refuse(&to, "it is not a usable URL")),
+    }
+}
+
+/// Whether a 206 holds the bytes from `range_from` on (RFC 9110 14.4).
+fn check_range(url: &str, headers: &HeaderMap, range_from: u64) -> Result<(), FetchError> {
+    let starts_at = headers
+        .get(header::CONTENT_RANGE)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.strip_prefix("bytes "))
+        .and_then(|v| v.split('-').next())
+        .and_then(|v| v.trim().parse::<u64>().ok());
+    // 206 without having asked would be a part taken for the whole.
+    if range_from > 0 && starts_at == Some(range_from) {
+        return Ok(());
+    }
+    Err(FetchError::Protocol {
+        url: url.to_owned(),
+        detail: format!(
+            "206 with Content-Range {:?} for a request from byte {range_from}",
+            headers.get(header::CONTENT_RANGE)
+        ),
+    })
+}
+
+fn number(headers: &HeaderMap, name: &header::HeaderName) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// A body whose every byte counts towards the pace.
+struct PacedBody {
+    url: String,
+    reader: Box<dyn Read>,
+    pace: SharedPace,
+}
+
+impl Read for PacedBody {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self.reader.read(buf) {
+            // Without a Content-Length the library takes a reset for the end.
+            Ok(0) if !buf.is_empty() => match self.pace.lock().broken() {
+                Some(detail) => Err(io::Error::other(FetchError::Disconnected {
+                    url: self.url.clone(),
+                    detail: detail.to_owned(),
+                })),
+                None => Ok(0),
+            },
+            Ok(n) => {
+                self.pace.lock().file(n as u64);
+                Ok(n)
+            }
+            Err(e) => Err(io::Error::other(explain(
+                &self.url,
+                Error::from(e),
+                &self.pace,
+            ))),
+        }
+    }
+}
+
+/// What went wrong, from what the HTTP library says and what the pace has seen.
+fn explain(url: &str, error: Error, pace: &SharedPace) -> FetchError {
+    let url = url.to_owned();
+    let pace = pace.lock();
+    if let Some(slow) = pace.verdict() {
+        return FetchError::Slow {
+            url,
+            phase: slow.phase,
+            waited: slow.waited,
+            received: slow.received,
+        };
+    }
+    match error {
+        Error::Timeout(_) => FetchError::Slow {
+            url,
+            phase: SlowPhase::Connect,
+            waited: pace.elapsed(),
+            received: 0,
+        },
+        Error::Io(e) if e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+            FetchError::Tls {
+                url,
+                detail: e.to_string(),
+            }
+        }
+        Error::Io(e) => FetchError::Disconnected {
+            url,
+            detail: e.to_string(),
+        },
+        e @ (Error::HostNotFound | Error::ConnectionFailed) => FetchError::Disconnected {
+            url,
+            detail: e.to_string(),
+        },
+        e @ (Error::Tls(_) | Error::Rustls(_) | Error::TlsRequired) => FetchError::Tls {
+            url,
+            detail: e.to_string(),
+        },
+        Error::BadUri(_) | Error::Http(_) => FetchError::BadUrl {
+            url,
+            why: "it holds a character that must be percent-encoded, or no valid host",
+        },
+        e => FetchError::Protocol {
+            url,
+            detail: e.to_string(),
+        },
+    }
+}

@@ -1,0 +1,16 @@
+//! How to fetch and keep what the verifier believes.
+//!
+//! The verifier decides and does no I/O; this crate does the I/O and decides nothing. In the order
+//! in which data flows:
+//!
+//! - [`fetch`]: one GET at a time over HTTP(S) or `file:`, with a bound on everything a server can
+//!   stretch: time, size, headers, redirects, retries.
+//! - [`store`]: the trusted metadata of one client in one directory, durable at every step.
+//! - [`files`]: target files, streamed to disk while they are checked, visible only when proven.
+
+pub mod fetch;
+pub mod files;
+pub mod store;
+
+mod crash;
+mod durable;

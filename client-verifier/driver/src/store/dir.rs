@@ -1,0 +1,156 @@
+//! A store in a directory.
+//!
+//! ```text
+//! D/root.json timestamp.json snapshot.json targets.json ROLE.json   trusted, as served
+//! D/root_history/N.root.json                                        every Root that was in force
+//! D/state/lock                                                      one process at a time
+//! D/state/notes/ROLE.note                                           see note.rs
+//! D/partial/HASH                                                    unfinished downloads
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::lock::Lock;
+use super::note::{MAX_NOTE, Note};
+use super::{MAX_FILE, Store, StoreError, StoreName, Stored};
+use crate::durable;
+
+/// The longest file name of every file system that we know of, in bytes.
+const MAX_FILE_NAME: usize = 255;
+
+/// A store in a directory, durable at every step and used by one process at a time.
+#[derive(Debug)]
+pub struct DirStore {
+    directory: PathBuf,
+    history: PathBuf,
+    notes: PathBuf,
+    _lock: Lock,
+}
+
+impl DirStore {
+    /// Opens the store in `directory`, which is made if it is missing, and locks it until the
+    /// value is dropped. Waits for another process for at most `patience`.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] if the other process does not finish in that time;
+    /// [`StoreError::Io`] if the directory cannot be made or written.
+    pub fn open(directory: &Path, patience: Duration) -> Result<Self, StoreError> {
+        let history = directory.join("root_history");
+        let state = directory.join("state");
+        let notes = state.join("notes");
+        for needed in [directory, &history, &state, &notes] {
+            durable::create_directory(needed)
+                .map_err(StoreError::io("make the directory", needed))?;
+        }
+        let lock = Lock::take(&state.join("lock"), directory, patience)?;
+        for written in [directory, &history, &notes] {
+            durable::remove_unfinished(written)
+                .map_err(StoreError::io("remove what a killed run left", written))?;
+        }
+        Ok(DirStore {
+            directory: directory.to_owned(),
+            history,
+            notes,
+            _lock: lock,
+        })
+    }
+
+    /// Where unfinished downloads are kept; it is made when needed and removed when empty.
+    pub fn partial_directory(&self) -> PathBuf {
+        self.directory.join("partial")
+    }
+
+    /// The file that holds `name`, whether it exists or not.
+    ///
+    /// # Errors
+    /// [`StoreError::NameTooLong`] if no file system holds such a name.
+    pub fn path_of(&self, name: &StoreName) -> Result<PathBuf, StoreError> {
+        Ok(self.folder(name).join(self.file_name(name)?))
+    }
+
+    fn folder(&self, name: &StoreName) -> &Path {
+        match name {
+            StoreName::RootHistory(_) => &self.history,
+            _ => &self.directory,
+        }
+    }
+
+    fn file_name(&self, name: &StoreName) -> Result<String, StoreError> {
+        let file_name = name.stem() + ".json";
+        if file_name.len() > MAX_FILE_NAME {
+            return Err(StoreError::NameTooLong {
+                path: self.directory.clone(),
+                length: file_name.len(),
+            });
+        }
+        Ok(file_name)
+    }
+
+    fn read(&self, name: &StoreName) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.path_of(name)?;
+        durable::read(&path, MAX_FILE).map_err(StoreError::io("read", &path))
+    }
+
+    fn write(&self, name: &StoreName, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.path_of(name)?;
+        durable::write(self.folder(name), &self.file_name(name)?, bytes)
+            .map_err(StoreError::io("write", &path))
+    }
+
+    /// The name of the note of `name`, as long as the file's own; none for Root and its history.
+    fn note_name(name: &StoreName) -> Option<String> {
+        match name {
+            StoreName::Root | StoreName::RootHistory(_) => None,
+            other => Some(other.stem() + ".note"),
+        }
+    }
+
+    fn read_note(&self, note_name: &str) -> Result<Note, StoreError> {
+        let path = self.notes.join(note_name);
+        let bytes = durable::read(&path, MAX_NOTE).map_err(StoreError::io("read", &path))?;
+        Ok(Note::parse(&bytes.unwrap_or_default()))
+    }
+}
+
+impl Store for DirStore {
+    fn load(&mut self, name: &StoreName) -> Result<Option<Stored>, StoreError> {
+        let Some(bytes) = self.read(name)? else {
+            return Ok(None);
+        };
+        let accepted_under = match Self::note_name(name) {
+            Some(note_name) => self.read_note(&note_name)?.version_for(&bytes),
+            None => None,
+        };
+        Ok(Some(Stored {
+            bytes,
+            accepted_under,
+        }))
+    }
+
+    fn save(
+        &mut self,
+        name: &StoreName,
+        bytes: &[u8],
+        root_version: u64,
+    ) -> Result<(), StoreError> {
+        // The history first: a Root in force that is missing there could not be explained later.
+        if *name == StoreName::Root {
+            self.write(&StoreName::RootHistory(root_version), bytes)?;
+        }
+        if let Some(note_name) = Self::note_name(name) {
+            // The name is checked before anything is written.
+            self.file_name(name)?;
+            let old = self.read(name)?;
+            let note =
+                self.read_note(&note_name)?
+                    .before_replacing(old.as_deref(), bytes, root_version);
+            durable::write(&self.notes, &note_name, &note.to_bytes())
+                .map_err(StoreError::io("write", &self.notes.join(&note_name)))?;
+        }
+        self.write(name, bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! The trusted metadata of one client.
+//!
+//! A [`Store`] keeps what the verifier accepted, each file byte for byte as it was served, and
+//! with it the version of the Root in force at that moment: from those two facts the verifier
+//! derives at every start what to go on from and what to forget (TUF 5.3.11). So there is no third
+//! thing that a power cut could leave out of step.
+
+mod dir;
+mod error;
+mod lock;
+mod memory;
+mod name;
+mod note;
+
+pub use dir::DirStore;
+pub use error::StoreError;
+pub use memory::MemoryStore;
+pub use name::StoreName;
+
+/// The largest file that is read back. Far above what the verifier accepts for any role.
+pub const MAX_FILE: u64 = 512 * 1024 * 1024;
+
+/// A file out of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The bytes as they were saved.
+    pub bytes: Vec<u8>,
+    /// The Root version given when these very bytes were saved. `None` for Root and its history,
+    /// which need none, and for a file whose note is lost or was written for other bytes: then
+    /// the verifier has to assume the oldest.
+    pub accepted_under: Option<u64>,
+}
+
+/// Keeps trusted metadata. Nothing in it is believed: the verifier checks all of it again.
+pub trait Store {
+    /// What is kept under `name`; `None` if nothing is.
+    ///
+    /// # Errors
+    /// If there is something that cannot be read. That is never the same as nothing being there:
+    /// a client that lost its floor would accept old metadata again.
+    fn load(&mut self, name: &StoreName) -> Result<Option<Stored>, StoreError>;
+
+    /// Keeps `bytes` under `name`, durably when this returns.
+    ///
+    /// `root_version` is the version of the Root in force: for [`StoreName::Root`] its own, for
+    /// every other role the one that the file was accepted under. Saving Root keeps it in the
+    /// history first.
+    ///
+    /// # Errors
+    /// If that was not possible; then the file that was there before still is.
+    fn save(&mut self, name: &StoreName, bytes: &[u8], root_version: u64)
+    -> Result<(), StoreError>;
+}

@@ -1,0 +1,89 @@
+//! What is kept, and under which file name.
+
+use std::fmt::Write;
+
+/// The name of a file of trusted metadata.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum StoreName {
+    /// The Root in force.
+    Root,
+    /// A Root that is or was in force, by version.
+    RootHistory(u64),
+    /// The Timestamp.
+    Timestamp,
+    /// The Snapshot.
+    Snapshot,
+    /// The top-level Targets.
+    Targets,
+    /// A delegated Targets role, by the name that its delegation gives it.
+    Delegated(String),
+}
+
+impl StoreName {
+    /// The file name without ending: one path component, whatever the role is called.
+    ///
+    /// A delegated role is percent-encoded except for the unreserved characters of RFC 3986. One
+    /// that is called like a top-level role has its first letter encoded, so that it never takes
+    /// that role's place.
+    pub(crate) fn stem(&self) -> String {
+        match self {
+            StoreName::Root => "root".to_owned(),
+            StoreName::RootHistory(version) => format!("{version}.root"),
+            StoreName::Timestamp => "timestamp".to_owned(),
+            StoreName::Snapshot => "snapshot".to_owned(),
+            StoreName::Targets => "targets".to_owned(),
+            StoreName::Delegated(role) => encode(role),
+        }
+    }
+}
+
+fn encode(role: &str) -> String {
+    let taken = matches!(role, "root" | "timestamp" | "snapshot" | "targets");
+    let mut out = String::with_capacity(role.len());
+    for (i, byte) in role.bytes().enumerate() {
+        let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+        if plain && !(taken && i == 0) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn role_names_become_one_harmless_component() {
+        for (role, stem) in [
+            ("a-b.c_d~9", "a-b.c_d~9"),
+            ("../x", "..%2Fx"),
+            ("?", "%3F"),
+            ("a b%2F", "a%20b%252F"),
+            ("ä", "%C3%A4"),
+            ("nul\0", "nul%00"),
+            ("", ""),
+            ("root", "%72oot"),
+            ("targets", "%74argets"),
+            ("1.root", "1.root"),
+        ] {
+            assert_eq!(StoreName::Delegated(role.into()).stem(), stem, "{role:?}");
+        }
+    }
+
+    #[test]
+    fn no_two_roles_share_a_name() {
+        let roles = [
+            "root", "%72oot", "ROOT", "a/b", "a%2Fb", "a%2fb", "", ".", "..", " ",
+        ];
+        let stems: std::collections::BTreeSet<_> = roles
+            .iter()
+            .map(|r| StoreName::Delegated((*r).into()).stem())
+            .collect();
+        assert_eq!(stems.len(), roles.len());
+    }
+}
