@@ -17,6 +17,7 @@ RUN_TESTS  := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo 'nextest 
 BARE_METAL := thumbv7em-none-eabihf
 
 export PATH := $(abspath $(S)/tools/bin):$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
 export COUNTERSIGN_BIN_DIR := $(TARGET_DIR)/debug
 export COUNTERSIGN_FIRMWARE_DIR := $(abspath $(S)/firmware)
 
