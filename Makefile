@@ -4,6 +4,7 @@
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
+.SILENT:
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
@@ -25,54 +26,54 @@ export COUNTERSIGN_FIRMWARE_DIR := $(abspath $(S)/firmware)
 .PHONY: fmt clippy deny docs no-std unit doctest vectors interop demo-quick unit-long
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 demo: $(S)/debian.stamp $(S)/firmware.stamp ## sign real firmware in tokens, update a client, refuse every attack
-	@cargo build --locked --release $(BINS)
+	cargo build --locked --release $(BINS)
 	COUNTERSIGN_BIN_DIR=$(TARGET_DIR)/release scripts/demo.sh
 
 test: fmt deny docs clippy no-std unit doctest vectors interop demo-quick ## everything CI runs, cheap gates first
-	@echo "make test: passed"
+	echo "make test: passed"
 
 test-all: test unit-long audit demo ## test, and the long property tests, advisories and the full demo
-	@echo "make test-all: passed"
+	echo "make test-all: passed"
 
 check: fmt deny clippy docs ## the quick gates: format, dependencies, lints, documentation
-	@echo "make check: passed"
+	echo "make check: passed"
 
 bench: ## criterion benchmarks (release build)
-	@cargo bench --locked --workspace --benches
+	cargo bench --locked --workspace --benches
 
 audit: $(S)/tools.stamp ## RustSec advisories (needs the network)
-	@cargo deny --workspace check advisories
+	cargo deny --workspace check advisories
 
 setup: $(S)/toolchain.stamp $(S)/debian.stamp $(S)/python.stamp $(S)/tools.stamp $(S)/firmware.stamp ## everything the other commands need
 
 clean: ## remove build output and demo state; keeps .setup (rm -rf .setup forgets that too)
-	@cargo clean
+	cargo clean
 	rm -rf .demo
 
 # --- Gates -------------------------------------------------------------------
 
 fmt: $(S)/toolchain.stamp
-	@echo "==> rustfmt"
+	echo "==> rustfmt"
 	cargo fmt --all --check
 
 clippy: $(S)/toolchain.stamp
-	@echo "==> clippy"
+	echo "==> clippy"
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 deny: $(S)/tools.stamp
-	@echo "==> cargo-deny: bans, licences, sources"
+	echo "==> cargo-deny: bans, licences, sources"
 	cargo deny --log-level error --workspace check bans licenses sources
 	scripts/dependency-rules.sh
 
 docs: $(S)/toolchain.stamp
-	@echo "==> rustdoc"
+	echo "==> rustdoc"
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --workspace --no-deps
 
 no-std: $(S)/toolchain.stamp
-	@echo "==> no_std"
+	echo "==> no_std"
 	cargo check --locked --quiet -p countersign-verifier --no-default-features --features rustcrypto
 	if rustup target list --installed 2>/dev/null | grep -qx $(BARE_METAL) || rustup target add $(BARE_METAL) 2>/dev/null; then
 	  cargo check --locked --quiet -p countersign-verifier --no-default-features --features rustcrypto --target $(BARE_METAL)
@@ -81,19 +82,19 @@ no-std: $(S)/toolchain.stamp
 	fi
 
 unit: $(S)/debian.stamp
-	@echo "==> tests"
+	echo "==> tests"
 	cargo $(RUN_TESTS) --locked --workspace
 
 doctest:
-	@echo "==> doc tests"
+	echo "==> doc tests"
 	cargo test --locked --quiet --workspace --doc
 
 unit-long: $(S)/debian.stamp
-	@echo "==> tests, long: more property-test cases, and the tests marked as ignored"
+	echo "==> tests, long: more property-test cases, and the tests marked as ignored"
 	PROPTEST_CASES=2048 cargo test --locked --workspace --lib --bins --tests -- --include-ignored
 
 vectors:
-	@echo "==> test vectors: regenerated with an empty diff, then run"
+	echo "==> test vectors: regenerated with an empty diff"
 	if [ -d test-vectors/vectors ]; then
 	  cargo run --locked --quiet -p countersign-vectors --bin test-vectors -- generate --check
 	else
@@ -101,33 +102,33 @@ vectors:
 	fi
 
 interop: $(S)/debian.stamp $(S)/python.stamp
-	@echo "==> python-tuf and securesystemslib, both ways"
+	echo "==> python-tuf and securesystemslib, both ways"
 	cargo build --locked --quiet $(BINS)
 	$(PYTEST) tests/interop
 
 demo-quick: $(S)/debian.stamp $(S)/firmware.stamp
-	@echo "==> demo"
+	echo "==> demo"
 	cargo build --locked --quiet $(BINS)
 	scripts/demo.sh --quick
 
 # --- Set-up ------------------------------------------------------------------
 
 $(S)/toolchain.stamp: scripts/setup.sh
-	@scripts/setup.sh toolchain
+	scripts/setup.sh toolchain
 	touch $@
 
 $(S)/debian.stamp: scripts/setup.sh
-	@scripts/setup.sh debian
+	scripts/setup.sh debian
 	touch $@
 
 $(S)/python.stamp: tests/interop/requirements.txt $(S)/debian.stamp
-	@scripts/setup.sh python
+	scripts/setup.sh python
 	touch $@
 
 $(S)/tools.stamp: scripts/setup.sh
-	@scripts/setup.sh tools
+	scripts/setup.sh tools
 	touch $@
 
 $(S)/firmware.stamp: scripts/firmware.sh $(S)/debian.stamp
-	@scripts/firmware.sh
+	scripts/firmware.sh
 	touch $@

@@ -11,12 +11,12 @@ absent() {
     shift 2
     tree=$(cargo tree --locked --quiet --prefix none --no-dedupe --format '{p}' "$@")
     if grep -q "^$crate v" <<<"$tree"; then
-        printf 'dependency rule broken: %s is in `cargo tree %s`: %s\n' "$crate" "$*" "$why" >&2
+        printf "dependency rule broken: %s is in 'cargo tree %s': %s\n" "$crate" "$*" "$why" >&2
         status=1
     fi
 }
 
-shipped=(--workspace --edges normal,build)
+shipped=(--workspace --edges 'normal,build')
 absent aws-lc-rs 'one TLS and crypto provider (ring) in what we ship; test dependencies only' "${shipped[@]}"
 absent openssl-sys 'no OpenSSL in what we ship' "${shipped[@]}"
 absent tokio 'the client and its tools are blocking' -p countersign-client --edges normal,build

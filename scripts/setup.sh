@@ -25,8 +25,9 @@ main() {
 }
 
 setup_toolchain() {
-    command -v cargo >/dev/null 2>&1 && command -v rustc >/dev/null 2>&1 ||
+    if ! { command -v cargo && command -v rustc; } >/dev/null 2>&1; then
         die "no Rust toolchain found: install Rust $rust_minimum or newer, for example with rustup"
+    fi
     local have
     have=$(rustc --version | awk '{print $2}')
     at_least "$have" "$rust_minimum" ||
