@@ -1,0 +1,54 @@
+//! Metadata that may be acted on.
+
+use alloc::format;
+
+use countersign_metadata::{Authority, Role, RoleType, Root, Targets, UtcTime, Verified};
+
+use crate::reject::{Code, Reject};
+
+/// Verified, fresh at one `now`, and linked to its parents: a current Root is the last of its
+/// chain, a current Snapshot is the one that the current Timestamp names, and so on. Only this
+/// authorises the next role or names an image. Made by sessions only.
+#[derive(Debug, Clone)]
+pub struct Current<T> {
+    verified: Verified<T>,
+}
+
+impl<T: Role> Current<T> {
+    /// `verified`, whose links the caller has checked, unless it has expired: a file is good
+    /// until, not at, its `expires` (TUF 5.3.10, 5.4.4, 5.5.6, 5.6.5).
+    pub(crate) fn fresh(verified: Verified<T>, role: &str, now: UtcTime) -> Result<Self, Reject> {
+        let expires = verified.content().expires();
+        match now < expires {
+            true => Ok(Self { verified }),
+            false => {
+                let detail = format!("it expired at {expires}, and it is {now}");
+                Err(Reject::new(Code::Expired, role, detail))
+            }
+        }
+    }
+
+    /// What the file says.
+    pub fn content(&self) -> &T {
+        self.verified.content()
+    }
+
+    /// The proof that it was signed.
+    pub fn verified(&self) -> &Verified<T> {
+        &self.verified
+    }
+}
+
+impl Current<Root> {
+    /// Who may sign a top-level role now.
+    pub fn authority(&self, role: RoleType) -> Authority {
+        self.content().authority(role)
+    }
+}
+
+impl Current<Targets> {
+    /// Who may sign the role `name` that this file delegates to.
+    pub(crate) fn delegate(&self, name: &str) -> Option<Authority> {
+        self.content().delegations()?.authority(name)
+    }
+}

@@ -1,0 +1,222 @@
+//! The image gate: bytes become a [`VerifiedImage`] when every listed hash and the length hold.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use countersign_metadata::{Hashes, TargetFile, TargetPath, UtcTime, percent_encode};
+
+use crate::hasher::{Sha256, Sha512};
+use crate::reject::{Code, Reject};
+
+/// An image that current metadata lists. Made by a [`Search`](crate::Search) only.
+#[derive(Debug, Clone)]
+pub struct ListedTarget {
+    path: TargetPath,
+    file: TargetFile,
+    role: String,
+    consistent: bool,
+    valid_until: UtcTime,
+}
+
+impl ListedTarget {
+    pub(crate) fn new(
+        path: TargetPath,
+        file: TargetFile,
+        role: &str,
+        consistent: bool,
+        valid_until: UtcTime,
+    ) -> Self {
+        Self {
+            path,
+            file,
+            role: role.into(),
+            consistent,
+            valid_until,
+        }
+    }
+
+    /// The target path.
+    pub fn path(&self) -> &TargetPath {
+        &self.path
+    }
+
+    /// Length, hashes and custom data.
+    pub fn file(&self) -> &TargetFile {
+        &self.file
+    }
+
+    /// The role that lists it.
+    pub fn role(&self) -> &str {
+        &self.role
+    }
+
+    /// When the first of the files that lead to it expires.
+    pub fn valid_until(&self) -> UtcTime {
+        self.valid_until
+    }
+
+    /// Where it is under the targets URL, each segment percent-encoded: `dir/HASH.name` in a
+    /// consistent repository (TUF 5.7.3, 6.2.1).
+    ///
+    /// # Errors
+    /// `no-known-hash` when no listed hash function is known.
+    pub fn remote_path(&self) -> Result<String, Reject> {
+        let hashes = &self.file.hashes;
+        let prefix = match (hashes.sha256, hashes.sha512) {
+            (Some(digest), _) => hex(&digest),
+            (None, Some(digest)) => hex(&digest),
+            (None, None) => return Err(self.no_known_hash()),
+        };
+        let path = match self.consistent {
+            true => self.path.with_prefix(&prefix),
+            false => self.path.to_string(),
+        };
+        let segments: Vec<String> = path.split('/').map(percent_encode).collect();
+        Ok(segments.join("/"))
+    }
+
+    /// Starts checking its bytes at `now`: metadata that expired since it was listed no longer
+    /// names an image to install.
+    ///
+    /// # Errors
+    /// `expired`, or `no-known-hash`.
+    pub fn open(self, now: UtcTime) -> Result<ImageStream, Reject> {
+        check_fresh(self.valid_until, &self.role, now)?;
+        if !self.file.hashes.any_known() {
+            return Err(self.no_known_hash());
+        }
+        let Hashes { sha256, sha512, .. } = &self.file.hashes;
+        Ok(ImageStream {
+            sha256: sha256.is_some().then(Sha256::new),
+            sha512: sha512.is_some().then(Sha512::new),
+            seen: 0,
+            target: self,
+        })
+    }
+
+    fn no_known_hash(&self) -> Reject {
+        let detail = format!("{} is listed without sha256 or sha512", self.path);
+        Reject::new(Code::NoKnownHash, &self.role, detail)
+    }
+}
+
+/// The bytes of one image on their way, bound to its length and hashes. An installer may stage
+/// them, nothing more, until [`ImageStream::finish`] says that they are the image.
+pub struct ImageStream {
+    target: ListedTarget,
+    sha256: Option<Sha256>,
+    sha512: Option<Sha512>,
+    seen: u64,
+}
+
+impl core::fmt::Debug for ImageStream {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ImageStream")
+            .field("target", &self.target)
+            .field("seen", &self.seen)
+            .finish()
+    }
+}
+
+impl ImageStream {
+    /// The image it should become.
+    pub fn target(&self) -> &ListedTarget {
+        &self.target
+    }
+
+    /// Bytes still to come.
+    pub fn remaining(&self) -> u64 {
+        self.target.file.length.saturating_sub(self.seen)
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// `image-too-long` as soon as they go beyond the signed length: stop reading.
+    pub fn update(&mut self, bytes: &[u8]) -> Result<(), Reject> {
+        if bytes.len() as u64 > self.remaining() {
+            let length = self.target.file.length;
+            let detail = format!("{} goes on beyond its {length} bytes", self.target.path);
+            return Err(Reject::new(Code::ImageTooLong, &self.target.role, detail));
+        }
+        self.seen += bytes.len() as u64;
+        if let Some(hasher) = &mut self.sha256 {
+            hasher.update(bytes);
+        }
+        if let Some(hasher) = &mut self.sha512 {
+            hasher.update(bytes);
+        }
+        Ok(())
+    }
+
+    /// Ends the stream.
+    ///
+    /// # Errors
+    /// `image-hash` when it is too short or any listed hash of a known function differs.
+    pub fn finish(self) -> Result<VerifiedImage, Reject> {
+        let target = self.target;
+        let refuse = |detail: String| Err(Reject::new(Code::ImageHash, &target.role, detail));
+        if self.seen != target.file.length {
+            let (seen, length) = (self.seen, target.file.length);
+            return refuse(format!("{} has {seen} of {length} bytes", target.path));
+        }
+        let Hashes { sha256, sha512, .. } = &target.file.hashes;
+        let holds256 = self
+            .sha256
+            .zip(sha256.as_ref())
+            .is_none_or(|(hasher, digest)| hasher.is(digest));
+        let holds512 = self
+            .sha512
+            .zip(sha512.as_ref())
+            .is_none_or(|(hasher, digest)| hasher.is(digest));
+        match (holds256, holds512) {
+            (true, true) => Ok(VerifiedImage { target }),
+            (false, _) => refuse(format!("the SHA-256 of {} differs", target.path)),
+            (_, false) => refuse(format!("the SHA-512 of {} differs", target.path)),
+        }
+    }
+}
+
+/// The bytes of an image were seen whole, and its length and every listed hash held. This is
+/// what `activate` of an installer takes.
+#[derive(Debug)]
+pub struct VerifiedImage {
+    target: ListedTarget,
+}
+
+impl VerifiedImage {
+    /// What it is.
+    pub fn target(&self) -> &ListedTarget {
+        &self.target
+    }
+
+    /// Whether the metadata that names it is still fresh.
+    ///
+    /// # Errors
+    /// `expired`
+    pub fn check_fresh(&self, now: UtcTime) -> Result<(), Reject> {
+        check_fresh(self.target.valid_until, &self.target.role, now)
+    }
+}
+
+fn check_fresh(valid_until: UtcTime, role: &str, now: UtcTime) -> Result<(), Reject> {
+    match now < valid_until {
+        true => Ok(()),
+        false => {
+            let detail =
+                format!("the metadata that names it expired at {valid_until}; it is {now}");
+            Err(Reject::new(Code::Expired, role, detail))
+        }
+    }
+}
+
+fn hex(digest: &[u8]) -> String {
+    let mut text = String::with_capacity(digest.len() * 2);
+    for byte in digest {
+        for nibble in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(u32::from(nibble), 16));
+        }
+    }
+    text
+}

@@ -1,0 +1,36 @@
+//! Budgets: everything an attacker who controls the repository can make a client spend.
+
+/// Bounds of one session. Sizes are in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// One Root file. 512 KiB holds 256 keys of any type with room to spare.
+    pub root_len: u64,
+    /// A Timestamp file: one entry and a few signatures.
+    pub timestamp_len: u64,
+    /// A Snapshot file, also where Timestamp states a larger length. 64 MiB lists 16,384 bins
+    /// twenty times over with both hashes.
+    pub snapshot_len: u64,
+    /// A Targets file, also where Snapshot states a larger length. 512 MiB lists two million
+    /// images with both hashes.
+    pub targets_len: u64,
+    /// Root versions followed in one session (TUF 5.3.3: "may be 2^10"). A longer honest chain
+    /// goes on in the next session from where this one saved.
+    pub root_versions: u32,
+    /// Targets roles visited in the search for one image (TUF 5.6.7.1), the top-level one
+    /// included. Deep or wide delegation graphs of real repositories stay well below; each visit
+    /// can cost a request.
+    pub visited_roles: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            root_len: 512 << 10,
+            timestamp_len: 64 << 10,
+            snapshot_len: 64 << 20,
+            targets_len: 512 << 20,
+            root_versions: 1 << 10,
+            visited_roles: 64,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What files are called, in the local store and in the repository.
+
+use alloc::format;
+use alloc::string::String;
+
+use countersign_metadata::percent_encode;
+
+/// A file in the local store.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StoreName {
+    /// The trusted Root.
+    Root,
+    /// A Root that was once trusted, by version.
+    RootHistory(u64),
+    /// The trusted Timestamp.
+    Timestamp,
+    /// The trusted Snapshot.
+    Snapshot,
+    /// The trusted top-level Targets.
+    Targets,
+    /// The trusted file of a delegated role, by its name.
+    Delegated(String),
+}
+
+/// A metadata file in the repository.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RemoteName {
+    /// A Root version.
+    Root(u64),
+    /// The Timestamp; never versioned.
+    Timestamp,
+    /// The Snapshot; with its version in a consistent repository.
+    Snapshot(Option<u64>),
+    /// A Targets role by name; with its version in a consistent repository.
+    Targets(String, Option<u64>),
+}
+
+impl RemoteName {
+    /// The file's name under the metadata URL, percent-encoded as one URL segment
+    /// (TUF 5.3.3, 5.5.1, 5.6.1).
+    pub fn file_name(&self) -> String {
+        let versioned = |name: &str, version: &Option<u64>| match version {
+            Some(version) => format!("{version}.{}.json", percent_encode(name)),
+            None => format!("{}.json", percent_encode(name)),
+        };
+        match self {
+            Self::Root(version) => versioned("root", &Some(*version)),
+            Self::Timestamp => versioned("timestamp", &None),
+            Self::Snapshot(version) => versioned("snapshot", version),
+            Self::Targets(role, version) => versioned(role, version),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_follow_the_specification() {
+        assert_eq!(RemoteName::Root(42).file_name(), "42.root.json");
+        assert_eq!(RemoteName::Timestamp.file_name(), "timestamp.json");
+        assert_eq!(RemoteName::Snapshot(None).file_name(), "snapshot.json");
+        assert_eq!(
+            RemoteName::Targets("a/../b?".into(), Some(7)).file_name(),
+            "7.a%2F..%2Fb%3F.json"
+        );
+    }
+}

@@ -1,0 +1,242 @@
+//! Refusals as facts with stable codes, shared by the command line, the vectors and reports.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt;
+
+use countersign_metadata::MetadataError;
+
+/// Declares the codes once: variant, number, name, attack class, meaning.
+macro_rules! codes {
+    ($($variant:ident = $number:literal, $name:literal, $attack:ident, $meaning:literal;)*) => {
+        /// Why something was refused. Numbers and names are never reused for something else.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Code { $(#[doc = $meaning] $variant = $number,)* }
+
+        impl Code {
+            /// All codes, by number.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name in reports.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What the code means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+
+            /// The attack that this refusal stops, where it names one.
+            pub fn attack(self) -> Attack {
+                match self { $(Self::$variant => Attack::$attack,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    Malformed = 100, "malformed", None, "The file is not strict JSON or a field is missing or wrong.";
+    WrongRoleType = 101, "wrong-role-type", MixAndMatch, "`_type` names another role than the one expected.";
+    UnsupportedSpecVersion = 102, "unsupported-spec-version", None, "`spec_version` is of an unknown major version.";
+    TooLarge = 103, "too-large", EndlessData, "A metadata file is larger than allowed.";
+    SignatureThreshold = 200, "signature-threshold", ArbitrarySoftware, "Too few of the role's keys signed.";
+    VersionRollback = 300, "version-rollback", Rollback, "The version is lower than one already trusted.";
+    RootVersion = 301, "root-version", Rollback, "A Root that does not carry the next version.";
+    VersionMismatch = 302, "version-mismatch", MixAndMatch, "The version is not the one that the parent file names.";
+    SameVersion = 303, "same-version-different-content", MixAndMatch, "The version is trusted already, with different content.";
+    SnapshotEntryRollback = 304, "snapshot-entry-rollback", Rollback, "Snapshot lists a Targets file with a lower version than before.";
+    SnapshotEntryRemoved = 305, "snapshot-entry-removed", Rollback, "Snapshot no longer lists a Targets file that it listed.";
+    TooManyRoots = 306, "too-many-roots", EndlessData, "The bound on Root versions in one session was reached; progress is saved.";
+    Expired = 400, "expired", Freeze, "The file has expired.";
+    MetadataHash = 500, "metadata-hash", MixAndMatch, "The file does not have the hash that its parent lists.";
+    MetadataLength = 501, "metadata-length", MixAndMatch, "The file does not have the length that its parent lists.";
+    RoleNotInSnapshot = 502, "role-not-in-snapshot", MixAndMatch, "Snapshot does not list this role.";
+    MetadataMissing = 503, "metadata-missing", None, "The repository does not have the file.";
+    TargetNotFound = 600, "target-not-found", None, "No role that is trusted for the path lists it.";
+    UnsafeFilename = 601, "unsafe-filename", ArbitrarySoftware, "The target path could leave its directory.";
+    ImageHash = 602, "image-hash", ArbitrarySoftware, "The image is not the one that was signed.";
+    ImageTooLong = 603, "image-too-long", EndlessData, "The image goes on beyond its signed length.";
+    NoKnownHash = 604, "no-known-hash", None, "The image is listed without a hash function known here.";
+    ImageMissing = 605, "image-missing", None, "The repository does not have the image.";
+    SlowRetrieval = 700, "slow-retrieval", SlowRetrieval, "The server was too slow and was given up.";
+    FetchFailed = 701, "fetch-failed", None, "The repository could not be reached or answered with an error.";
+    NoTrustedRoot = 800, "no-trusted-root", None, "The local store has no Root to start from.";
+    RootConflict = 801, "root-conflict", None, "Another Root is trusted here already.";
+    StoreFailed = 802, "store-failed", None, "The local store could not be read or written.";
+    Misuse = 803, "misuse", None, "A session was answered with something it did not ask for.";
+}
+
+impl Code {
+    /// The stable number.
+    pub fn number(self) -> u16 {
+        self as u16
+    }
+
+    /// The code with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.name() == name)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The attacks on software update systems that TUF and Uptane name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Attack {
+    /// No particular one: a defect, or something that is simply not there.
+    None,
+    /// Offering older software than is known.
+    Rollback,
+    /// Hiding that there is newer software.
+    Freeze,
+    /// Combining files that were never published together.
+    MixAndMatch,
+    /// Offering software that nobody entitled signed.
+    ArbitrarySoftware,
+    /// Never ending a file.
+    EndlessData,
+    /// Never quite ending a transfer.
+    SlowRetrieval,
+    /// Reading what is confidential.
+    Eavesdrop,
+    /// Repeating what was once valid for somebody else or some other time.
+    Replay,
+}
+
+impl Attack {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Rollback => "rollback",
+            Self::Freeze => "freeze",
+            Self::MixAndMatch => "mix-and-match",
+            Self::ArbitrarySoftware => "arbitrary-software",
+            Self::EndlessData => "endless-data",
+            Self::SlowRetrieval => "slow-retrieval",
+            Self::Eavesdrop => "eavesdrop",
+            Self::Replay => "replay",
+        }
+    }
+}
+
+/// A refusal: what was refused, why, and what led to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reject {
+    /// The stable code.
+    pub code: Code,
+    /// The role whose file was refused; empty where no role is concerned.
+    pub role: String,
+    /// The repository, by the name the session was given.
+    pub repository: String,
+    /// The particulars, for people.
+    pub detail: String,
+    /// For `target-not-found`: what ended the search, if something was refused.
+    pub cause: Option<Box<Reject>>,
+}
+
+impl Reject {
+    /// A refusal of something of `role`.
+    pub fn new(code: Code, role: &str, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            role: role.into(),
+            repository: String::new(),
+            detail: detail.into(),
+            cause: None,
+        }
+    }
+
+    /// The same refusal, caused by another one.
+    #[must_use]
+    pub fn because(mut self, cause: Reject) -> Self {
+        self.cause = Some(Box::new(cause));
+        self
+    }
+
+    /// The same refusal, of a named repository.
+    #[must_use]
+    pub fn at(mut self, repository: &str) -> Self {
+        self.repository = repository.into();
+        if let Some(cause) = self.cause.take() {
+            self.cause = Some(Box::new(cause.at(repository)));
+        }
+        self
+    }
+
+    /// What is wrong with a metadata file, as a refusal.
+    pub fn metadata(role: &str, error: MetadataError) -> Self {
+        let code = match &error {
+            MetadataError::WrongRoleType { .. } => Code::WrongRoleType,
+            MetadataError::UnsupportedSpecVersion { .. } => Code::UnsupportedSpecVersion,
+            MetadataError::SignatureThreshold { .. } => Code::SignatureThreshold,
+            MetadataError::RootVersion { .. } => Code::RootVersion,
+            _ => Code::Malformed,
+        };
+        Self::new(code, role, error.to_string())
+    }
+
+    /// The attack that was stopped: that of the cause, where there is one.
+    pub fn attack(&self) -> Attack {
+        match &self.cause {
+            Some(cause) => cause.attack(),
+            None => self.code.attack(),
+        }
+    }
+}
+
+impl fmt::Display for Reject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.code)?;
+        if !self.role.is_empty() {
+            write!(f, " ({})", self.role)?;
+        }
+        write!(f, ": {}", self.detail)?;
+        match &self.cause {
+            Some(cause) => write!(f, "; because: {cause}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl core::error::Error for Reject {}
+
+/// Formats a file's version for a detail text.
+pub(crate) fn versions(found: u64, other: u64, relation: &str) -> String {
+    format!("version {found}, {relation} {other}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+
+    #[test]
+    fn numbers_and_names_are_unique_and_names_resolve() {
+        let numbers: BTreeSet<u16> = Code::ALL.iter().map(|code| code.number()).collect();
+        let names: BTreeSet<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(
+            (numbers.len(), names.len()),
+            (Code::ALL.len(), Code::ALL.len())
+        );
+        for code in Code::ALL {
+            assert_eq!(Code::from_name(code.name()), Some(*code));
+        }
+    }
+
+    #[test]
+    fn the_attack_is_that_of_the_cause() {
+        let cause = Reject::new(Code::Expired, "supplier", "expired");
+        let reject = Reject::new(Code::TargetNotFound, "", "gone").because(cause);
+        assert_eq!(reject.attack(), Attack::Freeze);
+    }
+}

@@ -1,0 +1,114 @@
+//! What a refresh ends with: the current state of a repository.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use countersign_metadata::{Authority, Role, Root, Snapshot, Targets, Timestamp, UtcTime};
+
+use crate::chain::Chain;
+use crate::context::Context;
+use crate::current::Current;
+use crate::search::Search;
+
+/// The four top-level roles, all current at one time, and the delegated roles met so far.
+#[derive(Debug)]
+pub struct Trusted {
+    pub(crate) chain: Chain,
+    timestamp: Current<Timestamp>,
+    pub(crate) snapshot: Current<Snapshot>,
+    pub(crate) targets: Arc<Current<Targets>>,
+    /// Delegated roles verified in this session, by name and by who vouched for them: the same
+    /// role may be acceptable to one delegator's keys and not to another's.
+    delegated: BTreeMap<String, Vec<Vouched>>,
+    pub(crate) context: Context,
+}
+
+/// A delegated role and who vouched for it.
+type Vouched = (Authority, Arc<Current<Targets>>);
+
+impl Trusted {
+    pub(crate) fn new(
+        chain: Chain,
+        timestamp: Current<Timestamp>,
+        snapshot: Current<Snapshot>,
+        targets: Current<Targets>,
+        context: Context,
+    ) -> Self {
+        let targets = Arc::new(targets);
+        Self {
+            chain,
+            timestamp,
+            snapshot,
+            targets,
+            delegated: BTreeMap::new(),
+            context,
+        }
+    }
+
+    /// Looks for the image at `path`, which may lead to delegated roles (TUF 5.6.7).
+    pub fn search(&mut self, path: &str) -> Search<'_> {
+        Search::new(self, path)
+    }
+
+    /// The current Root.
+    pub fn root(&self) -> &Current<Root> {
+        &self.chain.root
+    }
+
+    /// The current Timestamp.
+    pub fn timestamp(&self) -> &Current<Timestamp> {
+        &self.timestamp
+    }
+
+    /// The current Snapshot.
+    pub fn snapshot(&self) -> &Current<Snapshot> {
+        &self.snapshot
+    }
+
+    /// The current top-level Targets.
+    pub fn targets(&self) -> &Current<Targets> {
+        &self.targets
+    }
+
+    /// The time all of this was current at.
+    pub fn now(&self) -> UtcTime {
+        self.context.now
+    }
+
+    /// When the first of the four expires.
+    pub(crate) fn valid_until(&self) -> UtcTime {
+        let roles = [
+            self.root().content().expires(),
+            self.timestamp.content().expires(),
+            self.snapshot.content().expires(),
+        ];
+        roles
+            .into_iter()
+            .fold(self.targets.content().expires(), UtcTime::min)
+    }
+
+    /// A delegated role as verified under `authority`.
+    pub(crate) fn delegated(
+        &self,
+        role: &str,
+        authority: &Authority,
+    ) -> Option<Arc<Current<Targets>>> {
+        let known = self.delegated.get(role)?;
+        let (_, file) = known.iter().find(|(known, _)| known == authority)?;
+        Some(Arc::clone(file))
+    }
+
+    pub(crate) fn add_delegated(
+        &mut self,
+        role: &str,
+        authority: Authority,
+        file: Current<Targets>,
+    ) -> Arc<Current<Targets>> {
+        let file = Arc::new(file);
+        let known = self.delegated.entry(role.into()).or_default();
+        known.push((authority, Arc::clone(&file)));
+        file
+    }
+}
