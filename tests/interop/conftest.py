@@ -30,7 +30,7 @@ def binary(name: str) -> Path:
 def client_command() -> list[str]:
     """The client under test; COUNTERSIGN_CLIENT names another one with the same arguments."""
     other = os.environ.get("COUNTERSIGN_CLIENT")
-    return shlex.split(other) if other else [str(binary("client-verifier"))]
+    return shlex.split(other) if other else [str(binary("client-verifier")), "--format", "json"]
 
 
 @pytest.fixture(scope="session")

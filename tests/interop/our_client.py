@@ -23,6 +23,18 @@ class Outcome:
     def ok(self) -> bool:
         return self.code == 0
 
+    @property
+    def report(self) -> dict | None:
+        """The JSON object on standard output; None from a client that does not write one."""
+        return json.loads(self.output) if self.output.startswith("{") else None
+
+
+def refused(outcome: Outcome, *names: str) -> bool:
+    """Whether the client refused, for one of the named reasons where it names its reasons."""
+    if outcome.ok:
+        return False
+    return outcome.report is None or outcome.report["name"] in names
+
 
 class Client:
     """One installed client: its metadata directory, its target directory, its server."""

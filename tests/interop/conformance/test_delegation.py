@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from our_client import Client
+from our_client import Client, refused
 from pytuf_repo import Repo
 from serving import Site
 
@@ -55,7 +55,7 @@ SEARCHES = {
 @pytest.mark.parametrize(("edges", "visited"), SEARCHES.values(), ids=SEARCHES.keys())
 def test_search_order(client: Client, repo: Repo, site: Site, edges: str, visited: str) -> None:
     publish_graph(repo, edges)
-    assert not client.download("missing").ok
+    assert refused(client.download("missing"), "target-not-found")
     assert site.metadata_requests()[4:] == [f"1.{role}.json" for role in visited]
 
 
@@ -111,7 +111,7 @@ def test_a_broken_role_ends_the_search(client: Client, repo: Repo, site: Site, h
     else:
         repo.role("A").expires = repo.role("A").expires.replace(year=2020)
         repo.publish_targets("A")
-    assert not client.download("f").ok
+    assert refused(client.download("f"), "target-not-found")
     assert client.downloaded() == []
     assert not any(name.endswith(".B.json") for name in site.metadata_requests())
 
@@ -126,7 +126,7 @@ def test_two_delegators_may_name_one_role_with_different_keys(client: Client, re
     repo.add_file("a/f", b"not for A", role="C")
     repo.publish_targets("A", "C")
     assert client.download("c/f").ok
-    assert not client.download("a/f").ok
+    assert refused(client.download("a/f"), "target-not-found")
     assert client.downloaded() == [b"content"]
 
 
@@ -177,7 +177,7 @@ def test_malformed_delegations_are_refused(client: Client, repo: Repo, delegatio
     assert client.refresh().ok
     repo.publish_as_is("targets", repo.targets.to_dict() | {"version": 2, "delegations": delegations})
     repo.publish("snapshot", "timestamp")
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "malformed")
     assert client.version("targets") == 1
 
 

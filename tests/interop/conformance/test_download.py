@@ -2,7 +2,7 @@
 
 import pytest
 
-from our_client import Client
+from our_client import Client, refused
 from pytuf_repo import Repo
 from serving import Site
 
@@ -69,7 +69,7 @@ def test_several_targets_stop_at_the_first_failure(client: Client, repo: Repo) -
     repo.publish_targets()
     assert client.download("one", "two").ok
     assert client.downloaded() == [b"one", b"two"]
-    assert not client.download("no such", "three").ok
+    assert refused(client.download("no such", "three"), "target-not-found")
     assert client.downloaded() == [b"one", b"two"]
 
 
@@ -81,7 +81,7 @@ def test_other_bytes_than_signed_for(client: Client, repo: Repo, served: bytes) 
     repo.add_file("f", b"content")
     repo.publish_targets()
     repo.store_file("f", served)
-    assert not client.download("f").ok
+    assert refused(client.download("f"), "image-hash", "image-too-long")
     assert client.downloaded() == []
 
 
@@ -89,7 +89,7 @@ def test_an_endless_target_is_cut_off(client: Client, repo: Repo, site: Site) ->
     repo.add_file("f", b"content")
     repo.publish_targets()
     site.endless.update(path for path in repo.served if path.startswith("targets/"))
-    assert not client.download("f").ok
+    assert refused(client.download("f"), "image-too-long")
     assert client.downloaded() == []
     assert site.endless_bytes < 64 << 20
 
@@ -99,7 +99,7 @@ def test_a_missing_target(client: Client, repo: Repo) -> None:
     repo.publish_targets()
     for path in [p for p in repo.served if p.startswith("targets/")]:
         del repo.served[path]
-    assert not client.download("f").ok
+    assert refused(client.download("f"), "image-missing")
     assert client.downloaded() == []
 
 
@@ -122,7 +122,7 @@ def test_every_listed_hash_is_checked(client: Client, repo: Repo) -> None:
     repo.targets.targets["f"].hashes["sha512"] = "00" * 64
     repo.store_file("f", b"content")
     repo.publish_targets()
-    assert not client.download("f").ok
+    assert refused(client.download("f"), "image-hash")
     assert client.downloaded() == []
 
 
@@ -131,7 +131,7 @@ def test_a_target_with_no_known_hash(client: Client, repo: Repo) -> None:
     repo.targets.targets["f"].hashes = {"md5000": "00" * 16}
     repo.store_file("f", b"content")
     repo.publish_targets()
-    assert not client.download("f").ok
+    assert refused(client.download("f"), "no-known-hash")
     assert client.downloaded() == []
 
 

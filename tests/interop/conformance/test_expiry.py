@@ -2,7 +2,7 @@
 
 import pytest
 
-from our_client import Client
+from our_client import Client, refused
 from pytuf_repo import Repo, in_days
 from serving import Site
 
@@ -13,7 +13,7 @@ def test_expired_root_is_kept_but_goes_no_further(client: Client, repo: Repo, si
     repo.root.expires = in_days(-1)
     repo.publish("root")
     repo.publish_targets()
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "expired")
     assert client.trusted() == {"root": 2, "timestamp": 1, "snapshot": 1, "targets": 1}
     assert site.metadata_requests() == ["2.root.json", "3.root.json"]
 
@@ -44,7 +44,7 @@ def test_expired_role_is_not_accepted(client: Client, repo: Repo, role: str) -> 
     assert client.refresh().ok
     repo.md[role].signed.expires = in_days(-1)
     repo.publish_targets()
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "expired")
     assert client.version(role) == 1
 
 
@@ -55,7 +55,7 @@ def test_trusted_role_that_expires_later_stops_the_client(client: Client, repo: 
     repo.publish_targets()
     assert client.refresh().ok
     assert client.refresh(days_ahead=6).ok
-    assert not client.refresh(days_ahead=8).ok
+    assert refused(client.refresh(days_ahead=8), "expired")
 
 
 def test_expired_stored_metadata_is_no_obstacle_to_newer(client: Client, repo: Repo) -> None:
@@ -79,7 +79,7 @@ def test_expired_stored_timestamp_is_still_a_floor(client: Client, repo: Repo) -
     repo.timestamp.version = 2
     repo.timestamp.expires = in_days(21)
     repo.publish_as_is("timestamp")
-    assert not client.refresh(days_ahead=18).ok
+    assert refused(client.refresh(days_ahead=18), "version-rollback")
     assert client.version("timestamp") == 3
 
 
@@ -88,7 +88,7 @@ def test_delegated_role_already_expired(client: Client, repo: Repo) -> None:
     repo.add_file("team/a", b"a", role="team")
     repo.publish_targets("team")
     assert client.refresh().ok
-    assert not client.download("team/a").ok
+    assert refused(client.download("team/a"), "target-not-found")
     assert client.downloaded() == []
     assert client.version("team") is None
 
@@ -99,7 +99,7 @@ def test_delegated_role_that_expires_later(client: Client, repo: Repo) -> None:
     repo.add_file("team/b", b"b", role="team")
     repo.publish_targets("team")
     assert client.download("team/a").ok
-    assert not client.download("team/b", days_ahead=18).ok
+    assert refused(client.download("team/b", days_ahead=18), "target-not-found")
     assert client.downloaded() == [b"a"]
     repo.role("team").expires = in_days(21)
     repo.publish_targets("team")
@@ -116,5 +116,5 @@ def test_expiry_in_another_form_is_refused(client: Client, repo: Repo, expires: 
     """TUF 4.2.1: date-time in UTC, YYYY-MM-DDTHH:MM:SSZ, and nothing else."""
     repo.timestamp.version += 1
     repo.publish_as_is("timestamp", repo.timestamp.to_dict() | {"expires": expires})
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "malformed")
     assert client.version("timestamp") is None

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from our_client import Client
+from our_client import Client, refused
 from pytuf_repo import Repo
 from serving import Site
 
@@ -47,7 +47,7 @@ def test_a_delegated_role_must_not_take_a_top_level_name(client: Client, repo: R
     }
     repo.publish_as_is("targets", payload)
     repo.publish("snapshot", "timestamp")
-    assert not client.download("anything").ok
+    assert refused(client.download("anything"), "malformed")
     for role in ("root", "timestamp", "snapshot"):
         assert client.stored(role) == repo.current(role)
     assert json.loads(client.stored("root"))["signed"]["_type"] == "root"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from our_client import Client
+from our_client import Client, refused
 from pytuf_repo import Repo
 from serving import Site
 
@@ -74,7 +74,7 @@ def test_root_chain_is_followed_one_version_at_a_time(client: Client, repo: Repo
 
 
 def test_download_refreshes_first(client: Client, site: Site) -> None:
-    assert not client.download("no such target").ok
+    assert refused(client.download("no such target"), "target-not-found")
     assert client.trusted() == {"root": 1, "timestamp": 1, "snapshot": 1, "targets": 1}
     assert site.target_requests() == []
 
@@ -97,7 +97,7 @@ def test_a_bad_initial_root_causes_no_request(new_client, repo: Repo, site: Site
 
 def test_init_again_with_another_root_is_refused(client: Client, repo: Repo) -> None:
     assert client.init(repo.trusted_root()).ok, "the identical root is no change"
-    assert not client.init(Repo().trusted_root()).ok
+    assert refused(client.init(Repo().trusted_root()), "root-conflict")
     assert client.stored("root") == repo.trusted_root()
 
 
@@ -134,7 +134,7 @@ def test_another_major_spec_version_is_refused(client: Client, repo: Repo, versi
     repo.timestamp.version += 1
     payload = repo.timestamp.to_dict() | {"spec_version": version}
     repo.publish_as_is("timestamp", payload)
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "unsupported-spec-version", "malformed")
     assert client.version("timestamp") is None
 
 
@@ -146,7 +146,7 @@ def test_not_there_ends_the_root_chain(client: Client, site: Site, status: int) 
 
 def test_a_server_error_is_not_the_end_of_the_root_chain(client: Client, site: Site) -> None:
     site.statuses["metadata/2.root.json"] = 500
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "fetch-failed")
     assert client.trusted() == {"root": 1}
 
 
@@ -155,7 +155,7 @@ def test_endless_metadata_is_cut_off(client: Client, repo: Repo, site: Site, nam
     if name == "2.root.json":
         repo.publish("root")
     site.endless.add(f"metadata/{name}")
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "too-large")
     role = name.split(".")[-2]
     assert client.version(role) == (1 if role == "root" else None)
     assert site.endless_bytes < 768 << 20
@@ -177,7 +177,7 @@ def test_endless_metadata_is_cut_off(client: Client, repo: Repo, site: Site, nam
 )
 def test_garbage_is_refused(client: Client, repo: Repo, garbage: bytes) -> None:
     repo.served["metadata/timestamp.json"] = garbage
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "malformed", "signature-threshold")
     assert client.trusted() == {"root": 1}
 
 
@@ -193,5 +193,5 @@ def test_a_file_of_another_role_is_refused(client: Client, repo: Repo, role: str
     repo.publish_as_is(role, wrong)
     following = {"targets": ("snapshot", "timestamp"), "snapshot": ("timestamp",), "timestamp": ()}
     repo.publish(*following[role])
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "wrong-role-type")
     assert client.version(role) is None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from our_client import Client
+from our_client import Client, refused
 from pytuf_repo import Repo
 from serving import Site
 
@@ -14,7 +14,7 @@ def test_timestamp_rollback(client: Client, repo: Repo) -> None:
     assert client.refresh().ok
     repo.timestamp.version = 1
     repo.publish_as_is("timestamp")
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "version-rollback")
     assert client.version("timestamp") == 2
 
 
@@ -38,7 +38,7 @@ def test_snapshot_rollback(client: Client, repo: Repo, site: Site, meta_hashes: 
     repo.snapshot.version = 1
     repo.publish_as_is("snapshot")
     repo.publish("timestamp")
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "version-rollback")
     assert client.version("timestamp") == 2
     assert client.version("snapshot") == 2
     assert site.metadata_requests()[-1] == "timestamp.json"
@@ -59,7 +59,7 @@ def test_snapshot_other_than_the_timestamp_names(client: Client, repo: Repo) -> 
     assert client.refresh().ok
     repo.publish("snapshot", "timestamp")
     repo.served["metadata/2.snapshot.json"] = repo.bytes_of["snapshot", 1]
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "version-mismatch")
     assert client.trusted() == {"root": 1, "timestamp": 2, "snapshot": 1, "targets": 1}
 
 
@@ -72,7 +72,7 @@ def test_targets_rollback(client: Client, repo: Repo, meta_hashes: bool) -> None
     repo.targets.version = 1
     repo.publish_as_is("targets")
     repo.publish("snapshot", "timestamp")
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "snapshot-entry-rollback")
     assert client.trusted() == {"root": 1, "timestamp": 3, "snapshot": 2, "targets": 2}
 
 
@@ -83,7 +83,7 @@ def test_snapshot_that_drops_a_role(client: Client, repo: Repo) -> None:
     assert client.refresh().ok
     del repo.snapshot.meta["team.json"]
     repo.publish("snapshot", "timestamp")
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "snapshot-entry-removed")
     assert client.version("snapshot") == 2
 
 
@@ -94,7 +94,7 @@ def test_snapshot_that_lists_an_older_delegated_role(client: Client, repo: Repo)
     assert client.refresh().ok
     repo.snapshot.meta["team.json"].version = 1
     repo.publish("snapshot", "timestamp")
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "snapshot-entry-rollback")
     assert client.version("snapshot") == 3
 
 
@@ -103,7 +103,7 @@ def test_targets_other_than_the_snapshot_lists(client: Client, repo: Repo) -> No
     assert client.refresh().ok
     repo.publish_targets()
     repo.served["metadata/2.targets.json"] = repo.bytes_of["targets", 1]
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "version-mismatch")
     assert client.trusted() == {"root": 1, "timestamp": 2, "snapshot": 2, "targets": 1}
 
 
@@ -116,7 +116,7 @@ def test_hash_other_than_listed(client: Client, repo: Repo, role: str) -> None:
     repo.publish_targets()
     served = f"metadata/3.{role}.json"
     repo.served[served] = repo.served[served].replace(b"\n", b"\n ")
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "metadata-length", "metadata-hash")
     assert client.version(role) == 2
 
 
@@ -127,7 +127,7 @@ def test_root_of_another_version_than_asked_for(client: Client, repo: Repo, serv
     repo.root.version = served_version
     repo.publish_as_is("root")
     repo.served["metadata/2.root.json"] = repo.bytes_of["root", served_version]
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "root-version")
     assert client.version("root") == 1
 
 
@@ -186,7 +186,7 @@ def test_a_new_root_alone_forgets_nothing(client: Client, repo: Repo) -> None:
     repo.publish("root")
     repo.timestamp.version = 1
     repo.publish_as_is("timestamp")
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "version-rollback")
     assert client.version("timestamp") == 2
 
 
@@ -195,7 +195,7 @@ def test_a_cycle_that_broke_off_goes_on(client: Client, repo: Repo, site: Site) 
     assert client.refresh().ok
     repo.publish_targets()
     held_back = repo.served.pop("metadata/2.snapshot.json")
-    assert not client.refresh().ok
+    assert refused(client.refresh(), "metadata-missing")
     assert client.version("timestamp") == 2
     repo.served["metadata/2.snapshot.json"] = held_back
     assert client.refresh().ok
