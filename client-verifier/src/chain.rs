@@ -29,9 +29,9 @@ impl KeyGroup {
     }
 
     fn rotated(self, old: &Root, new: &Root) -> bool {
-        self.roles()
-            .into_iter()
-            .any(|role| old.authority(role).public_keys() != new.authority(role).public_keys())
+        self.roles().into_iter().any(|role| {
+            old.claimed_authority(role).public_keys() != new.claimed_authority(role).public_keys()
+        })
     }
 }
 

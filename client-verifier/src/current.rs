@@ -42,13 +42,13 @@ impl<T: Role> Current<T> {
 impl Current<Root> {
     /// Who may sign a top-level role now.
     pub fn authority(&self, role: RoleType) -> Authority {
-        self.content().authority(role)
+        self.content().claimed_authority(role)
     }
 }
 
 impl Current<Targets> {
     /// Who may sign the role `name` that this file delegates to.
     pub(crate) fn delegate(&self, name: &str) -> Option<Authority> {
-        self.content().delegations()?.authority(name)
+        self.content().delegations()?.claimed_authority(name)
     }
 }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use crate::authority::{Authority, RoleKeys};
 use crate::crypto;
-use crate::error::MetadataError;
+use crate::error::{MetadataError, shown};
 use crate::field::{Fields, with};
 use crate::header::RoleType;
 use crate::json::{Object, Value};
@@ -104,7 +104,7 @@ impl Delegations {
     }
 
     /// Who may sign the delegated role `name`, as this file claims.
-    pub fn authority(&self, name: &str) -> Option<Authority> {
+    pub fn claimed_authority(&self, name: &str) -> Option<Authority> {
         let role_keys = match &self.roles {
             Roles::Succinct(bins) => bins.is_bin(name).then_some(&bins.role_keys),
             Roles::Listed(roles) => roles
@@ -155,7 +155,10 @@ fn decode_listed(fields: &mut Fields) -> Result<Vec<DelegatedRole>, MetadataErro
     for (index, value) in fields.array("roles")?.into_iter().enumerate() {
         let role = DelegatedRole::decode(format!("{path}[{index}]"), value)?;
         if !names.insert(role.name.clone()) {
-            return fields.fail("roles", format!("name {:?} stands twice", role.name));
+            return fields.fail(
+                "roles",
+                format!("name \"{}\" stands twice", shown(&role.name)),
+            );
         }
         roles.push(role);
     }
@@ -272,7 +275,7 @@ fn segment_matches(pattern: &str, text: &str) -> bool {
 impl SuccinctRoles {
     /// How many bins there are.
     pub fn bins(&self) -> u64 {
-        1 << self.bit_length
+        1 << self.bits()
     }
 
     /// The name of bin `number`, in as many hexadecimal digits as the last bin needs.
@@ -293,7 +296,7 @@ impl SuccinctRoles {
     pub fn bin_of(&self, path: &TargetPath) -> String {
         let hash = crypto::sha256(path.as_str().as_bytes());
         let leading = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
-        self.bin_name(u64::from(leading >> (32 - self.bit_length)))
+        self.bin_name(u64::from(leading) >> (32 - self.bits()))
     }
 
     /// Whether `name` is one of the bins.
@@ -303,6 +306,11 @@ impl SuccinctRoles {
             .and_then(|rest| rest.strip_prefix('-'));
         let number = number.and_then(|digits| u64::from_str_radix(digits, 16).ok());
         number.is_some_and(|number| number < self.bins() && self.bin_name(number) == name)
+    }
+
+    /// The field is public, so a caller may have set what no file can say.
+    fn bits(&self) -> u32 {
+        self.bit_length.clamp(1, 32)
     }
 
     fn digits(&self) -> usize {

@@ -91,15 +91,16 @@ impl Root {
         removed
     }
 
-    /// Who may sign `role`, as this file claims.
-    pub fn authority(&self, role: RoleType) -> Authority {
+    /// Who may sign `role`, as this file claims. Whether the file may be believed is not asked
+    /// here: a client goes through `Current<Root>` of the verifier.
+    pub fn claimed_authority(&self, role: RoleType) -> Authority {
         let nobody = RoleKeys::new([], u32::MAX);
         let keys = self.roles.get(&role).unwrap_or(&nobody);
         Authority::assume(role.name(), keys, &self.keys)
     }
 
     pub(crate) fn root_authority(&self) -> Authority {
-        self.authority(RoleType::Root)
+        self.claimed_authority(RoleType::Root)
     }
 
     /// The canonical payload of this content, to be signed.

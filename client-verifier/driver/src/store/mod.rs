@@ -14,8 +14,10 @@ mod note;
 
 pub use dir::DirStore;
 pub use error::StoreError;
+pub(crate) use error::advice;
 pub use memory::MemoryStore;
 pub use name::StoreName;
+pub(crate) use note::sha256_hex;
 
 /// The largest file that is read back. Far above what the verifier accepts for any role.
 pub const MAX_FILE: u64 = 512 * 1024 * 1024;

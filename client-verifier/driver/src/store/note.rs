@@ -98,7 +98,7 @@ mod tests {
         let hash = sha256_hex(b"x");
         for damaged in [
             format!("{hash} "),
-            format!("{hash}"),
+            hash.clone(),
             format!("{hash} -1\n"),
             format!("{} 1\n", &hash[1..]),
             format!("\u{0}{hash} 1\n"),

@@ -139,8 +139,11 @@ fn two_processes_never_share_a_store() {
     assert!(waiting.join().unwrap());
 }
 
-/// The changes whose every interruption is tested: file, bytes before and after, Root versions.
-fn rounds() -> Vec<(StoreName, [&'static [u8]; 2], [u64; 2])> {
+/// File, bytes before and after, Root versions before and after.
+type Round = (StoreName, [&'static [u8]; 2], [u64; 2]);
+
+/// The changes whose every interruption is tested.
+fn rounds() -> Vec<Round> {
     vec![
         (StoreName::Root, [b"root one", b"root two"], [1, 2]),
         (
