@@ -6,5 +6,5 @@ fn misuse_does_not_compile() {
     cases.compile_fail("tests/misuse/*.rs");
     // The same calls with the right proofs do compile, so that the cases above fail for the
     // reason they name.
-    cases.pass("tests/right_use.rs");
+    cases.pass("tests/right_use/all_proofs.rs");
 }
