@@ -114,7 +114,8 @@ impl Authority {
         Self {
             role: role.into(),
             keys: role_keys.keyids.iter().filter_map(usable).collect(),
-            threshold: role_keys.threshold,
+            // Files with 0 are refused where they are read; this stops a caller's mistake.
+            threshold: role_keys.threshold.max(1),
         }
     }
 

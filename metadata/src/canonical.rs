@@ -9,7 +9,7 @@ use alloc::string::String;
 
 use crate::error::MetadataError;
 use crate::json::{Object, Value, utf8};
-use crate::scan::Scanner;
+use crate::scan::{Scanner, plain_run};
 
 /// The canonical form of `value`.
 pub fn encode(value: &Value) -> String {
@@ -98,13 +98,18 @@ pub(crate) fn write_members<T>(
 pub(crate) fn write_string(out: &mut String, text: &str) {
     out.push('"');
     let mut rest = text;
-    while let Some(at) = rest.bytes().position(|byte| byte == b'"' || byte == b'\\') {
-        out.push_str(&rest[..at]);
-        out.push('\\');
-        out.push(char::from(rest.as_bytes()[at]));
-        rest = &rest[at + 1..];
+    loop {
+        let (plain, special) = rest.split_at(plain_run(rest.as_bytes()));
+        out.push_str(plain);
+        let Some(byte) = special.bytes().next() else {
+            break;
+        };
+        if byte == b'"' || byte == b'\\' {
+            out.push('\\');
+        }
+        out.push(char::from(byte));
+        rest = &special[1..];
     }
-    out.push_str(rest);
     out.push('"');
 }
 

@@ -11,10 +11,10 @@ use core::ops::{Deref, Range};
 
 use crate::authority::{Authority, Tally};
 use crate::canonical;
-use crate::error::MetadataError;
-use crate::field::{Fields, with};
+use crate::error::{MetadataError, shown};
+use crate::field::with;
 use crate::header::Role;
-use crate::json::{Object, Value, utf8};
+use crate::json::{Object, Value, not_utf8};
 use crate::key::KeyId;
 use crate::limits::MAX_SIGNATURES;
 use crate::root::Root;
@@ -44,8 +44,10 @@ impl PartialEq for Payload {
 
 impl Eq for Payload {}
 
-impl From<String> for Payload {
-    fn from(text: String) -> Self {
+impl Payload {
+    /// Around text that is canonical by construction. Not public: decoding relies on sorted,
+    /// unique keys, which only the parser can promise for what comes from outside.
+    fn encoded(text: String) -> Self {
         Self {
             range: 0..text.len(),
             text: Arc::new(text),
@@ -89,27 +91,17 @@ impl<T: Role> Signed<T> {
     /// [`MetadataError::Malformed`] or [`MetadataError::Field`] when it is not strict JSON with
     /// `signed` and `signatures`, or when a key id stands in `signatures` twice (TUF 4.2).
     pub fn parse(received: Vec<u8>) -> Result<Self, MetadataError> {
-        utf8(&received)?;
-        let received = match String::from_utf8(received) {
-            Ok(text) => Arc::new(text),
-            Err(_) => return Err(MetadataError::malformed(0, "not valid UTF-8")),
-        };
+        let received =
+            Arc::new(String::from_utf8(received).map_err(|error| not_utf8(error.utf8_error()))?);
         let mut scanner = Scanner::new(&received);
-        let mut names = BTreeSet::new();
         let mut payload = None;
         let mut signatures = None;
         scanner.white_space();
-        scanner.object(|scanner, name, at| {
-            if !names.insert(name.clone()) {
-                return Err(MetadataError::malformed(
-                    at,
-                    format!("duplicate key {name:?}"),
-                ));
-            }
-            match &*name {
+        scanner.unique_object(|scanner, name| {
+            match name {
                 "signed" => payload = Some(read_payload(&received, scanner)?),
-                "signatures" => signatures = Some(read_signatures(scanner.value()?)?),
-                _ => drop(scanner.value()?),
+                "signatures" => signatures = Some(read_signatures(scanner)?),
+                _ => pass_over(scanner)?,
             }
             Ok(())
         })?;
@@ -272,46 +264,50 @@ fn read_payload(text: &Arc<String>, scanner: &mut Scanner<'_>) -> Result<Payload
             range,
         });
     }
-    let value = Scanner::new(&text[range])
-        .value()
-        .map_err(|error| match error {
-            MetadataError::Malformed { what, at } => MetadataError::Malformed {
-                what,
-                at: at + start,
-            },
-            other => other,
-        })?;
-    Ok(canonical::encode(&value).into())
+    // White space, another key order, escapes, or duplicate keys: one more pass, which encodes
+    // what it reads and refuses the last.
+    let mut encoded = String::new();
+    Scanner::within(text, range).canonicalise(&mut encoded)?;
+    Ok(Payload::encoded(encoded))
 }
 
-fn read_signatures(value: Value) -> Result<Vec<SignatureEntry>, MetadataError> {
-    let Value::Array(items) = value else {
-        return Err(MetadataError::field("signatures", "must be an array"));
-    };
-    if items.len() > MAX_SIGNATURES {
-        let what = format!("has more than {MAX_SIGNATURES} entries");
-        return Err(MetadataError::field("signatures", what));
-    }
+/// Reads a value that nobody uses, as strictly as any other and without building it.
+fn pass_over(scanner: &mut Scanner<'_>) -> Result<(), MetadataError> {
+    scanner.canonicalise(&mut String::new())
+}
+
+fn read_signatures(scanner: &mut Scanner<'_>) -> Result<Vec<SignatureEntry>, MetadataError> {
     let mut seen = BTreeSet::new();
-    let mut entries = Vec::with_capacity(items.len());
-    for item in items {
-        let mut fields = Fields::of("signatures", item)?;
-        let keyid = KeyId::new(fields.string("keyid")?)?;
-        if !seen.insert(keyid.clone()) {
-            return Err(MetadataError::field(
-                "signatures",
-                format!("key id {keyid} stands twice"),
-            ));
+    let mut entries = Vec::new();
+    scanner.array(|scanner| {
+        if entries.len() == MAX_SIGNATURES {
+            let what = format!("has more than {MAX_SIGNATURES} entries");
+            return Err(MetadataError::field("signatures", what));
         }
-        let signature = fields
-            .take("sig")
-            .as_ref()
-            .and_then(Value::as_str)
-            .map(hex::decode);
-        entries.push(SignatureEntry {
-            keyid,
-            signature: signature.and_then(Result::ok),
-        });
-    }
+        let entry = read_signature(scanner)?;
+        if !seen.insert(entry.keyid.clone()) {
+            let what = format!("key id \"{}\" stands twice", shown(entry.keyid.as_str()));
+            return Err(MetadataError::field("signatures", what));
+        }
+        entries.push(entry);
+        Ok(())
+    })?;
     Ok(entries)
+}
+
+fn read_signature(scanner: &mut Scanner<'_>) -> Result<SignatureEntry, MetadataError> {
+    let mut keyid = None;
+    let mut signature = None;
+    scanner.unique_object(|scanner, name| {
+        match (name, scanner.peek()) {
+            ("keyid", _) => keyid = Some(KeyId::new(scanner.string()?.0)?),
+            ("sig", Some(b'"')) => signature = hex::decode(&*scanner.string()?.0).ok(),
+            _ => pass_over(scanner)?,
+        }
+        Ok(())
+    })?;
+    match keyid {
+        Some(keyid) => Ok(SignatureEntry { keyid, signature }),
+        None => Err(MetadataError::field("signatures.keyid", "is missing")),
+    }
 }

@@ -41,7 +41,7 @@ pub enum MetadataError {
         found: String,
     },
     /// Fewer unique keys signed than the role's threshold asks for.
-    #[error("{role}: {valid} of {threshold} required signatures are valid")]
+    #[error("{}: {valid} of {threshold} required signatures are valid", shown(.role))]
     SignatureThreshold {
         /// The role whose keys were asked for.
         role: String,
@@ -70,8 +70,59 @@ impl MetadataError {
 
     pub(crate) fn field(field: impl Into<String>, what: impl Into<String>) -> Self {
         Self::Field {
-            field: field.into(),
+            field: shown(&field.into()),
             what: what.into(),
+        }
+    }
+}
+
+/// More of a text out of a file than this, nobody reads.
+const LONGEST: usize = 120;
+
+/// The start of a text out of a file, as a fact.
+pub(crate) fn cut(text: &str) -> String {
+    text.chars().take(LONGEST).collect()
+}
+
+/// A text out of a file, fit for a terminal and a log line: no control or invisible characters.
+pub(crate) fn shown(text: &str) -> String {
+    let mut out = String::new();
+    for character in cut(text).chars() {
+        match character {
+            '"' | '\'' | '\\' => out.push(character),
+            _ => out.extend(character.escape_debug()),
+        }
+    }
+    if text.chars().nth(LONGEST).is_some() {
+        out.push_str("...");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn a_message_cannot_carry_terminal_commands_or_a_whole_file() {
+        let name = "a\u{1b}[2J\u{202e}\nforged line ".repeat(1000);
+        let errors = [
+            MetadataError::field(name.as_str(), "is missing"),
+            MetadataError::SignatureThreshold {
+                role: name.clone(),
+                valid: 0,
+                threshold: 1,
+            },
+            MetadataError::WrongRoleType {
+                expected: RoleType::Root,
+                found: cut(&name),
+            },
+        ];
+        for error in errors {
+            let text = error.to_string();
+            assert!(text.len() < 1500, "{text}");
+            assert!(!text.contains(['\u{1b}', '\n', '\u{202e}']), "{text}");
         }
     }
 }

@@ -4,7 +4,7 @@
 use alloc::string::{String, ToString};
 use core::fmt;
 
-use crate::error::MetadataError;
+use crate::error::{MetadataError, cut};
 use crate::field::Fields;
 use crate::json::{Object, Value};
 use crate::time::UtcTime;
@@ -84,7 +84,7 @@ impl Header {
         if found != kind.name() {
             return Err(MetadataError::WrongRoleType {
                 expected: kind,
-                found,
+                found: cut(&found),
             });
         }
         let spec_version = fields.string("spec_version")?;
@@ -123,9 +123,7 @@ fn check_spec_version(text: &str) -> Result<(), MetadataError> {
         text.starts_with("1.") && (2..=3).contains(&parts) && text.split('.').all(number);
     match supported {
         true => Ok(()),
-        false => Err(MetadataError::UnsupportedSpecVersion {
-            found: text.chars().take(40).collect(),
-        }),
+        false => Err(MetadataError::UnsupportedSpecVersion { found: cut(text) }),
     }
 }
 

@@ -4,6 +4,7 @@
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::str::Utf8Error;
 
 use crate::error::MetadataError;
 use crate::scan::Scanner;
@@ -47,8 +48,11 @@ pub(crate) fn parse_canonical(text: &str) -> Result<Value, MetadataError> {
 }
 
 pub(crate) fn utf8(text: &[u8]) -> Result<&str, MetadataError> {
-    core::str::from_utf8(text)
-        .map_err(|error| MetadataError::malformed(error.valid_up_to(), "not valid UTF-8"))
+    core::str::from_utf8(text).map_err(not_utf8)
+}
+
+pub(crate) fn not_utf8(error: Utf8Error) -> MetadataError {
+    MetadataError::malformed(error.valid_up_to(), "not valid UTF-8")
 }
 
 impl Value {

@@ -178,6 +178,7 @@ impl PublicKey {
                         der::Result::Ok((modulus, exponent))
                     })
                     .ok()?;
+                reader.finish().ok()?;
                 Self::from_rsa(modulus.as_bytes(), exponent.as_bytes())
             }
             _ => None,

@@ -80,8 +80,9 @@ impl Borrow<str> for TargetPath {
     }
 }
 
-/// `text` with every byte outside `A-Z a-z 0-9 - . _ ~` as `%XX`: safe as one URL segment and as
-/// one file name (RFC 3986 2.3).
+/// `text` with every byte outside `A-Z a-z 0-9 - . _ ~` as `%XX`: one URL segment and, with an
+/// ending such as `.json`, one file name (RFC 3986 2.3). Without an ending, `.` and `..` stay what
+/// they are.
 pub fn percent_encode(text: &str) -> String {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let mut out = String::with_capacity(text.len());

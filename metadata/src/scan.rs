@@ -3,12 +3,15 @@
 //! [`Value`] and checks for duplicates too.
 
 use alloc::borrow::Cow;
+use alloc::collections::BTreeSet;
 use alloc::collections::btree_map::Entry;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
-use crate::error::MetadataError;
+use crate::canonical;
+use crate::error::{MetadataError, shown};
 use crate::json::{Object, Value};
 use crate::limits::MAX_DEPTH;
 
@@ -33,6 +36,13 @@ impl<'a> Scanner<'a> {
             depth: 0,
             raw_controls: false,
         }
+    }
+
+    /// Over one part of JSON text; offsets in errors are those in the whole.
+    pub(crate) fn within(text: &'a str, part: Range<usize>) -> Self {
+        let mut scanner = Self::new(&text[..part.end]);
+        scanner.at = part.start;
+        scanner
     }
 
     /// Over text in canonical form.
@@ -71,10 +81,7 @@ impl<'a> Scanner<'a> {
             Some(b'{') => {
                 let mut members = Object::new();
                 self.object(|scanner, key, at| match members.entry(key.into_owned()) {
-                    Entry::Occupied(known) => Err(MetadataError::malformed(
-                        at,
-                        format!("duplicate key {:?}", known.key()),
-                    )),
+                    Entry::Occupied(known) => Err(duplicate(at, known.key())),
                     Entry::Vacant(place) => {
                         place.insert(scanner.value()?);
                         Ok(())
@@ -128,6 +135,61 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Reads one value and appends its canonical form, without building it: a hostile file
+    /// costs a small multiple of its size, whatever it holds. Duplicate keys are refused.
+    pub(crate) fn canonicalise(&mut self, out: &mut String) -> Result<()> {
+        match self.peek() {
+            Some(b'{') => self.canonicalise_object(out),
+            Some(b'[') => {
+                out.push('[');
+                let start = out.len();
+                self.array(|scanner| {
+                    if out.len() > start {
+                        out.push(',');
+                    }
+                    scanner.canonicalise(out)
+                })?;
+                out.push(']');
+                Ok(())
+            }
+            Some(b'"') => {
+                canonical::write_string(out, &self.string()?.0);
+                Ok(())
+            }
+            _ => {
+                canonical::write(out, &self.value()?);
+                Ok(())
+            }
+        }
+    }
+
+    fn canonicalise_object(&mut self, out: &mut String) -> Result<()> {
+        let start = out.len();
+        let mut members: Vec<(Cow<'a, str>, usize, Range<usize>)> = Vec::new();
+        self.object(|scanner, key, at| {
+            let from = out.len() - start;
+            canonical::write_string(out, &key);
+            out.push(':');
+            scanner.canonicalise(out)?;
+            members.push((key, at, from..out.len() - start));
+            Ok(())
+        })?;
+        // Stable, so that of two equal keys the later one is reported.
+        members.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        for pair in members.windows(2) {
+            if let [(first, ..), (second, at, _)] = pair
+                && first == second
+            {
+                return Err(duplicate(*at, second));
+            }
+        }
+        let unsorted = out.split_off(start);
+        canonical::write_members(out, members, |out, (_, _, range)| {
+            out.push_str(&unsorted[range]);
+        });
+        Ok(())
+    }
+
     /// Passes over a value in canonical text; the text it has.
     pub(crate) fn skip(&mut self) -> Result<&'a str> {
         let start = self.at;
@@ -169,6 +231,25 @@ impl<'a> Scanner<'a> {
             self.expect(b',', "',' or '}' was expected in an object")?;
             plain &= !self.white_space();
         }
+    }
+
+    /// Walks an object as [`Self::object`] does, and refuses duplicate keys.
+    pub(crate) fn unique_object(
+        &mut self,
+        mut member: impl FnMut(&mut Self, &str) -> Result<()>,
+    ) -> Result<()> {
+        let mut names = BTreeSet::new();
+        self.object(|scanner, key, at| {
+            member(scanner, &key)?;
+            match names.contains(&key) {
+                true => Err(duplicate(at, &key)),
+                false => {
+                    names.insert(key);
+                    Ok(())
+                }
+            }
+        })?;
+        Ok(())
     }
 
     /// Walks an array; `item` must read each value. Whether there was no white space.
@@ -346,7 +427,7 @@ impl<'a> Scanner<'a> {
         found
     }
 
-    fn peek(&self) -> Option<u8> {
+    pub(crate) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
@@ -355,9 +436,13 @@ impl<'a> Scanner<'a> {
     }
 }
 
+fn duplicate(at: usize, key: &str) -> MetadataError {
+    MetadataError::malformed(at, format!("duplicate key \"{}\"", shown(key)))
+}
+
 /// How many leading bytes of a string need no look: everything but `"`, `\` and control
 /// characters. Eight bytes at a time, since this loop passes over most of a large file.
-fn plain_run(bytes: &[u8]) -> usize {
+pub(crate) fn plain_run(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let zero_byte = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;

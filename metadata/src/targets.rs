@@ -156,8 +156,8 @@ fn index(scanner: &mut Scanner<'_>) -> Result<Vec<u32>, MetadataError> {
 /// One entry as it stands in the text: checked, and without memory of its own in the usual case.
 struct Entry<'a> {
     length: u64,
-    sha256: Option<[u8; 32]>,
-    sha512: Option<[u8; 64]>,
+    sha256: Option<HexDigest<'a, 32>>,
+    sha512: Option<HexDigest<'a, 64>>,
     other_hashes: Vec<(Cow<'a, str>, &'a str)>,
     custom: Option<&'a str>,
     extra: Vec<(Cow<'a, str>, &'a str)>,
@@ -189,8 +189,8 @@ impl<'a> Entry<'a> {
                     scanner.object(|scanner, name, at| {
                         has_hash = true;
                         match &*name {
-                            "sha256" => entry.sha256 = Some(digest(scanner, at)?),
-                            "sha512" => entry.sha512 = Some(digest(scanner, at)?),
+                            "sha256" => entry.sha256 = Some(HexDigest::read(scanner, at)?),
+                            "sha512" => entry.sha512 = Some(HexDigest::read(scanner, at)?),
                             _ => entry.other_hashes.push((name, scanner.skip()?)),
                         }
                         Ok(())
@@ -218,8 +218,8 @@ impl<'a> Entry<'a> {
         Ok(TargetFile {
             length: self.length,
             hashes: Hashes {
-                sha256: self.sha256,
-                sha512: self.sha512,
+                sha256: self.sha256.as_ref().map(HexDigest::decode).transpose()?,
+                sha512: self.sha512.as_ref().map(HexDigest::decode).transpose()?,
                 other: object(&self.other_hashes)?,
             },
             custom: match self.custom.map(parse_canonical).transpose()? {
@@ -231,15 +231,31 @@ impl<'a> Entry<'a> {
     }
 }
 
-fn digest<const N: usize>(scanner: &mut Scanner<'_>, at: usize) -> Result<[u8; N], MetadataError> {
-    let (text, _) = scanner.string()?;
-    let mut digest = [0; N];
-    match hex::decode_to_slice(&*text, &mut digest) {
-        Ok(()) => Ok(digest),
-        Err(_) => Err(MetadataError::malformed(
-            at,
-            "a hash is not hexadecimal of its length",
-        )),
+/// A digest of `N` bytes as it stands in the text: known to be hexadecimal, and decoded only when
+/// somebody asks for the entry, because decoding all of them would dominate reading a file.
+struct HexDigest<'a, const N: usize>(Cow<'a, str>);
+
+impl<'a, const N: usize> HexDigest<'a, N> {
+    fn read(scanner: &mut Scanner<'a>, at: usize) -> Result<Self, MetadataError> {
+        let (text, _) = scanner.string()?;
+        // Without an early exit, so that the compiler can check many digits at once.
+        let all_digits = text
+            .bytes()
+            .fold(true, |all, byte| all & byte.is_ascii_hexdigit());
+        match all_digits && text.len() == 2 * N {
+            true => Ok(Self(text)),
+            false => Err(MetadataError::malformed(
+                at,
+                "a hash is not hexadecimal of its length",
+            )),
+        }
+    }
+
+    fn decode(&self) -> Result<[u8; N], MetadataError> {
+        let mut digest = [0; N];
+        hex::decode_to_slice(&*self.0, &mut digest)
+            .map(|()| digest)
+            .map_err(|_| MetadataError::malformed(0, "a hash is not hexadecimal of its length"))
     }
 }
 
