@@ -1,0 +1,137 @@
+//! One function for each command: library calls, no rules.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::CommandFactory;
+use countersign_client::client::{Client, ClientError, initialise};
+use countersign_client::clock::system_time;
+use countersign_client::fetch::{HttpFetcher, Patience, TlsRoots, UrlFetcher};
+use countersign_client::files::TargetDir;
+use countersign_client::store::DirStore;
+use countersign_metadata::Role;
+use countersign_verifier::{Code, Context, Reject, Trusted};
+
+use crate::args::{Arguments, Command};
+use crate::progress::Progress;
+
+/// How long to wait for another process that uses the same directory.
+const LOCK_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs the command; the lines to print when it succeeds.
+pub(crate) fn run(arguments: Arguments) -> Result<Vec<String>, Reject> {
+    let repository = arguments.repository.clone();
+    let outcome = match &arguments.command {
+        Command::Init { root } => init(&arguments, root.clone()),
+        Command::Refresh => refresh(&arguments),
+        Command::Download => download(&arguments),
+        Command::Completions { shell } => return Ok(completions(*shell)),
+        Command::Man => return man(),
+    };
+    outcome.map_err(|error| error.to_reject(&repository))
+}
+
+fn init(arguments: &Arguments, root: PathBuf) -> Result<Vec<String>, ClientError> {
+    let bytes = fs::read(&root).map_err(|error| {
+        Reject::new(Code::Misuse, "root", format!("cannot read {}: {error}", root.display()))
+    })?;
+    let root = initialise(&mut store(arguments)?, bytes)?;
+    let content = root.content();
+    Ok(vec![format!("trusting root version {}, expires {}", content.version(), content.expires())])
+}
+
+fn refresh(arguments: &Arguments) -> Result<Vec<String>, ClientError> {
+    let mut client = client(arguments)?;
+    let trusted = client.refresh(context(arguments)?)?;
+    Ok(vec![summary(&trusted)])
+}
+
+fn download(arguments: &Arguments) -> Result<Vec<String>, ClientError> {
+    let targets_url = needed(&arguments.target_base_url, "--target-base-url")?;
+    let directory = TargetDir::open(needed(&arguments.target_dir, "--target-dir")?)?;
+    if arguments.target_names.is_empty() {
+        return Err(missing("--target-name").into());
+    }
+    let store = store(arguments)?;
+    let partial = store.partial_directory();
+    let mut client = client_with(arguments, store)?;
+    let mut trusted = client.refresh(context(arguments)?)?;
+    let mut lines = vec![summary(&trusted)];
+    for name in &arguments.target_names {
+        let target = client.find(&mut trusted, name)?;
+        let progress = Progress::new(name, target.file().length);
+        let told = |bytes| progress.told(bytes);
+        let image = client.download(&trusted, &target, targets_url, &directory, &partial, &told)?;
+        let how = if image.was_there { "already there" } else { "downloaded" };
+        lines.push(format!("{name}: {how}, {} bytes, verified", target.file().length));
+    }
+    Ok(lines)
+}
+
+fn summary(trusted: &Trusted) -> String {
+    format!(
+        "up to date: root {}, timestamp {}, snapshot {}, targets {}",
+        trusted.root().content().version(),
+        trusted.timestamp().content().version(),
+        trusted.snapshot().content().version(),
+        trusted.targets().content().version(),
+    )
+}
+
+fn store(arguments: &Arguments) -> Result<DirStore, ClientError> {
+    let directory = needed(&arguments.metadata_dir, "--metadata-dir")?;
+    Ok(DirStore::open(directory, LOCK_PATIENCE)?)
+}
+
+fn client(arguments: &Arguments) -> Result<Client<UrlFetcher, DirStore>, ClientError> {
+    client_with(arguments, store(arguments)?)
+}
+
+fn client_with(
+    arguments: &Arguments,
+    store: DirStore,
+) -> Result<Client<UrlFetcher, DirStore>, ClientError> {
+    let url = needed(&arguments.metadata_url, "--metadata-url")?;
+    let roots = match &arguments.ca_file {
+        Some(file) => TlsRoots::from_pem_file(file)?,
+        None => TlsRoots::mozilla(),
+    };
+    let window = Duration::from_secs(arguments.patience);
+    let patience = Patience {
+        connect: window.min(Patience::default().connect),
+        response: window,
+        window,
+        min_bytes_per_window: arguments.min_rate.saturating_mul(arguments.patience),
+    };
+    Ok(Client::new(UrlFetcher::new(HttpFetcher::new(patience, roots)), store, url))
+}
+
+fn context(arguments: &Arguments) -> Result<Context, Reject> {
+    let now = system_time().ok_or_else(|| {
+        Reject::new(Code::Misuse, "", "the system's clock is outside the years 0 to 9999; set it")
+    })?;
+    Ok(Context { repository: arguments.repository.clone(), ..Context::new(now) })
+}
+
+fn needed<'a, T>(option: &'a Option<T>, name: &str) -> Result<&'a T, Reject> {
+    option.as_ref().ok_or_else(|| missing(name))
+}
+
+fn missing(name: &str) -> Reject {
+    Reject::new(Code::Misuse, "", format!("this command needs {name}; see --help"))
+}
+
+fn completions(shell: clap_complete::Shell) -> Vec<String> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "client-verifier", &mut script);
+    vec![String::from_utf8_lossy(&script).into_owned()]
+}
+
+fn man() -> Result<Vec<String>, Reject> {
+    let mut page = Vec::new();
+    match clap_mangen::Man::new(Arguments::command()).render(&mut page) {
+        Ok(()) => Ok(vec![String::from_utf8_lossy(&page).into_owned()]),
+        Err(error) => Err(Reject::new(Code::Misuse, "", error.to_string())),
+    }
+}

@@ -1,0 +1,222 @@
+//! A blocking TUF client: a verifier session joined to a fetcher and a store.
+
+use std::path::{Path, PathBuf};
+
+use countersign_metadata::{Root, Verified};
+use countersign_verifier::{
+    Code, Context, ImageStream, ListedTarget, Protocol, Reject, Reply, Session, Step, StoreName,
+    Trusted, VerifiedImage, drive, provision_root,
+};
+
+use crate::fetch::{FetchError, Fetcher, fetch_bytes};
+use crate::files::{DownloadError, FilesError, ImageCheck, TargetDir, Wanted, download};
+use crate::store::{Store, StoreError};
+
+/// Why a client stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The verifier refused something.
+    #[error(transparent)]
+    Rejected(#[from] Reject),
+    /// A file could not be fetched, which says nothing about whether there is one.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The local store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An image could not be kept.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+}
+
+impl ClientError {
+    /// The error as a refusal with a stable code, for reports.
+    pub fn to_reject(&self, repository: &str) -> Reject {
+        let code = match self {
+            Self::Rejected(reject) => return reject.clone(),
+            Self::Fetch(FetchError::Slow { .. }) => Code::SlowRetrieval,
+            Self::Fetch(_) => Code::FetchFailed,
+            Self::Store(_) | Self::Files(_) => Code::StoreFailed,
+        };
+        Reject::new(code, "", self.to_string()).at(repository)
+    }
+}
+
+/// A client of one repository.
+#[derive(Debug)]
+pub struct Client<F, S> {
+    fetcher: F,
+    store: S,
+    metadata_url: String,
+}
+
+/// An image in its place.
+#[derive(Debug)]
+pub struct Image {
+    /// The proof that it is the right one.
+    pub verified: VerifiedImage,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it was there already and nothing was fetched.
+    pub was_there: bool,
+}
+
+/// Puts the first Root, which came here out of band, into the store. Makes no request.
+///
+/// # Errors
+/// `root-conflict` when another Root is trusted already; the same one is fine.
+pub fn initialise(store: &mut impl Store, bytes: Vec<u8>) -> Result<Verified<Root>, ClientError> {
+    let root = provision_root(bytes)?;
+    match store.load(&StoreName::Root)? {
+        None => {
+            let version = countersign_metadata::Role::version(root.content());
+            store.save(&StoreName::Root, root.received(), version)?;
+            Ok(root)
+        }
+        Some(known) if known.bytes == root.received() => Ok(root),
+        Some(_) => {
+            let detail = "another Root is trusted here; to start over, use an empty directory";
+            Err(Reject::new(Code::RootConflict, "root", detail).into())
+        }
+    }
+}
+
+impl<F: Fetcher, S: Store> Client<F, S> {
+    /// A client of the repository whose metadata is below `metadata_url`.
+    pub fn new(fetcher: F, store: S, metadata_url: &str) -> Self {
+        Self { fetcher, store, metadata_url: with_slash(metadata_url) }
+    }
+
+    /// Follows the repository to its current state (TUF 5.1 to 5.6.6).
+    ///
+    /// # Errors
+    /// [`ClientError`]; what was verified until then is kept and the next refresh goes on from it.
+    pub fn refresh(&mut self, context: Context) -> Result<Trusted, ClientError> {
+        self.drive(&mut Session::with_context(context))
+    }
+
+    /// Looks for the image at `path` (TUF 5.6.7).
+    ///
+    /// # Errors
+    /// `target-not-found`, with its cause if something was refused.
+    pub fn find(&mut self, trusted: &mut Trusted, path: &str) -> Result<ListedTarget, ClientError> {
+        self.drive(&mut trusted.search(path))
+    }
+
+    /// Gets an image from below `targets_url` into `directory`, unless the right one is there
+    /// already (TUF 5.7). `partial` is where it stays until it is proven. `progress` is told how
+    /// many bytes came, and gets `None` when the transfer starts over.
+    ///
+    /// # Errors
+    /// `image-hash`, `image-too-long`, or why it could not be had.
+    pub fn download(
+        &mut self,
+        trusted: &Trusted,
+        target: &ListedTarget,
+        targets_url: &str,
+        directory: &TargetDir,
+        partial: &Path,
+        progress: &dyn Fn(Option<u64>),
+    ) -> Result<Image, ClientError> {
+        let now = trusted.now();
+        // Refuses before the first request what could never be verified.
+        target.clone().open(now)?;
+        let url = format!("{}{}", with_slash(targets_url), target.remote_path()?);
+        let key = format!("{:?}", target.file().hashes);
+        let wanted = Wanted {
+            url: &url,
+            name: target.path().as_str(),
+            length: target.file().length,
+            key: &key,
+        };
+        let mut new_check = || {
+            progress(None);
+            Check { stream: target.clone().open(now), progress }
+        };
+        match download(&mut self.fetcher, &wanted, directory, partial, &mut new_check) {
+            Ok(done) => {
+                Ok(Image { verified: done.proof, path: done.path, was_there: done.was_there })
+            }
+            Err(error) => Err(refused(error, target)),
+        }
+    }
+
+    /// The store, for what a caller wants to look up.
+    pub fn store(&mut self) -> &mut S {
+        &mut self.store
+    }
+
+    fn drive<P: Protocol>(&mut self, session: &mut P) -> Result<P::Output, ClientError> {
+        drive(session, |step| match step {
+            Step::Load { name } => Ok(match self.store.load(&name)? {
+                Some(stored) => Reply::Stored(stored),
+                None => Reply::NotFound,
+            }),
+            Step::Fetch { what, max_len } => {
+                let url = format!("{}{}", self.metadata_url, what.file_name());
+                match fetch_bytes(&mut self.fetcher, &url, max_len) {
+                    Ok(bytes) => Ok(Reply::Fetched(bytes)),
+                    Err(error) if error.is_not_found() => Ok(Reply::NotFound),
+                    Err(FetchError::TooLarge { .. }) => Ok(Reply::TooLarge),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Step::Save { name, bytes, accepted_under, .. } => {
+                self.store.save(&name, bytes, accepted_under)?;
+                Ok(Reply::Saved)
+            }
+            // `drive` answers the last step itself.
+            Step::Done(outcome) => outcome.map(|_| Reply::Saved).map_err(ClientError::from),
+        })
+    }
+}
+
+/// What became of a download, in the verifier's words where it is the verifier's business.
+fn refused(error: DownloadError<Reject>, target: &ListedTarget) -> ClientError {
+    let reject = |code, detail: String| Reject::new(code, target.role(), detail).into();
+    match error {
+        DownloadError::Refused(refusal) => refusal.into(),
+        DownloadError::Files(error) => error.into(),
+        DownloadError::Fetch(FetchError::TooLarge { limit, .. }) => {
+            let detail = format!("{} goes on beyond its {limit} bytes", target.path());
+            reject(Code::ImageTooLong, detail)
+        }
+        DownloadError::Fetch(error) if error.is_not_found() => {
+            let detail = format!("{} is listed, but the repository does not have it: {error}", target.path());
+            reject(Code::ImageMissing, detail)
+        }
+        DownloadError::Fetch(error) => error.into(),
+    }
+}
+
+/// The image gate as the download sees it.
+struct Check<'a> {
+    stream: Result<ImageStream, Reject>,
+    progress: &'a dyn Fn(Option<u64>),
+}
+
+impl ImageCheck for Check<'_> {
+    type Proof = VerifiedImage;
+    type Refusal = Reject;
+
+    fn update(&mut self, bytes: &[u8]) -> Result<(), Reject> {
+        match &mut self.stream {
+            Ok(stream) => stream.update(bytes)?,
+            Err(reject) => return Err(reject.clone()),
+        }
+        (self.progress)(Some(bytes.len() as u64));
+        Ok(())
+    }
+
+    fn finish(self) -> Result<VerifiedImage, Reject> {
+        self.stream?.finish()
+    }
+}
+
+fn with_slash(url: &str) -> String {
+    match url.ends_with('/') {
+        true => url.into(),
+        false => format!("{url}/"),
+    }
+}
