@@ -85,7 +85,11 @@ pub fn initialise(store: &mut impl Store, bytes: Vec<u8>) -> Result<Verified<Roo
 impl<F: Fetcher, S: Store> Client<F, S> {
     /// A client of the repository whose metadata is below `metadata_url`.
     pub fn new(fetcher: F, store: S, metadata_url: &str) -> Self {
-        Self { fetcher, store, metadata_url: with_slash(metadata_url) }
+        Self {
+            fetcher,
+            store,
+            metadata_url: with_slash(metadata_url),
+        }
     }
 
     /// Follows the repository to its current state (TUF 5.1 to 5.6.6).
@@ -132,12 +136,23 @@ impl<F: Fetcher, S: Store> Client<F, S> {
         };
         let mut new_check = || {
             progress(None);
-            Check { stream: target.clone().open(now), progress }
-        };
-        match download(&mut self.fetcher, &wanted, directory, partial, &mut new_check) {
-            Ok(done) => {
-                Ok(Image { verified: done.proof, path: done.path, was_there: done.was_there })
+            Check {
+                stream: target.clone().open(now),
+                progress,
             }
+        };
+        match download(
+            &mut self.fetcher,
+            &wanted,
+            directory,
+            partial,
+            &mut new_check,
+        ) {
+            Ok(done) => Ok(Image {
+                verified: done.proof,
+                path: done.path,
+                was_there: done.was_there,
+            }),
             Err(error) => Err(refused(error, target)),
         }
     }
@@ -162,7 +177,12 @@ impl<F: Fetcher, S: Store> Client<F, S> {
                     Err(error) => Err(error.into()),
                 }
             }
-            Step::Save { name, bytes, accepted_under, .. } => {
+            Step::Save {
+                name,
+                bytes,
+                accepted_under,
+                ..
+            } => {
                 self.store.save(&name, bytes, accepted_under)?;
                 Ok(Reply::Saved)
             }
@@ -183,7 +203,10 @@ fn refused(error: DownloadError<Reject>, target: &ListedTarget) -> ClientError {
             reject(Code::ImageTooLong, detail)
         }
         DownloadError::Fetch(error) if error.is_not_found() => {
-            let detail = format!("{} is listed, but the repository does not have it: {error}", target.path());
+            let detail = format!(
+                "{} is listed, but the repository does not have it: {error}",
+                target.path()
+            );
             reject(Code::ImageMissing, detail)
         }
         DownloadError::Fetch(error) => error.into(),

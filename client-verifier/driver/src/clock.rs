@@ -9,7 +9,9 @@ use countersign_metadata::UtcTime;
 pub fn system_time() -> Option<UtcTime> {
     let seconds = match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_secs()).ok()?,
-        Err(before) => i64::try_from(before.duration().as_secs()).ok()?.checked_neg()?,
+        Err(before) => i64::try_from(before.duration().as_secs())
+            .ok()?
+            .checked_neg()?,
     };
     UtcTime::from_unix(seconds)
 }

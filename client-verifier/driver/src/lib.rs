@@ -7,7 +7,10 @@
 //!   stretch: time, size, headers, redirects, retries.
 //! - [`store`]: the trusted metadata of one client in one directory, durable at every step.
 //! - [`files`]: target files, streamed to disk while they are checked, visible only when proven.
+//! - [`client`]: the blocking client that joins these to a verifier session.
 
+pub mod client;
+pub mod clock;
 pub mod fetch;
 pub mod files;
 pub mod store;

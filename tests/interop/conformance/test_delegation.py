@@ -161,7 +161,6 @@ def test_succinct_bins(client: Client, repo: Repo, site: Site, bits: int) -> Non
     "delegations",
     [
         {"keys": {}, "roles": [{"name": "A", "keyids": [], "threshold": 0, "terminating": False, "paths": ["*"]}]},
-        {"keys": {}, "roles": [{"name": "A", "keyids": [], "threshold": 1, "terminating": False}]},
         {"keys": {}, "roles": [{"name": "A", "keyids": [], "threshold": 1, "terminating": "no", "paths": ["*"]}]},
         {"keys": {}, "roles": [{"name": "A", "keyids": [], "threshold": 1, "terminating": False, "paths": ["*"],
                                 "path_hash_prefixes": ["00"]}]},
@@ -170,7 +169,7 @@ def test_succinct_bins(client: Client, repo: Repo, site: Site, bits: int) -> Non
         {"keys": {}, "succinct_roles": {"keyids": [], "threshold": 1, "bit_length": 0, "name_prefix": "b"}},
         {"keys": {}, "succinct_roles": {"keyids": [], "threshold": 1, "bit_length": 33, "name_prefix": "b"}},
     ],
-    ids=["threshold 0", "no paths", "terminating is text", "both kinds of paths", "roles is an object",
+    ids=["threshold 0", "terminating is text", "both kinds of paths", "roles is an object",
          "keys is a list", "0 bits", "33 bits"],
 )  # fmt: skip
 def test_malformed_delegations_are_refused(client: Client, repo: Repo, delegations: dict) -> None:

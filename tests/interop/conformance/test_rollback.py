@@ -115,8 +115,10 @@ def test_hash_other_than_listed(client: Client, repo: Repo, role: str) -> None:
     assert client.refresh().ok
     repo.publish_targets()
     served = f"metadata/3.{role}.json"
-    repo.served[served] = repo.served[served].replace(b"\n", b"\n ")
-    assert refused(client.refresh(), "metadata-length", "metadata-hash")
+    repo.served[served] = repo.served[served].replace(b"\n ", b"\n\t", 1)
+    assert refused(client.refresh(), "metadata-hash")
+    repo.served[served] += b"\n"
+    assert refused(client.refresh(), "too-large")
     assert client.version(role) == 2
 
 

@@ -16,22 +16,12 @@ pub use dir::DirStore;
 pub use error::StoreError;
 pub(crate) use error::advice;
 pub use memory::MemoryStore;
-pub use name::StoreName;
 pub(crate) use note::sha256_hex;
+
+pub use countersign_verifier::{StoreName, Stored};
 
 /// The largest file that is read back. Far above what the verifier accepts for any role.
 pub const MAX_FILE: u64 = 512 * 1024 * 1024;
-
-/// A file out of the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// The bytes as they were saved.
-    pub bytes: Vec<u8>,
-    /// The Root version given when these very bytes were saved. `None` for Root and its history,
-    /// which need none, and for a file whose note is lost or was written for other bytes: then
-    /// the verifier has to assume the oldest.
-    pub accepted_under: Option<u64>,
-}
 
 /// Keeps trusted metadata. Nothing in it is believed: the verifier checks all of it again.
 pub trait Store {

@@ -2,39 +2,21 @@
 
 use std::fmt::Write;
 
-/// The name of a file of trusted metadata.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum StoreName {
-    /// The Root in force.
-    Root,
-    /// A Root that is or was in force, by version.
-    RootHistory(u64),
-    /// The Timestamp.
-    Timestamp,
-    /// The Snapshot.
-    Snapshot,
-    /// The top-level Targets.
-    Targets,
-    /// A delegated Targets role, by the name that its delegation gives it.
-    Delegated(String),
-}
+use countersign_verifier::StoreName;
 
-impl StoreName {
-    /// The file name without ending: one path component, whatever the role is called.
-    ///
-    /// A delegated role is percent-encoded except for the unreserved characters of RFC 3986. One
-    /// that is called like a top-level role has its first letter encoded, so that it never takes
-    /// that role's place.
-    pub(crate) fn stem(&self) -> String {
-        match self {
-            StoreName::Root => "root".to_owned(),
-            StoreName::RootHistory(version) => format!("{version}.root"),
-            StoreName::Timestamp => "timestamp".to_owned(),
-            StoreName::Snapshot => "snapshot".to_owned(),
-            StoreName::Targets => "targets".to_owned(),
-            StoreName::Delegated(role) => encode(role),
-        }
+/// The file name without ending: one path component, whatever the role is called.
+///
+/// A delegated role is percent-encoded except for the unreserved characters of RFC 3986. One
+/// that is called like a top-level role has its first letter encoded, so that it never takes
+/// that role's place.
+pub(super) fn stem(name: &StoreName) -> String {
+    match name {
+        StoreName::Root => "root".to_owned(),
+        StoreName::RootHistory(version) => format!("{version}.root"),
+        StoreName::Timestamp => "timestamp".to_owned(),
+        StoreName::Snapshot => "snapshot".to_owned(),
+        StoreName::Targets => "targets".to_owned(),
+        StoreName::Delegated(role) => encode(role),
     }
 }
 
@@ -71,7 +53,11 @@ mod tests {
             ("targets", "%74argets"),
             ("1.root", "1.root"),
         ] {
-            assert_eq!(StoreName::Delegated(role.into()).stem(), stem, "{role:?}");
+            assert_eq!(
+                super::stem(&StoreName::Delegated(role.into())),
+                stem,
+                "{role:?}"
+            );
         }
     }
 
@@ -82,7 +68,7 @@ mod tests {
         ];
         let stems: std::collections::BTreeSet<_> = roles
             .iter()
-            .map(|r| StoreName::Delegated((*r).into()).stem())
+            .map(|r| stem(&StoreName::Delegated((*r).into())))
             .collect();
         assert_eq!(stems.len(), roles.len());
     }

@@ -60,7 +60,13 @@ pub(crate) struct Arguments {
     pub(crate) patience: u64,
 
     /// The repository's name in reports
-    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true, global = true)]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true,
+        global = true
+    )]
     pub(crate) repository: String,
 
     /// How to report the result
@@ -102,11 +108,16 @@ pub(crate) enum Format {
 /// Reads the command line. Usage errors exit with 1 like every refusal: callers test for it.
 pub(crate) fn parse() -> Result<Arguments, ExitCode> {
     Arguments::try_parse().map_err(|error| {
-        let help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+        let help = matches!(
+            error.kind(),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+        );
         let json = || {
             let words: Vec<_> = std::env::args_os().collect();
             words.iter().any(|word| word == "--format=json")
-                || words.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
+                || words
+                    .windows(2)
+                    .any(|pair| pair[0] == "--format" && pair[1] == "json")
         };
         if !help && json() {
             let usage = Reject::new(Code::Misuse, "", error.to_string());

@@ -34,11 +34,19 @@ pub(crate) fn run(arguments: Arguments) -> Result<Vec<String>, Reject> {
 
 fn init(arguments: &Arguments, root: PathBuf) -> Result<Vec<String>, ClientError> {
     let bytes = fs::read(&root).map_err(|error| {
-        Reject::new(Code::Misuse, "root", format!("cannot read {}: {error}", root.display()))
+        Reject::new(
+            Code::Misuse,
+            "root",
+            format!("cannot read {}: {error}", root.display()),
+        )
     })?;
     let root = initialise(&mut store(arguments)?, bytes)?;
     let content = root.content();
-    Ok(vec![format!("trusting root version {}, expires {}", content.version(), content.expires())])
+    Ok(vec![format!(
+        "trusting root version {}, expires {}",
+        content.version(),
+        content.expires()
+    )])
 }
 
 fn refresh(arguments: &Arguments) -> Result<Vec<String>, ClientError> {
@@ -63,8 +71,15 @@ fn download(arguments: &Arguments) -> Result<Vec<String>, ClientError> {
         let progress = Progress::new(name, target.file().length);
         let told = |bytes| progress.told(bytes);
         let image = client.download(&trusted, &target, targets_url, &directory, &partial, &told)?;
-        let how = if image.was_there { "already there" } else { "downloaded" };
-        lines.push(format!("{name}: {how}, {} bytes, verified", target.file().length));
+        let how = if image.was_there {
+            "already there"
+        } else {
+            "downloaded"
+        };
+        lines.push(format!(
+            "{name}: {how}, {} bytes, verified",
+            target.file().length
+        ));
     }
     Ok(lines)
 }
@@ -104,14 +119,25 @@ fn client_with(
         window,
         min_bytes_per_window: arguments.min_rate.saturating_mul(arguments.patience),
     };
-    Ok(Client::new(UrlFetcher::new(HttpFetcher::new(patience, roots)), store, url))
+    Ok(Client::new(
+        UrlFetcher::new(HttpFetcher::new(patience, roots)),
+        store,
+        url,
+    ))
 }
 
 fn context(arguments: &Arguments) -> Result<Context, Reject> {
     let now = system_time().ok_or_else(|| {
-        Reject::new(Code::Misuse, "", "the system's clock is outside the years 0 to 9999; set it")
+        Reject::new(
+            Code::Misuse,
+            "",
+            "the system's clock is outside the years 0 to 9999; set it",
+        )
     })?;
-    Ok(Context { repository: arguments.repository.clone(), ..Context::new(now) })
+    Ok(Context {
+        repository: arguments.repository.clone(),
+        ..Context::new(now)
+    })
 }
 
 fn needed<'a, T>(option: &'a Option<T>, name: &str) -> Result<&'a T, Reject> {
@@ -119,12 +145,21 @@ fn needed<'a, T>(option: &'a Option<T>, name: &str) -> Result<&'a T, Reject> {
 }
 
 fn missing(name: &str) -> Reject {
-    Reject::new(Code::Misuse, "", format!("this command needs {name}; see --help"))
+    Reject::new(
+        Code::Misuse,
+        "",
+        format!("this command needs {name}; see --help"),
+    )
 }
 
 fn completions(shell: clap_complete::Shell) -> Vec<String> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "client-verifier", &mut script);
+    clap_complete::generate(
+        shell,
+        &mut Arguments::command(),
+        "client-verifier",
+        &mut script,
+    );
     vec![String::from_utf8_lossy(&script).into_owned()]
 }
 

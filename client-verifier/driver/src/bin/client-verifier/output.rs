@@ -11,7 +11,9 @@ use crate::args::Format;
 /// Prints the outcome; the exit status is 0 or 1.
 pub(crate) fn show(format: Format, outcome: &Result<Vec<String>, Reject>) -> ExitCode {
     let printed = match (format, outcome) {
-        (Format::Text, Ok(lines)) => lines.iter().try_for_each(|line| writeln!(io::stdout(), "{line}")),
+        (Format::Text, Ok(lines)) => lines
+            .iter()
+            .try_for_each(|line| writeln!(io::stdout(), "{line}")),
         (Format::Text, Err(reject)) => writeln!(io::stderr(), "client-verifier: refused: {reject}"),
         (Format::Json, outcome) => writeln!(io::stdout(), "{}", object(outcome)),
     };

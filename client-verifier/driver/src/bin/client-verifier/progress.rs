@@ -10,7 +10,9 @@ impl Progress {
     pub(crate) fn new(name: &str, length: u64) -> Self {
         let bar = ProgressBar::new(length).with_message(name.to_owned());
         let style = "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
-        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_style(
+            ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
         Self(bar)
     }
 

@@ -31,7 +31,9 @@ fn what_was_saved_comes_back_under_the_documented_names() {
         StoreName::Targets,
         delegated("../x"),
     ] {
-        store.save(&name, name.stem().as_bytes(), 3).unwrap();
+        store
+            .save(&name, format!("{name:?}").as_bytes(), 3)
+            .unwrap();
     }
     drop(store);
 
