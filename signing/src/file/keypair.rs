@@ -1,0 +1,201 @@
+//! PKCS#8 keys of the four kinds, and signing with them.
+
+use countersign_metadata::PublicKey;
+use der::asn1::{BitStringRef, ObjectIdentifier, OctetStringRef};
+use der::{Decode as _, Encode as _};
+use p256::elliptic_curve::Generate as _;
+use p256::elliptic_curve::sec1::ToSec1Point as _;
+use pkcs8::spki::AlgorithmIdentifier;
+use pkcs8::{EncodePrivateKey as _, PrivateKeyInfo, PrivateKeyInfoRef};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use ring::rsa;
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair,
+    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RSA_PSS_SHA256, RsaKeyPair,
+};
+use zeroize::Zeroizing;
+
+use crate::algorithm::{Algorithm, RsaBits};
+use crate::error::SignError;
+
+/// RFC 8410
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+/// RFC 5480
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+/// RFC 8017
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const RSA_PSS_ONLY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
+
+pub(super) enum KeyPair {
+    Ed25519(Ed25519KeyPair),
+    EcdsaP256(EcdsaKeyPair),
+    EcdsaP384(EcdsaKeyPair),
+    Rsa(RsaKeyPair),
+}
+
+impl KeyPair {
+    /// From DER of a PrivateKeyInfo or OneAsymmetricKey. A public key inside must be the right one.
+    pub(super) fn from_pkcs8(der: &[u8]) -> Result<(Self, PublicKey), String> {
+        let info = PrivateKeyInfoRef::from_der(der)
+            .map_err(|error| format!("its content is not a PKCS#8 key ({error})"))?;
+        match info.algorithm.oid {
+            ED25519 => ed25519(&info),
+            EC => ec(&info),
+            RSA => rsa(der),
+            RSA_PSS_ONLY => Err(
+                "it is an RSA key marked for PSS only; make one of the plain type with: \
+                 openssl genpkey -algorithm RSA"
+                    .into(),
+            ),
+            other => Err(format!(
+                "keys of the type {other} are not known; use Ed25519, ECDSA P-256 or P-384, or RSA"
+            )),
+        }
+    }
+
+    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        let random = SystemRandom::new();
+        let (signature, algorithm) = match self {
+            Self::Ed25519(pair) => return Ok(pair.sign(message).as_ref().to_vec()),
+            Self::EcdsaP256(pair) => (pair.sign(&random, message), Algorithm::EcdsaP256),
+            Self::EcdsaP384(pair) => (pair.sign(&random, message), Algorithm::EcdsaP384),
+            Self::Rsa(pair) => {
+                let mut signature = vec![0; pair.public().modulus_len()];
+                let signed = pair.sign(&RSA_PSS_SHA256, &random, message, &mut signature);
+                return match signed {
+                    Ok(()) => Ok(signature),
+                    Err(_) => Err(failed(Algorithm::Rsa(RsaBits::B2048))),
+                };
+            }
+        };
+        signature
+            .map(|signature| signature.as_ref().to_vec())
+            .map_err(|_| failed(algorithm))
+    }
+}
+
+fn failed(algorithm: Algorithm) -> SignError {
+    SignError::Crypto {
+        doing: "sign",
+        algorithm,
+        problem: "the key is inconsistent or the system has no random numbers".into(),
+    }
+}
+
+fn ed25519(info: &PrivateKeyInfoRef<'_>) -> Result<(KeyPair, PublicKey), String> {
+    if info.algorithm.parameters.is_some() {
+        return Err("Ed25519 keys have no parameters (RFC 8410)".into());
+    }
+    // CurvePrivateKey ::= OCTET STRING, inside the OCTET STRING of PKCS#8 (RFC 8410 7).
+    let seed = <&OctetStringRef>::from_der(info.private_key.as_bytes())
+        .map_err(|_| "its Ed25519 key is not 32 bytes in an OCTET STRING")?;
+    let pair = match &info.public_key {
+        Some(public) => {
+            let public = public
+                .as_bytes()
+                .ok_or("its public key is not whole bytes")?;
+            Ed25519KeyPair::from_seed_and_public_key(seed.as_bytes(), public)
+        }
+        None => Ed25519KeyPair::from_seed_unchecked(seed.as_bytes()),
+    };
+    let pair = pair.map_err(|error| format!("its Ed25519 key is damaged ({error})"))?;
+    let public = pair.public_key().as_ref().try_into();
+    let public = public.map_err(|_| "its Ed25519 key is damaged")?;
+    Ok((KeyPair::Ed25519(pair), PublicKey::Ed25519(public)))
+}
+
+fn ec(info: &PrivateKeyInfoRef<'_>) -> Result<(KeyPair, PublicKey), String> {
+    let curve = info.algorithm.parameters_oid();
+    let curve = curve.map_err(|_| "its EC key does not name its curve; use P-256 or P-384")?;
+    let damaged = |error: pkcs8::Error| format!("its EC key is damaged ({error})");
+    match curve {
+        P256 => {
+            let secret = p256::SecretKey::try_from(info.clone()).map_err(damaged)?;
+            let point = secret.public_key().to_sec1_point(false);
+            let scalar = Zeroizing::new(secret.to_bytes());
+            let parts = (scalar.as_slice(), point.as_bytes());
+            let (pair, public) = ec_pair(&ECDSA_P256_SHA256_ASN1_SIGNING, parts)?;
+            Ok((KeyPair::EcdsaP256(pair), public))
+        }
+        P384 => {
+            let secret = p384::SecretKey::try_from(info.clone()).map_err(damaged)?;
+            let point = secret.public_key().to_sec1_point(false);
+            let scalar = Zeroizing::new(secret.to_bytes());
+            let parts = (scalar.as_slice(), point.as_bytes());
+            let (pair, public) = ec_pair(&ECDSA_P384_SHA384_ASN1_SIGNING, parts)?;
+            Ok((KeyPair::EcdsaP384(pair), public))
+        }
+        other => Err(format!(
+            "the curve {other} is not known; use P-256 (prime256v1) or P-384 (secp384r1)"
+        )),
+    }
+}
+
+fn ec_pair(
+    algorithm: &'static EcdsaSigningAlgorithm,
+    (scalar, point): (&[u8], &[u8]),
+) -> Result<(EcdsaKeyPair, PublicKey), String> {
+    let random = SystemRandom::new();
+    let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, scalar, point, &random)
+        .map_err(|error| format!("its EC key is damaged ({error})"))?;
+    let public = PublicKey::from_sec1(point).ok_or("its EC key is damaged")?;
+    Ok((pair, public))
+}
+
+fn rsa(der: &[u8]) -> Result<(KeyPair, PublicKey), String> {
+    let pair = RsaKeyPair::from_pkcs8(der).map_err(|error| {
+        format!("its RSA key is refused ({error}); use 2048, 3072 or 4096 bits and two primes")
+    })?;
+    let public = rsa::PublicKeyComponents::<Vec<u8>>::from(pair.public());
+    let public =
+        PublicKey::from_rsa(&public.n, &public.e).ok_or("its RSA key has not 2048 to 4096 bits")?;
+    Ok((KeyPair::Rsa(pair), public))
+}
+
+/// A new key as DER of PKCS#8, with its public half inside: damage that the encryption (CBC, no
+/// checksum) lets through shows because the halves no longer fit.
+pub(super) fn generate(algorithm: Algorithm) -> Result<Zeroizing<Vec<u8>>, SignError> {
+    let failed = |problem: String| SignError::Crypto {
+        doing: "generate",
+        algorithm,
+        problem,
+    };
+    let random = "the system has no random numbers";
+    let document = match algorithm {
+        Algorithm::Ed25519 => return generate_ed25519().map_err(failed),
+        Algorithm::EcdsaP256 => p256::SecretKey::try_generate()
+            .map_err(|_| failed(random.into()))?
+            .to_pkcs8_der(),
+        Algorithm::EcdsaP384 => p384::SecretKey::try_generate()
+            .map_err(|_| failed(random.into()))?
+            .to_pkcs8_der(),
+        Algorithm::Rsa(_) => return Err(failed("RSA keys are only generated in tokens".into())),
+    };
+    let document = document.map_err(|error| failed(error.to_string()))?;
+    Ok(Zeroizing::new(document.as_bytes().to_vec()))
+}
+
+fn generate_ed25519() -> Result<Zeroizing<Vec<u8>>, String> {
+    let mut seed = Zeroizing::new([0; 32]);
+    SystemRandom::new()
+        .fill(&mut *seed)
+        .map_err(|_| "the system has no random numbers")?;
+    let pair = Ed25519KeyPair::from_seed_unchecked(&*seed).map_err(|error| error.to_string())?;
+    let encode = || -> der::Result<Vec<u8>> {
+        let curve_key = Zeroizing::new(OctetStringRef::new(&*seed)?.to_der()?);
+        PrivateKeyInfo {
+            algorithm: AlgorithmIdentifier {
+                oid: ED25519,
+                parameters: None::<der::asn1::AnyRef<'_>>,
+            },
+            private_key: OctetStringRef::new(&curve_key)?,
+            public_key: Some(BitStringRef::from_bytes(pair.public_key().as_ref())?),
+        }
+        .to_der()
+    };
+    encode()
+        .map(Zeroizing::new)
+        .map_err(|error| error.to_string())
+}
