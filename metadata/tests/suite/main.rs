@@ -1,0 +1,15 @@
+//! Behaviour of the crate through its public interface.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up has failed")]
+#![allow(unreachable_pub, reason = "the modules of one test binary")]
+
+mod canonical;
+mod common;
+mod delegations;
+mod envelope;
+mod generate;
+mod keys;
+mod properties;
+mod roles;
+mod targets;
+mod threshold;
