@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::algorithm::Algorithm;
 use crate::uri::UriError;
 
 /// Why a key could not be made, opened or used. Each text says what happened and what to do.
@@ -249,12 +248,12 @@ pub enum SignError {
         key: String,
     },
     /// The key library refused to sign or to make a key.
-    #[error("cannot {doing} with a {algorithm} key: {problem}")]
+    #[error("cannot {doing} (key type {kind}): {problem}")]
     Crypto {
         /// What was tried.
         doing: &'static str,
-        /// The key's algorithm.
-        algorithm: Algorithm,
+        /// The key's type.
+        kind: &'static str,
         /// What the library says.
         problem: String,
     },

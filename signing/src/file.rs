@@ -97,7 +97,7 @@ pub(crate) fn generate(
     let pkcs8 = keypair::generate(algorithm)?;
     let (_, public) = KeyPair::from_pkcs8(&pkcs8).map_err(|problem| SignError::Crypto {
         doing: "read back what was generated",
-        algorithm,
+        kind: algorithm.name(),
         problem,
     })?;
     let pem = match uri.unencrypted() {
@@ -109,7 +109,7 @@ pub(crate) fn generate(
     };
     let pem = pem.map_err(|problem| SignError::Crypto {
         doing: "encode",
-        algorithm,
+        kind: algorithm.name(),
         problem,
     })?;
     write_new(&path, pem.as_bytes())?;

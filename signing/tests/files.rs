@@ -86,7 +86,7 @@ fn passphrases() {
     for _ in 0..3 {
         assert!(matches!(
             open(&key, &wrong).unwrap_err(),
-            SignError::WrongPassphrase(_) | SignError::KeyFile { .. }
+            SignError::WrongPassphrase(_)
         ));
     }
     let right = wrong.with("COUNTERSIGN_PASSPHRASE_ROOT_1", "correct horse");
@@ -175,7 +175,7 @@ fn a_changed_file_never_gives_another_key() {
         let body = text.find('\n').unwrap();
         let mut refused = 0;
         for at in body..text.len() - 30 {
-            for flip in [1, 2, 4, 16] {
+            for flip in [1, 8] {
                 let mut changed = text.clone().into_bytes();
                 changed[at] ^= flip;
                 let path = dir.path().join("changed.pem");
@@ -187,7 +187,7 @@ fn a_changed_file_never_gives_another_key() {
                 }
             }
         }
-        assert!(refused > 300, "{algorithm}: only {refused} refused");
+        assert!(refused > 150, "{algorithm}: only {refused} refused");
     }
 }
 
@@ -198,7 +198,7 @@ fn a_changed_encrypted_file_never_gives_another_key() {
     let text = fs::read_to_string(dir.path().join("k.pem")).unwrap();
     let path = dir.path().join("changed.pem");
     // The ciphertext is at the end; each flip costs a key derivation.
-    for at in (text.len() - 180..text.len() - 40).step_by(7) {
+    for at in (text.len() - 180..text.len() - 40).step_by(11) {
         let mut changed = text.clone().into_bytes();
         changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
         fs::write(&path, &changed).unwrap();

@@ -15,7 +15,7 @@ use ring::signature::{
 };
 use zeroize::Zeroizing;
 
-use crate::algorithm::{Algorithm, RsaBits};
+use crate::algorithm::Algorithm;
 use crate::error::SignError;
 
 /// RFC 8410
@@ -57,29 +57,29 @@ impl KeyPair {
 
     pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         let random = SystemRandom::new();
-        let (signature, algorithm) = match self {
+        let (signature, kind) = match self {
             Self::Ed25519(pair) => return Ok(pair.sign(message).as_ref().to_vec()),
-            Self::EcdsaP256(pair) => (pair.sign(&random, message), Algorithm::EcdsaP256),
-            Self::EcdsaP384(pair) => (pair.sign(&random, message), Algorithm::EcdsaP384),
+            Self::EcdsaP256(pair) => (pair.sign(&random, message), "ecdsa-p256"),
+            Self::EcdsaP384(pair) => (pair.sign(&random, message), "ecdsa-p384"),
             Self::Rsa(pair) => {
                 let mut signature = vec![0; pair.public().modulus_len()];
                 let signed = pair.sign(&RSA_PSS_SHA256, &random, message, &mut signature);
                 return match signed {
                     Ok(()) => Ok(signature),
-                    Err(_) => Err(failed(Algorithm::Rsa(RsaBits::B2048))),
+                    Err(_) => Err(failed("rsa")),
                 };
             }
         };
         signature
             .map(|signature| signature.as_ref().to_vec())
-            .map_err(|_| failed(algorithm))
+            .map_err(|_| failed(kind))
     }
 }
 
-fn failed(algorithm: Algorithm) -> SignError {
+fn failed(kind: &'static str) -> SignError {
     SignError::Crypto {
         doing: "sign",
-        algorithm,
+        kind,
         problem: "the key is inconsistent or the system has no random numbers".into(),
     }
 }
@@ -159,7 +159,7 @@ fn rsa(der: &[u8]) -> Result<(KeyPair, PublicKey), String> {
 pub(super) fn generate(algorithm: Algorithm) -> Result<Zeroizing<Vec<u8>>, SignError> {
     let failed = |problem: String| SignError::Crypto {
         doing: "generate",
-        algorithm,
+        kind: algorithm.name(),
         problem,
     };
     let random = "the system has no random numbers";

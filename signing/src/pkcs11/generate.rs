@@ -159,7 +159,7 @@ fn random_id(algorithm: Algorithm) -> Result<Vec<u8>, SignError> {
         Ok(()) => Ok(id),
         Err(_) => Err(SignError::Crypto {
             doing: "generate",
-            algorithm,
+            kind: algorithm.name(),
             problem: "the system has no random numbers".into(),
         }),
     }

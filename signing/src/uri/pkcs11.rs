@@ -75,6 +75,7 @@ impl Pkcs11Uri {
     }
 
     fn set_path_attribute(&mut self, name: &str, value: &str) -> Result<(), UriError> {
+        no_pin_value(name)?;
         raw_characters(name, value, b"&")?;
         match name {
             "token" => self.token = Some(percent::decode_text(name, value)?),
@@ -99,7 +100,7 @@ impl Pkcs11Uri {
                     "type can only be private: the URI names a key",
                 ));
             }
-            "pin-value" | "pin-source" | "module-path" => {
+            "pin-source" | "module-path" => {
                 return Err(UriError::new(format!("{name} belongs behind the ?")));
             }
             _ => {
@@ -113,12 +114,7 @@ impl Pkcs11Uri {
     }
 
     fn set_query_attribute(&mut self, name: &str, value: &str) -> Result<(), UriError> {
-        if name == "pin-value" {
-            return Err(UriError::new(
-                "pin-value puts the PIN where process lists, shell histories and configuration \
-                 show it; use pin-source=file:PATH, COUNTERSIGN_PIN or the prompt",
-            ));
-        }
+        no_pin_value(name)?;
         raw_characters(name, value, b"/?|")?;
         match name {
             "module-path" => self.module_path = Some(percent::decode_path(name, value)?),
@@ -139,6 +135,17 @@ impl Pkcs11Uri {
             }
         }
         Ok(())
+    }
+}
+
+/// Before anything is said about the value.
+fn no_pin_value(name: &str) -> Result<(), UriError> {
+    match name {
+        "pin-value" => Err(UriError::new(
+            "pin-value puts the PIN where process lists, shell histories and configuration show \
+             it; use pin-source=file:PATH, COUNTERSIGN_PIN or the prompt",
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -103,8 +103,9 @@ fn what_is_refused_and_why() {
         ("pkcs11:object=a;type=public", "private"),
         ("pkcs11:object=a;library-version=2", "unknown attribute"),
         ("pkcs11:object=a;Token=2", "unknown attribute"),
-        ("pkcs11:object=a;pin-value=1", "behind the ?"),
-        ("pkcs11:object=a?pin-value=hunter2", "process lists"),
+        ("pkcs11:object=a;pin-value=hunter2#", "process lists"),
+        ("pkcs11:object=a;pin-source=file:a", "behind the ?"),
+        ("pkcs11:object=a?pin-value=hunter2#", "process lists"),
         ("pkcs11:object=a?pin-source=|cat", "must not start programs"),
         (
             "pkcs11:object=a?pin-source=%7Ccat",
