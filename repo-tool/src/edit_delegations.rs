@@ -1,0 +1,452 @@
+//! Delegating to other roles, and taking it back.
+
+use std::collections::BTreeMap;
+
+use countersign_metadata::json::Object;
+use countersign_metadata::{
+    DelegatedRole, Delegations, Key, KeyId, PathSet, RoleKeys, Roles, SuccinctRoles, TargetFile,
+    TargetPath, TargetsBuilder,
+};
+
+use crate::error::RepoError;
+use crate::policy::Span;
+use crate::policy_edit;
+use crate::repository::Repository;
+use crate::tree::{TOP, check_role_name, names, role_keys};
+
+/// The most bins that are made at once: 2^16 entries are a Snapshot of about 15 MB with hashes.
+pub const MAX_BIN_BITS: u32 = 16;
+
+type Images = BTreeMap<TargetPath, TargetFile>;
+
+/// Who signs a delegated role and for how long.
+#[derive(Debug, Clone)]
+pub struct DelegatedKeys {
+    /// Key URIs or public key files, as in `repo.toml`.
+    pub keys: Vec<String>,
+    /// How many of them must sign.
+    pub threshold: u32,
+    /// How long a file is valid; as Targets, if not given.
+    pub expires: Option<Span>,
+}
+
+/// A delegation to add.
+#[derive(Debug, Clone)]
+pub struct NewDelegation {
+    /// The new role's name.
+    pub role: String,
+    /// The delegating role.
+    pub from: String,
+    /// Who signs.
+    pub signers: DelegatedKeys,
+    /// What it is trusted for.
+    pub paths: PathSet,
+    /// Whether the search ends with it.
+    pub terminating: bool,
+}
+
+/// What changes in a delegation; what is `None` stays.
+#[derive(Debug, Clone, Default)]
+pub struct DelegationChange {
+    /// New keys, in place of all old ones.
+    pub keys: Option<Vec<String>>,
+    /// A new threshold.
+    pub threshold: Option<u32>,
+    /// New paths.
+    pub paths: Option<PathSet>,
+}
+
+/// How bins are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BinStyle {
+    /// `succinct_roles` (TAP 15): one entry for all.
+    Succinct,
+    /// One role with `path_hash_prefixes` each, for clients without TAP 15.
+    HashPrefixes,
+}
+
+/// Bins to make.
+#[derive(Debug, Clone)]
+pub struct NewBins {
+    /// The delegating role.
+    pub from: String,
+    /// Their names begin with this.
+    pub prefix: String,
+    /// How many: a power of two, 2 to 2^[`MAX_BIN_BITS`].
+    pub count: u64,
+    /// How they are written.
+    pub style: BinStyle,
+    /// Who signs all of them.
+    pub signers: DelegatedKeys,
+}
+
+impl Repository {
+    /// Stages a delegation and the first version of the new role.
+    ///
+    /// # Errors
+    /// [`RepoError::RoleName`], [`RepoError::RoleExists`], [`RepoError::NoSuchRole`],
+    /// [`RepoError::Delegation`], or what is wrong with a key.
+    pub fn add_delegation(&mut self, new: NewDelegation) -> Result<(), RepoError> {
+        check_role_name(&new.role)?;
+        check_paths(&new.from, &new.paths)?;
+        self.check_delegator(&new.from)?;
+        if self.tree().delegation(&new.role)?.is_some() {
+            return Err(RepoError::RoleExists { role: new.role });
+        }
+        let (role_keys, keys) = self.delegated_keys(&new.from, &new.signers)?;
+        let role = DelegatedRole {
+            name: new.role.clone(),
+            role_keys,
+            paths: new.paths,
+            terminating: new.terminating,
+            extra: Object::new(),
+        };
+        self.edit(&new.from, |draft| {
+            let delegations = draft.delegations.get_or_insert_with(Delegations::empty);
+            delegations.keys.extend(keys);
+            listed(&new.from, delegations)?.push(role);
+            Ok(())
+        })?;
+        self.remember_delegation(&new.role, &new.signers)?;
+        self.stage_first(&new.role, Images::new())
+    }
+
+    /// Changes the keys, threshold or paths of a delegated role, and stages its next version
+    /// where new keys have to sign it.
+    ///
+    /// # Errors
+    /// As [`Repository::add_delegation`].
+    pub fn change_delegation(
+        &mut self,
+        role: &str,
+        change: DelegationChange,
+    ) -> Result<(), RepoError> {
+        let missing = || RepoError::NoSuchRole { role: role.into() };
+        let found = self.tree().delegation(role)?.ok_or_else(missing)?;
+        let from = found.delegator;
+        if let Some(paths) = &change.paths {
+            check_paths(&from, paths)?;
+        }
+        let new_keys = match &change.keys {
+            Some(keys) => Some(self.public_keys(keys)?),
+            None => None,
+        };
+        let threshold = change.threshold.unwrap_or(found.role_keys.threshold);
+        let count = new_keys
+            .as_ref()
+            .map_or(found.role_keys.keyids.len(), BTreeMap::len);
+        check_threshold(&from, threshold, count)?;
+        let mut entry_in_policy = role.to_owned();
+        self.edit(&from, |draft| {
+            let Some(delegations) = &mut draft.delegations else {
+                return Err(missing());
+            };
+            let entry = match &mut delegations.roles {
+                Roles::Succinct(bins) => {
+                    entry_in_policy.clone_from(&bins.name_prefix);
+                    &mut bins.role_keys
+                }
+                Roles::Listed(roles) => {
+                    let listed = roles.iter_mut().find(|listed| listed.name == role);
+                    let listed = listed.ok_or_else(missing)?;
+                    if let Some(paths) = change.paths {
+                        listed.paths = paths;
+                    }
+                    &mut listed.role_keys
+                }
+            };
+            entry.threshold = threshold;
+            if let Some(keys) = new_keys {
+                entry.keyids = keys.keys().cloned().collect();
+                delegations.keys.extend(keys);
+                drop_unused_keys(delegations);
+            }
+            Ok(())
+        })?;
+        if let Some(keys) = change.keys {
+            let expires = self.policy.expires(role);
+            self.edit_policy(|policy| {
+                policy_edit::set_delegation(policy, &entry_in_policy, &keys, expires);
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Stages the end of a delegation. The role's published file stays where it is, and Snapshot
+    /// goes on listing it (TUF 5.5.5).
+    ///
+    /// # Errors
+    /// [`RepoError::NoSuchRole`]
+    pub fn remove_delegation(&mut self, role: &str) -> Result<(), RepoError> {
+        let missing = || RepoError::NoSuchRole { role: role.into() };
+        let from = self.tree().delegation(role)?.ok_or_else(missing)?.delegator;
+        let gone: Vec<String> = self
+            .tree()
+            .below(role)?
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        self.edit(&from, |draft| {
+            let Some(delegations) = &mut draft.delegations else {
+                return Err(missing());
+            };
+            match &mut delegations.roles {
+                Roles::Succinct(_) => {
+                    return Err(RepoError::Delegation {
+                        role: from.clone(),
+                        why: "its bins belong together; one of them cannot be removed".into(),
+                    });
+                }
+                Roles::Listed(roles) => roles.retain(|listed| listed.name != role),
+            }
+            drop_unused_keys(delegations);
+            let empty = names(delegations).is_empty() && delegations.extra.is_empty();
+            if empty {
+                draft.delegations = None;
+            }
+            Ok(())
+        })?;
+        for gone in gone.iter().map(String::as_str).chain([role]) {
+            if self.tree().delegation(gone)?.is_none() {
+                self.drafts.remove(gone)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stages bins below a role. Images that the role lists move into them.
+    ///
+    /// # Errors
+    /// As [`Repository::add_delegation`].
+    pub fn add_bins(&mut self, new: NewBins) -> Result<u64, RepoError> {
+        check_role_name(&format!("{}-0", new.prefix))?;
+        self.check_delegator(&new.from)?;
+        let bits = new.count.checked_ilog2().unwrap_or(0);
+        if !new.count.is_power_of_two() || !(1..=MAX_BIN_BITS).contains(&bits) {
+            return Err(RepoError::Delegation {
+                role: new.from,
+                why: format!(
+                    "the number of bins must be a power of two from 2 to {}",
+                    1 << MAX_BIN_BITS
+                ),
+            });
+        }
+        let (role_keys, keys) = self.delegated_keys(&new.from, &new.signers)?;
+        let bins = SuccinctRoles {
+            role_keys,
+            bit_length: bits,
+            name_prefix: new.prefix.clone(),
+            extra: Object::new(),
+        };
+        // Bins are not searched by name in the whole tree one by one: the first decides, because
+        // their names differ in the number only.
+        if self.tree().delegation(&bins.bin_name(0))?.is_some() {
+            return Err(RepoError::RoleExists {
+                role: bins.bin_name(0),
+            });
+        }
+        let mut moved = BTreeMap::new();
+        self.edit(&new.from, |draft| {
+            moved = std::mem::take(&mut draft.targets);
+            let delegations = draft.delegations.get_or_insert_with(Delegations::empty);
+            delegations.keys.extend(keys);
+            match new.style {
+                BinStyle::HashPrefixes => {
+                    listed(&new.from, delegations)?.extend(prefix_bins(&bins));
+                }
+                BinStyle::Succinct if names(delegations).is_empty() => {
+                    delegations.roles = Roles::Succinct(bins.clone());
+                }
+                BinStyle::Succinct => {
+                    return Err(RepoError::Delegation {
+                        role: new.from.clone(),
+                        why: "succinct bins must be its only delegation; use --style prefixes, \
+                              or delegate to a role of its own and put the bins below that"
+                            .into(),
+                    });
+                }
+            }
+            Ok(())
+        })?;
+        self.remember_delegation(&new.prefix, &new.signers)?;
+        let mut by_bin: BTreeMap<String, Images> = BTreeMap::new();
+        for (path, file) in moved {
+            by_bin
+                .entry(bins.bin_of(&path))
+                .or_default()
+                .insert(path, file);
+        }
+        for name in bins.bin_names() {
+            let targets = by_bin.remove(&name).unwrap_or_default();
+            self.stage_first(&name, targets)?;
+        }
+        Ok(new.count)
+    }
+
+    fn check_delegator(&self, from: &str) -> Result<(), RepoError> {
+        match from == TOP || self.tree().delegation(from)?.is_some() {
+            true => Ok(()),
+            false => Err(RepoError::NoSuchRole { role: from.into() }),
+        }
+    }
+
+    fn delegated_keys(
+        &mut self,
+        from: &str,
+        signers: &DelegatedKeys,
+    ) -> Result<(RoleKeys, BTreeMap<KeyId, Key>), RepoError> {
+        let keys = self.public_keys(&signers.keys)?;
+        check_threshold(from, signers.threshold, keys.len())?;
+        Ok((RoleKeys::new(keys.keys().cloned(), signers.threshold), keys))
+    }
+
+    fn remember_delegation(
+        &mut self,
+        role: &str,
+        signers: &DelegatedKeys,
+    ) -> Result<(), RepoError> {
+        let expires = signers.expires.unwrap_or(self.policy.roles.targets.expires);
+        self.edit_policy(|policy| policy_edit::set_delegation(policy, role, &signers.keys, expires))
+    }
+
+    /// A delegated role needs a file, or every search that it matches would end there. A role
+    /// that was there once begins anew, but with the version after its last one (TUF 5.5.5).
+    fn stage_first(&mut self, role: &str, targets: Images) -> Result<(), RepoError> {
+        let mut first = TargetsBuilder::new(self.policy.expires(role).after(self.now));
+        first.header.version = self.published.version_of(role) + 1;
+        first.targets = targets;
+        self.drafts.stage(role, first.to_payload())
+    }
+
+    /// The public keys of entries as in `repo.toml`, by id.
+    pub(crate) fn public_keys(
+        &mut self,
+        entries: &[String],
+    ) -> Result<BTreeMap<KeyId, Key>, RepoError> {
+        let mut keys = BTreeMap::new();
+        for entry in entries {
+            let key = Key::new(&self.keys.resolve(&self.home, entry)?);
+            keys.insert(key.id(), key);
+        }
+        Ok(keys)
+    }
+}
+
+/// One role with hash prefixes for each bin. A bin is a run of prefixes of as many digits as the
+/// number of bins needs.
+fn prefix_bins(bins: &SuccinctRoles) -> impl Iterator<Item = DelegatedRole> {
+    let digits = bins.bit_length.div_ceil(4) as usize;
+    let per_bin = (1_u64 << (digits * 4)) / bins.bins();
+    (0..bins.bins()).map(move |number| {
+        let first = number * per_bin;
+        let prefixes = (first..first + per_bin).map(|prefix| format!("{prefix:0digits$x}"));
+        DelegatedRole {
+            name: bins.bin_name(number),
+            role_keys: bins.role_keys.clone(),
+            paths: PathSet::HashPrefixes(prefixes.collect()),
+            terminating: true,
+            extra: Object::new(),
+        }
+    })
+}
+
+fn listed<'a>(
+    from: &str,
+    delegations: &'a mut Delegations,
+) -> Result<&'a mut Vec<DelegatedRole>, RepoError> {
+    match &mut delegations.roles {
+        Roles::Listed(roles) => Ok(roles),
+        Roles::Succinct(_) => Err(RepoError::Delegation {
+            role: from.into(),
+            why: "it has succinct bins, and then nothing else can stand beside them (TAP 15)"
+                .into(),
+        }),
+    }
+}
+
+fn drop_unused_keys(delegations: &mut Delegations) {
+    let used: Vec<KeyId> = match &delegations.roles {
+        Roles::Listed(roles) => roles
+            .iter()
+            .flat_map(|role| role.role_keys.keyids.clone())
+            .collect(),
+        Roles::Succinct(bins) => bins.role_keys.keyids.clone(),
+    };
+    delegations.keys.retain(|id, _| used.contains(id));
+}
+
+fn check_threshold(from: &str, threshold: u32, keys: usize) -> Result<(), RepoError> {
+    match (1..=keys).contains(&(threshold as usize)) {
+        true => Ok(()),
+        false => Err(RepoError::Delegation {
+            role: from.into(),
+            why: format!("the threshold is {threshold}, with {keys} different keys"),
+        }),
+    }
+}
+
+fn check_paths(from: &str, paths: &PathSet) -> Result<(), RepoError> {
+    let hex = |text: &String| {
+        !text.is_empty()
+            && text.len() <= 64
+            && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let why = match paths {
+        PathSet::Patterns(list) | PathSet::HashPrefixes(list) if list.is_empty() => {
+            "name at least one path, or the role would be trusted for nothing"
+        }
+        PathSet::HashPrefixes(list) if !list.iter().all(hex) => {
+            "hash prefixes are 1 to 64 digits 0-9a-f"
+        }
+        PathSet::Patterns(list)
+            if list
+                .iter()
+                .any(|path| path.is_empty() || path.starts_with('/')) =>
+        {
+            "paths are relative, such as 'firmware/*'"
+        }
+        _ => return Ok(()),
+    };
+    Err(RepoError::Delegation {
+        role: from.into(),
+        why: why.into(),
+    })
+}
+
+impl Repository {
+    /// Stages the next version of every role whose delegator has drafted other keys for it than
+    /// those that signed its published file.
+    pub(crate) fn restage_rekeyed(&mut self) -> Result<(), RepoError> {
+        for delegator in self.drafts.targets_roles()? {
+            let after = self.draft_of(&delegator)?.delegations;
+            let before = self.published.targets_content(&delegator)?;
+            let (Some(after), Some(before)) =
+                (after, before.as_ref().and_then(|file| file.delegations()))
+            else {
+                continue;
+            };
+            for role in names(&after) {
+                let old = role_keys(before, &role);
+                let same = old == role_keys(&after, &role)
+                    && old.is_some_and(|old| {
+                        let key = |from: &Delegations, id| from.keys.get(id).cloned();
+                        old.keyids
+                            .iter()
+                            .all(|id| key(before, id) == key(&after, id))
+                    });
+                if same || self.drafts.exists(&role) {
+                    continue;
+                }
+                let authority = after.claimed_authority(&role);
+                let published = self.published.targets(&role)?;
+                let met = published
+                    .zip(authority)
+                    .is_some_and(|(file, authority)| file.tally(&authority).is_met());
+                if !met {
+                    self.renew(&role)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,248 @@
+//! Adding, removing and listing images.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use countersign_metadata::json::{self, Object, Value};
+use countersign_metadata::{TargetFile, TargetPath};
+
+use crate::error::RepoError;
+use crate::files;
+use crate::images::{self, Visibility};
+use crate::repository::Repository;
+use crate::tree::{TOP, check_target_name};
+
+/// The largest file of custom data.
+const MAX_CUSTOM: usize = 1 << 20;
+
+/// An image to add.
+#[derive(Debug, Clone)]
+pub struct NewTarget {
+    /// The file with its bytes.
+    pub source: PathBuf,
+    /// The name that clients ask for.
+    pub name: String,
+    /// The application's own data, an object.
+    pub custom: Option<Object>,
+    /// Whether its bytes are published.
+    pub visibility: Visibility,
+}
+
+/// An image as a role lists it.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The role.
+    pub role: String,
+    /// The image's name.
+    pub path: TargetPath,
+    /// Length, hashes and custom data.
+    pub file: TargetFile,
+}
+
+/// Reads custom data: one JSON object without floats.
+///
+/// # Errors
+/// [`RepoError::Custom`]
+pub fn read_custom(path: &Path) -> Result<Object, RepoError> {
+    let fail = |what: String| RepoError::Custom {
+        path: path.into(),
+        what,
+    };
+    let text = files::read(path)?.ok_or_else(|| fail("there is no such file".into()))?;
+    if text.len() > MAX_CUSTOM {
+        return Err(fail("it is larger than 1 MiB".into()));
+    }
+    match json::parse(&text) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) => Err(fail("it is not an object".into())),
+        Err(error) => Err(fail(error.to_string())),
+    }
+}
+
+impl Repository {
+    /// Stages images. They go to `role`, or to `targets`; where that role has bins, each goes to
+    /// the bin its name falls in, and no other bin is read.
+    ///
+    /// # Errors
+    /// [`RepoError::UnsafeName`], [`RepoError::NotNfc`], [`RepoError::NotDelegated`],
+    /// [`RepoError::NoSuchRole`], [`RepoError::ImageChanged`], [`RepoError::Confidential`].
+    /// After an error nothing is staged.
+    pub fn add_targets(
+        &mut self,
+        new: &[NewTarget],
+        role: Option<&str>,
+    ) -> Result<Vec<Listed>, RepoError> {
+        let mut by_role: BTreeMap<String, Vec<(TargetPath, &NewTarget)>> = BTreeMap::new();
+        {
+            let tree = self.tree();
+            for target in new {
+                let path = check_target_name(&target.name)?;
+                let role = tree.role_for(&path, role.unwrap_or(TOP))?;
+                tree.check_trusted(&role, &path)?;
+                by_role.entry(role).or_default().push((path, target));
+            }
+        }
+        let mut listed = Vec::new();
+        let mut changes = Vec::new();
+        for (role, targets) in by_role {
+            let mut files = Vec::new();
+            for (path, target) in targets {
+                let file = self.take_in(&path, target)?;
+                listed.push(Listed {
+                    role: role.clone(),
+                    path: path.clone(),
+                    file: file.clone(),
+                });
+                files.push((path, file));
+            }
+            changes.push((role, files));
+        }
+        for (role, files) in changes {
+            self.edit(&role, |draft| {
+                draft.targets.extend(files);
+                Ok(())
+            })?;
+        }
+        Ok(listed)
+    }
+
+    /// Unlists an image, in `role` or wherever it would be looked for. Its bytes stay published:
+    /// clients with older metadata may still be fetching them.
+    ///
+    /// # Errors
+    /// [`RepoError::NoSuchTarget`]
+    pub fn remove_target(&mut self, name: &str, role: Option<&str>) -> Result<String, RepoError> {
+        let path = TargetPath::new(name)?;
+        let role = self.tree().role_for(&path, role.unwrap_or(TOP))?;
+        self.edit(&role, |draft| match draft.targets.remove(&path) {
+            Some(_) => Ok(()),
+            None => Err(RepoError::NoSuchTarget { name: name.into() }),
+        })?;
+        Ok(role)
+    }
+
+    /// Shows every image that `role` lists, or that any role lists, as staged, one by one.
+    ///
+    /// # Errors
+    /// [`RepoError::NoSuchRole`], or the callback's.
+    pub fn each_target(
+        &self,
+        role: Option<&str>,
+        mut each: impl FnMut(Listed) -> Result<(), RepoError>,
+    ) -> Result<(), RepoError> {
+        let tree = self.tree();
+        let roles = match role {
+            Some(role) => vec![role.to_owned()],
+            None => {
+                let below = tree.below(TOP)?.into_iter().map(|(role, _)| role);
+                std::iter::once(TOP.to_owned()).chain(below).collect()
+            }
+        };
+        for name in roles {
+            let Some(content) = tree.role(&name)? else {
+                match role {
+                    Some(_) => return Err(RepoError::NoSuchRole { role: name }),
+                    None => continue,
+                }
+            };
+            tree.forget(&name);
+            for (path, file) in content.iter() {
+                each(Listed {
+                    role: name.clone(),
+                    path: TargetPath::new(&path)?,
+                    file,
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is staged for an image, else published, in the role that lists it for clients.
+    ///
+    /// # Errors
+    /// [`RepoError::NoSuchTarget`]
+    pub fn target(&self, name: &str) -> Result<Listed, RepoError> {
+        let path = TargetPath::new(name)?;
+        let tree = self.tree();
+        let mut to_visit = vec![TOP.to_owned()];
+        let mut seen = std::collections::BTreeSet::new();
+        // Pre-order, most trusted first, as clients search (TUF 5.6.7).
+        while let Some(role) = to_visit.pop() {
+            let Some(content) = tree.role(&role)? else {
+                continue;
+            };
+            if let Some(file) = content.get(&path) {
+                return Ok(Listed { role, path, file });
+            }
+            if !seen.insert(role) {
+                continue;
+            }
+            if let Some(delegations) = content.delegations() {
+                let matching = delegations.matching(&path);
+                if matching.iter().any(|(_, terminating)| *terminating) {
+                    to_visit.clear();
+                }
+                to_visit.extend(
+                    matching
+                        .into_iter()
+                        .rev()
+                        .map(|(role, _)| role.into_owned()),
+                );
+            }
+        }
+        Err(RepoError::NoSuchTarget { name: name.into() })
+    }
+
+    fn take_in(&self, path: &TargetPath, target: &NewTarget) -> Result<TargetFile, RepoError> {
+        let mut custom = target.custom.clone();
+        target.visibility.mark(&mut custom);
+        let mut marked = TargetFile::describing(b"");
+        marked.custom = custom.clone();
+        let visibility = Visibility::of(&marked);
+        let mut file = images::take_in(&self.home, &target.source, visibility, &*self.progress)?;
+        file.custom = custom;
+        self.check_visibility(path, &file, visibility)?;
+        Ok(file)
+    }
+
+    /// The same bytes cannot be public and confidential.
+    fn check_visibility(
+        &self,
+        path: &TargetPath,
+        file: &TargetFile,
+        visibility: Visibility,
+    ) -> Result<(), RepoError> {
+        let sha256 = images::sha256_of(file);
+        let fail = |what| {
+            Err(RepoError::Confidential {
+                name: path.to_string(),
+                sha256: sha256.clone(),
+                what,
+            })
+        };
+        let confidential = self.home.confidential().join(&sha256);
+        let staged = self.home.staged_images().join(&sha256);
+        match visibility {
+            Visibility::Public if confidential.exists() => {
+                files::remove(&staged)?;
+                fail(
+                    "known here as confidential, and would become public; add it with \
+                     --confidential, or remove it from the folder 'confidential' first",
+                )
+            }
+            Visibility::Confidential
+                if staged.exists()
+                    || images::public_paths(&self.home, path, file, true)
+                        .iter()
+                        .any(|public| public.exists()) =>
+            {
+                files::remove(&confidential)?;
+                fail(
+                    "public already or about to become so, so it is no secret; discard it there \
+                     first, or add it without --confidential",
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Writing files so that a power cut leaves the old content or the new, never a mixture.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use crate::crash;
+use crate::error::RepoError;
+
+/// The folder for unfinished files, beside the files they will become so that a rename is
+/// enough. It is emptied when the lock is taken: what is in it then is a killed run's.
+pub(crate) const UNFINISHED: &str = ".countersign-tmp";
+
+/// Writes `path` through a temporary file in `unfinished`, on the same file system.
+pub(crate) fn write(unfinished: &Path, path: &Path, bytes: &[u8]) -> Result<(), RepoError> {
+    let fail = |source| RepoError::io("write", path, source);
+    create_folders(unfinished)?;
+    create_parent(path)?;
+    crash::point("write: before");
+    let mut file = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o644))
+        .tempfile_in(unfinished)
+        .map_err(fail)?;
+    file.write_all(bytes).map_err(fail)?;
+    file.as_file().sync_all().map_err(fail)?;
+    crash::point("write: before the rename");
+    file.persist(path).map_err(|error| fail(error.error))?;
+    crash::point("write: after the rename");
+    sync_parent(path)
+}
+
+/// Makes `to` the same file as `from` where one file system holds both, a copy elsewhere.
+/// Replaces what was at `to` in one step. `from` must never be written again.
+pub(crate) fn link(unfinished: &Path, from: &Path, to: &Path) -> Result<(), RepoError> {
+    let fail = |source| RepoError::io("publish", to, source);
+    if same_file(from, to) {
+        return Ok(());
+    }
+    create_folders(unfinished)?;
+    create_parent(to)?;
+    crash::point("link: before");
+    let folder = tempfile::tempdir_in(unfinished).map_err(fail)?;
+    let between = folder.path().join("file");
+    if fs::hard_link(from, &between).is_err() {
+        copy(from, &between).map_err(fail)?;
+    }
+    crash::point("link: before the rename");
+    fs::rename(&between, to).map_err(fail)?;
+    crash::point("link: after the rename");
+    sync_parent(to)
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    io::copy(&mut File::open(from)?, &mut File::create_new(to)?)?;
+    let file = File::open(to)?;
+    file.set_permissions(Permissions::from_mode(0o644))?;
+    file.sync_all()
+}
+
+/// Whether both names lead to one file.
+fn same_file(one: &Path, other: &Path) -> bool {
+    match (fs::metadata(one), fs::metadata(other)) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
+    }
+}
+
+/// The content, or `None` if there is no such file.
+pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, RepoError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(RepoError::io("read", path, source)),
+    }
+}
+
+/// Removes a file; it may be gone already.
+pub(crate) fn remove(path: &Path) -> Result<(), RepoError> {
+    crash::point("remove: before");
+    match fs::remove_file(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(RepoError::io("remove", path, source)),
+    }
+}
+
+/// Removes a folder and all in it; it may be gone already.
+pub(crate) fn remove_folder(path: &Path) -> Result<(), RepoError> {
+    match fs::remove_dir_all(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(RepoError::io("remove", path, source)),
+    }
+}
+
+/// The names of the files in a folder, sorted; none if the folder does not exist.
+pub(crate) fn list(folder: &Path) -> Result<Vec<String>, RepoError> {
+    let fail = |source| RepoError::io("list", folder, source);
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(fail(source)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(fail)?;
+        if entry.file_type().map_err(fail)?.is_file() {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Creates a folder with its parents, durably.
+pub(crate) fn create_folders(folder: &Path) -> Result<(), RepoError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
+        create_folders(parent)?;
+    }
+    match fs::create_dir(folder) {
+        Ok(()) => sync_parent(folder),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(source) => Err(RepoError::io("create", folder, source)),
+    }
+}
+
+fn create_parent(path: &Path) -> Result<(), RepoError> {
+    path.parent().map_or(Ok(()), create_folders)
+}
+
+/// A rename is durable once the folder is.
+pub(crate) fn sync_parent(path: &Path) -> Result<(), RepoError> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    File::open(parent)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| RepoError::io("make durable", parent, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_replaces_and_a_second_one_changes_nothing() -> Result<(), RepoError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        write(&at("tmp"), &at("a"), b"new")?;
+        write(&at("tmp"), &at("sub/b"), b"old")?;
+        for _ in 0..2 {
+            link(&at("tmp"), &at("a"), &at("sub/b"))?;
+            assert_eq!(read(&at("sub/b"))?.as_deref(), Some(&b"new"[..]));
+        }
+        assert_eq!(list(&at("tmp"))?, [""; 0]);
+        assert_eq!(fs::metadata(at("a")).expect("a file").mode() & 0o777, 0o644);
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! Where a repository keeps what: its folder, and the lock on it.
+//!
+//! ```text
+//! repo.toml        the policy
+//! keys/            key files, if they are kept here
+//! staged/          metadata/: drafts; images/: the bytes of added images, by SHA-256
+//! state/           metadata/: what is published, file by file; roots/: every Root so far;
+//!                  keys.json: the public half of every key URI used here
+//! confidential/    bytes that never enter the public tree, by SHA-256
+//! published/       the public tree: metadata/ and targets/ (`destination` in repo.toml)
+//! ```
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::error::RepoError;
+use crate::files;
+
+/// How long a second repo-tool waits for the first before it gives up.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The folders of one repository.
+#[derive(Debug, Clone)]
+pub(crate) struct Home {
+    folder: PathBuf,
+    destination: PathBuf,
+}
+
+/// Held while a process works on the repository, so that two of them cannot mix their work.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Home {
+    pub(crate) fn new(folder: &Path, destination: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            destination: folder.join(destination),
+        }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn destination(&self) -> &Path {
+        &self.destination
+    }
+
+    pub(crate) fn drafts(&self) -> PathBuf {
+        self.folder.join("staged/metadata")
+    }
+
+    pub(crate) fn staged_images(&self) -> PathBuf {
+        self.folder.join("staged/images")
+    }
+
+    pub(crate) fn confidential(&self) -> PathBuf {
+        self.folder.join("confidential")
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.folder.join("state")
+    }
+
+    pub(crate) fn public_metadata(&self) -> PathBuf {
+        self.destination.join("metadata")
+    }
+
+    pub(crate) fn public_targets(&self) -> PathBuf {
+        self.destination.join("targets")
+    }
+
+    /// For unfinished files of the repository's own folder.
+    pub(crate) fn unfinished(&self) -> PathBuf {
+        self.folder.join(files::UNFINISHED)
+    }
+
+    /// For unfinished files of the public tree.
+    pub(crate) fn unfinished_public(&self) -> PathBuf {
+        self.destination.join(files::UNFINISHED)
+    }
+
+    /// Writes a file of the repository's own.
+    pub(crate) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), RepoError> {
+        files::write(&self.unfinished(), path, bytes)
+    }
+
+    /// Writes a file of the public tree.
+    pub(crate) fn write_public(&self, path: &Path, bytes: &[u8]) -> Result<(), RepoError> {
+        files::write(&self.unfinished_public(), path, bytes)
+    }
+
+    /// Waits for the lock, then removes what a killed run left unfinished.
+    pub(crate) fn lock(&self) -> Result<Lock, RepoError> {
+        let path = self.folder.join(".countersign-lock");
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|source| RepoError::io("open", &path, source))?;
+        let start = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_PATIENCE => {
+                    thread::sleep(Duration::from_millis(50));
+                }
+                Err(TryLockError::WouldBlock) => return Err(RepoError::Locked { path }),
+                Err(TryLockError::Error(source)) => {
+                    return Err(RepoError::io("lock", &path, source));
+                }
+            }
+        }
+        files::remove_folder(&self.unfinished())?;
+        files::remove_folder(&self.unfinished_public())?;
+        Ok(Lock { _file: file })
+    }
+}

@@ -1,0 +1,290 @@
+//! Keys by their names in `repo.toml`: URIs of keys that can sign here, and public key files of
+//! keys that sign elsewhere.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use countersign_metadata::json::{self, Object, Value};
+use countersign_metadata::{Key, PublicKey};
+use countersign_signing::{KeyUri, Secrets, SignError, Signer};
+use serde::{Deserialize, Serialize};
+use spki::ObjectIdentifier;
+use spki::SubjectPublicKeyInfoRef;
+use spki::der::Decode as _;
+
+use crate::error::RepoError;
+use crate::files;
+use crate::home::Home;
+
+/// The largest public key file that is read: an RSA-4096 key in PEM has 800 bytes.
+const MAX_KEY_FILE: u64 = 64 << 10;
+
+/// A key as files exchange it: the same JSON as in metadata (TUF 4.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyJson {
+    /// `keytype`
+    pub keytype: String,
+    /// `scheme`
+    pub scheme: String,
+    /// `keyval`
+    pub keyval: KeyVal,
+}
+
+/// `keyval` of the key types known here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyVal {
+    /// Hexadecimal for Ed25519, PEM for the others.
+    pub public: String,
+}
+
+impl KeyJson {
+    /// As this project writes `key`.
+    pub fn new(key: &PublicKey) -> Self {
+        let Key {
+            keytype, scheme, ..
+        } = Key::new(key);
+        Self {
+            keytype,
+            scheme,
+            keyval: KeyVal {
+                public: key.to_text(),
+            },
+        }
+    }
+
+    /// The key material; `None` if it cannot be decoded.
+    pub fn public(&self) -> Option<PublicKey> {
+        let key = Key {
+            keytype: self.keytype.clone(),
+            scheme: self.scheme.clone(),
+            keyval: Object::from_iter([("public".into(), self.keyval.public.as_str().into())]),
+            extra: Object::new(),
+        };
+        key.public()
+    }
+}
+
+/// Whether an entry under `keys` is a key URI rather than the path of a public key file.
+pub fn is_uri(entry: &str) -> bool {
+    let scheme = entry.split_once(':').map_or("", |(scheme, _)| scheme);
+    scheme.len() > 1 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Parses a key URI.
+pub(crate) fn parse_uri(text: &str) -> Result<KeyUri, RepoError> {
+    text.parse().map_err(|error| RepoError::Key {
+        uri: text.into(),
+        source: SignError::Uri(error),
+    })
+}
+
+/// Reads a public key file: PEM SubjectPublicKeyInfo, or JSON as in metadata.
+///
+/// # Errors
+/// [`RepoError::PublicKey`]
+pub fn read_public(path: &Path) -> Result<PublicKey, RepoError> {
+    let fail = |why: &str| RepoError::PublicKey {
+        key: path.display().to_string(),
+        why: why.into(),
+    };
+    let metadata = fs::metadata(path).map_err(|source| RepoError::io("read", path, source))?;
+    if !metadata.is_file() || metadata.len() > MAX_KEY_FILE {
+        return Err(fail("not a public key file"));
+    }
+    let text = fs::read(path).map_err(|source| RepoError::io("read", path, source))?;
+    if text.windows(12).any(|window| window == b"PRIVATE KEY-") {
+        return Err(fail(
+            "this is a private key; to sign with it here write it as file:PATH, for its public \
+             half use 'repo-tool key show'",
+        ));
+    }
+    let key = match text.trim_ascii_start().first() {
+        Some(b'{') => from_json(&text),
+        _ => from_pem(&text),
+    };
+    key.ok_or_else(|| {
+        fail(
+            "no public key of a known type: Ed25519, ECDSA P-256 or P-384, or RSA of 2048 to 4096 \
+             bits, as PEM ('BEGIN PUBLIC KEY') or as JSON with keytype, scheme and keyval",
+        )
+    })
+}
+
+fn from_json(text: &[u8]) -> Option<PublicKey> {
+    let Value::Object(members) = json::parse(text).ok()? else {
+        return None;
+    };
+    let text = |name: &str| Some(members.get(name)?.as_str()?.to_owned());
+    let key = Key {
+        keytype: text("keytype")?,
+        scheme: text("scheme")?,
+        keyval: members.get("keyval")?.as_object()?.clone(),
+        extra: Object::new(),
+    };
+    key.public()
+}
+
+fn from_pem(text: &[u8]) -> Option<PublicKey> {
+    const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+    let (label, der) = spki::der::pem::decode_vec(text.trim_ascii()).ok()?;
+    if label != "PUBLIC KEY" {
+        return None;
+    }
+    let info = SubjectPublicKeyInfoRef::from_der(&der).ok()?;
+    if info.algorithm.oid == ED25519 && info.algorithm.parameters.is_none() {
+        let key = info.subject_public_key.as_bytes()?;
+        return Some(PublicKey::Ed25519(key.try_into().ok()?));
+    }
+    PublicKey::from_spki_der(&der)
+}
+
+/// The keys that `repo.toml` names.
+#[derive(Debug)]
+pub(crate) struct KeyRing {
+    secrets: Secrets,
+    /// Public halves by URI, so that a token is only opened to sign.
+    known: BTreeMap<String, KeyJson>,
+}
+
+/// A key that a file needs, seen from here.
+pub(crate) enum Availability {
+    /// It can sign.
+    Here(Box<dyn Signer>),
+    /// It is named here but cannot be reached now.
+    NotNow(String),
+}
+
+impl KeyRing {
+    pub(crate) fn load(home: &Home, secrets: Secrets) -> Result<Self, RepoError> {
+        let path = home.state().join("keys.json");
+        let known = match files::read(&path)? {
+            // It can be made again from the keys, so damage is no more than forgetting.
+            Some(text) => serde_json::from_slice(&text).unwrap_or_default(),
+            None => BTreeMap::new(),
+        };
+        Ok(Self { secrets, known })
+    }
+
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    fn remember(&mut self, home: &Home, uri: &KeyUri, key: &PublicKey) -> Result<(), RepoError> {
+        let entry = KeyJson::new(key);
+        if self.known.get(&uri.to_string()) == Some(&entry) {
+            return Ok(());
+        }
+        self.known.insert(uri.to_string(), entry);
+        let text = serde_json::to_vec_pretty(&self.known).unwrap_or_default();
+        home.write(&home.state().join("keys.json"), &text)
+    }
+
+    /// The key of an entry, from the key itself.
+    pub(crate) fn resolve(&mut self, home: &Home, entry: &str) -> Result<PublicKey, RepoError> {
+        if !is_uri(entry) {
+            return read_public(&home.folder().join(entry));
+        }
+        let uri = parse_uri(entry)?;
+        let key = countersign_signing::public_key(&uri, &self.secrets).map_err(|source| {
+            RepoError::Key {
+                uri: uri.to_string(),
+                source,
+            }
+        })?;
+        self.remember(home, &uri, &key)?;
+        Ok(key)
+    }
+
+    /// As [`KeyRing::resolve`], for a key that need not be there.
+    pub(crate) fn resolve_if_there(&mut self, home: &Home, entry: &str) -> Result<(), RepoError> {
+        match self.resolve(home, entry) {
+            Ok(_) => Ok(()),
+            Err(RepoError::Key { source, .. }) if is_absence(&source) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The key of an entry as far as it is known without opening it.
+    pub(crate) fn recall(&self, home: &Home, entry: &str) -> Option<PublicKey> {
+        if !is_uri(entry) {
+            return read_public(&home.folder().join(entry)).ok();
+        }
+        let uri = parse_uri(entry).ok()?;
+        self.known.get(&uri.to_string())?.public()
+    }
+
+    /// Opens the URI for signing with `key`.
+    pub(crate) fn open(&self, uri: &KeyUri, key: &PublicKey) -> Result<Availability, RepoError> {
+        let fail = |source| RepoError::Key {
+            uri: uri.to_string(),
+            source,
+        };
+        match countersign_signing::open(uri, &self.secrets) {
+            Ok(signer) if signer.public_key() == key => Ok(Availability::Here(signer)),
+            Ok(_) => Ok(Availability::NotNow(format!(
+                "{uri} now names another key than the one it was added as"
+            ))),
+            Err(error) if is_absence(&error) => Ok(Availability::NotNow(error.to_string())),
+            Err(error) => Err(fail(error)),
+        }
+    }
+
+    pub(crate) fn generated(
+        &mut self,
+        home: &Home,
+        uri: &KeyUri,
+        key: &PublicKey,
+    ) -> Result<(), RepoError> {
+        self.remember(home, uri, key)
+    }
+}
+
+/// Whether a key is merely not there now, as a token that somebody else holds. Everything else,
+/// a wrong PIN first of all, must stop the run rather than be passed over.
+fn is_absence(error: &SignError) -> bool {
+    match error {
+        SignError::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+        SignError::NoPassphrase { .. }
+        | SignError::NoModule { .. }
+        | SignError::NoToken { .. }
+        | SignError::NoPin { .. }
+        | SignError::NoKey { .. } => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uris_and_paths_are_told_apart() {
+        assert!(is_uri("file:keys/a.pem") && is_uri("pkcs11:token=t") && is_uri("yubihsm:x"));
+        assert!(!is_uri("keys/a.pub") && !is_uri("./file:a") && !is_uri("C:x"));
+    }
+
+    #[test]
+    fn public_keys_are_read_in_both_forms() -> Result<(), RepoError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("k");
+        let hex = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+        let mut expected = [0; 32];
+        hex::decode_to_slice(hex, &mut expected).expect("hex");
+        let json = format!(
+            r#"{{"keytype":"ed25519","scheme":"ed25519","keyval":{{"public":"{hex}"}},"x":1}}"#
+        );
+        let pem = "-----BEGIN PUBLIC KEY-----\n\
+                   MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n\
+                   -----END PUBLIC KEY-----\n";
+        for text in [json.as_str(), pem] {
+            fs::write(&path, text).expect("writes");
+            assert_eq!(read_public(&path)?, PublicKey::Ed25519(expected));
+        }
+        for text in ["", "{}", "x", "-----BEGIN PRIVATE KEY-----\n"] {
+            fs::write(&path, text).expect("writes");
+            assert!(read_public(&path).is_err(), "{text}");
+        }
+        Ok(())
+    }
+}

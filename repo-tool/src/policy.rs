@@ -1,0 +1,351 @@
+//! `repo.toml`: the policy. Who signs each role, how many of them, for how long, and where the
+//! repository is published.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use countersign_metadata::{RoleType, UtcTime};
+use serde::{Deserialize, Serialize};
+
+use crate::error::RepoError;
+
+/// The policy's file name in the repository's folder.
+pub const POLICY_FILE: &str = "repo.toml";
+
+/// The content of `repo.toml`. A key that is not listed here is refused, so that a misspelt
+/// setting is never silently without effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Whether files are published under version and hash prefixes (TUF 6.2). Default: yes.
+    #[serde(default = "yes")]
+    pub consistent_snapshot: bool,
+    /// The folder that gets `metadata/` and `targets/`, relative to the repository's folder.
+    #[serde(default = "default_destination")]
+    pub destination: PathBuf,
+    /// Timestamp and Snapshot are renewed by `refresh` when they expire within this time, or
+    /// when half of their life is over, whichever comes later.
+    #[serde(default = "default_refresh_before")]
+    pub refresh_before: Span,
+    /// What Snapshot states of each Targets file.
+    #[serde(default)]
+    pub snapshot_lists: Listing,
+    /// What Timestamp states of the Snapshot file.
+    #[serde(default)]
+    pub timestamp_lists: Listing,
+    /// Keys that a rotation has taken out of their roles, still needed to sign the way over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired_keys: Vec<String>,
+    /// The four top-level roles.
+    pub roles: TopLevel,
+    /// Delegated roles by name. Bins share one entry under their name's prefix.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub delegations: BTreeMap<String, DelegatedPolicy>,
+}
+
+/// The policy of the four top-level roles.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopLevel {
+    /// Root.
+    pub root: RolePolicy,
+    /// Targets.
+    pub targets: RolePolicy,
+    /// Snapshot.
+    pub snapshot: RolePolicy,
+    /// Timestamp.
+    pub timestamp: RolePolicy,
+}
+
+/// The policy of one top-level role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RolePolicy {
+    /// How many of the keys must sign.
+    pub threshold: u32,
+    /// Key URIs (`file:`, `pkcs11:`) of keys that can sign here, or paths of public key files
+    /// for keys that sign elsewhere.
+    pub keys: Vec<String>,
+    /// How long a signed file is valid.
+    pub expires: Span,
+}
+
+/// What this machine knows of a delegated role. Its threshold and paths stand in the metadata.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DelegatedPolicy {
+    /// As in [`RolePolicy`].
+    pub keys: Vec<String>,
+    /// How long a signed file is valid.
+    pub expires: Span,
+}
+
+/// What one metadata file states of another (TUF 4.4: length and hashes are optional).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Listing {
+    /// Version, length and hashes: a mirror cannot serve other bytes, even signed ones.
+    #[default]
+    Hashes,
+    /// Version and length.
+    Lengths,
+    /// The version alone: the smallest Snapshot.
+    Versions,
+}
+
+/// A time span as people write it: `365d`, `12h`, `90m`, `1y`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(i64);
+
+impl Span {
+    /// The longest span, 100 years: metadata that never expires is no protection from freezing.
+    pub const MAX: Self = Self(100 * 366 * 86_400);
+
+    /// From seconds; `None` unless it is 1 second to [`Span::MAX`].
+    pub fn from_seconds(seconds: i64) -> Option<Self> {
+        (1..=Self::MAX.0)
+            .contains(&seconds)
+            .then_some(Self(seconds))
+    }
+
+    /// In seconds.
+    pub fn seconds(self) -> i64 {
+        self.0
+    }
+
+    /// The time this long after `now`.
+    pub fn after(self, now: UtcTime) -> UtcTime {
+        now.plus_seconds(self.0).unwrap_or(now)
+    }
+}
+
+impl std::str::FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let advice = "write a span such as \"365d\", \"12h\" or \"1y\", of at most 100 years";
+        let span = humantime::parse_duration(text).map_err(|error| format!("{error}; {advice}"))?;
+        i64::try_from(span.as_secs())
+            .ok()
+            .and_then(Self::from_seconds)
+            .ok_or_else(|| advice.to_owned())
+    }
+}
+
+impl std::fmt::Display for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 % 86_400 {
+            0 => write!(f, "{}d", self.0 / 86_400),
+            _ => humantime::format_duration(Duration::from_secs(self.0.unsigned_abs())).fmt(f),
+        }
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+impl Policy {
+    /// Reads and checks the policy of the repository in `folder`.
+    ///
+    /// # Errors
+    /// [`RepoError::NotARepository`] without the file, [`RepoError::Policy`] with the line of
+    /// what is wrong in it.
+    pub fn load(folder: &Path) -> Result<Self, RepoError> {
+        let path = folder.join(POLICY_FILE);
+        match fs::read_to_string(&path) {
+            Ok(text) => Self::parse(&text, &path),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(RepoError::NotARepository {
+                    folder: folder.to_owned(),
+                })
+            }
+            Err(source) => Err(RepoError::io("read", &path, source)),
+        }
+    }
+
+    /// Reads and checks a policy; `path` is for messages only.
+    ///
+    /// # Errors
+    /// [`RepoError::Policy`]
+    pub fn parse(text: &str, path: &Path) -> Result<Self, RepoError> {
+        let fail = |what: String| RepoError::Policy {
+            path: path.to_owned(),
+            what,
+        };
+        let policy: Self = toml::from_str(text).map_err(|error| fail(error.to_string()))?;
+        policy.check().map_err(fail)?;
+        Ok(policy)
+    }
+
+    /// As the text of a new `repo.toml`.
+    pub fn to_text(&self) -> String {
+        // Nothing in this type can fail to serialise: string keys, no empty enums.
+        toml::to_string(self).unwrap_or_default()
+    }
+
+    /// The policy of a top-level role.
+    pub fn role(&self, role: RoleType) -> &RolePolicy {
+        match role {
+            RoleType::Root => &self.roles.root,
+            RoleType::Targets => &self.roles.targets,
+            RoleType::Snapshot => &self.roles.snapshot,
+            RoleType::Timestamp => &self.roles.timestamp,
+        }
+    }
+
+    /// How long a file of `role` is valid. A delegated role without an entry of its own, nor of
+    /// its bins' prefix, is valid as long as Targets.
+    pub fn expires(&self, role: &str) -> Span {
+        if let Some(kind) = RoleType::from_name(role) {
+            return self.role(kind).expires;
+        }
+        let shared = || role.rsplit_once('-').map(|(prefix, _)| prefix);
+        let entry = self.delegations.get(role);
+        let entry = entry.or_else(|| self.delegations.get(shared()?));
+        entry.map_or(self.roles.targets.expires, |entry| entry.expires)
+    }
+
+    /// All entries under any `keys`, and the retired ones.
+    pub fn all_keys(&self) -> impl Iterator<Item = &str> {
+        let top = RoleType::ALL
+            .into_iter()
+            .flat_map(|role| &self.role(role).keys);
+        let delegated = self.delegations.values().flat_map(|role| &role.keys);
+        top.chain(delegated)
+            .chain(&self.retired_keys)
+            .map(String::as_str)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        for role in RoleType::ALL {
+            let RolePolicy {
+                threshold, keys, ..
+            } = self.role(role);
+            if *threshold == 0 {
+                return Err(format!("roles.{role}.threshold must be at least 1"));
+            }
+            if *threshold as usize > keys.len() {
+                return Err(format!(
+                    "roles.{role}.threshold is {threshold}, but only {} keys are listed; \
+                     list more keys or lower the threshold",
+                    keys.len()
+                ));
+            }
+        }
+        if self.destination.as_os_str().is_empty() {
+            return Err("destination must name a folder".into());
+        }
+        Ok(())
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_destination() -> PathBuf {
+    "published".into()
+}
+
+fn default_refresh_before() -> Span {
+    Span(7 * 86_400)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        refresh_before = "12h"
+        [roles.root]
+        threshold = 2
+        keys = ["file:a", "file:b", "keys/c.pub"]
+        expires = "1y"
+        [roles.targets]
+        threshold = 1
+        keys = ["file:t"]
+        expires = "90d"
+        [roles.snapshot]
+        threshold = 1
+        keys = ["file:s"]
+        expires = "7d"
+        [roles.timestamp]
+        threshold = 1
+        keys = ["file:s"]
+        expires = "1d"
+        [delegations.bin]
+        keys = ["file:t"]
+        expires = "30d"
+    "#;
+
+    fn refusal(text: &str) -> String {
+        Policy::parse(text, Path::new("repo.toml"))
+            .expect_err("must be refused")
+            .to_string()
+    }
+
+    #[test]
+    fn a_policy_reads_what_it_writes() -> Result<(), RepoError> {
+        let policy = Policy::parse(GOOD, Path::new("repo.toml"))?;
+        assert!(policy.consistent_snapshot);
+        assert_eq!(policy.refresh_before.seconds(), 43_200);
+        assert_eq!(policy.expires("bin-1f").to_string(), "30d");
+        assert_eq!(policy.expires("other").to_string(), "90d");
+        assert_eq!(policy.all_keys().count(), 7);
+        assert_eq!(Policy::parse(&policy.to_text(), Path::new("x"))?, policy);
+        Ok(())
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        let message = refusal(&format!("consistent_snapshots = true\n{GOOD}"));
+        assert!(message.contains("consistent_snapshots"), "{message}");
+        assert!(message.contains("line 1"), "{message}");
+        let message = refusal(&GOOD.replacen("threshold", "treshold", 1));
+        assert!(
+            message.contains("treshold") && message.contains("line 4"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn thresholds_that_nobody_can_reach_are_refused() {
+        let message = refusal(&GOOD.replacen("threshold = 2", "threshold = 4", 1));
+        assert!(message.contains("roles.root.threshold is 4"), "{message}");
+        let message = refusal(&GOOD.replacen("threshold = 2", "threshold = 0", 1));
+        assert!(message.contains("at least 1"), "{message}");
+        refusal(&GOOD.replacen("threshold = 2", "threshold = -1", 1));
+    }
+
+    #[test]
+    fn spans_have_bounds() {
+        for text in ["", "0d", "7", "-1d", "101y", "d", "1 fortnight", "1e9d"] {
+            assert!(text.parse::<Span>().is_err(), "{text}");
+        }
+        assert_eq!(
+            "36h".parse::<Span>().expect("a span").to_string(),
+            "1day 12h"
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! Changing `repo.toml` without touching what people wrote around the changed entries.
+
+use std::path::Path;
+
+use countersign_metadata::RoleType;
+use toml_edit::{Array, DocumentMut, Item, Table, value};
+
+use crate::error::RepoError;
+use crate::files;
+use crate::policy::{Policy, Span};
+use crate::repository::Repository;
+
+impl Repository {
+    /// Changes the policy's text; nothing is written unless the result is a policy.
+    pub(crate) fn edit_policy(
+        &mut self,
+        change: impl FnOnce(&mut DocumentMut),
+    ) -> Result<(), RepoError> {
+        let path = self.policy_path();
+        let text = files::read(&path)?.unwrap_or_default();
+        let text = String::from_utf8(text).map_err(|_| fail(&path, "is not UTF-8"))?;
+        let mut document: DocumentMut = text.parse().map_err(|error| fail(&path, error))?;
+        change(&mut document);
+        let changed = document.to_string();
+        if changed != text {
+            self.policy = Policy::parse(&changed, &path)?;
+            self.home.write(&path, changed.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+fn fail(path: &Path, what: impl ToString) -> RepoError {
+    RepoError::Policy {
+        path: path.into(),
+        what: what.to_string(),
+    }
+}
+
+/// Sets what is known here of a delegated role.
+pub(crate) fn set_delegation(policy: &mut DocumentMut, role: &str, keys: &[String], expires: Span) {
+    let all = table(policy.as_table_mut(), "delegations");
+    all.set_implicit(true);
+    let entry = table(all, role);
+    entry["keys"] = value(keys.iter().collect::<Array>());
+    entry["expires"] = value(expires.to_string());
+}
+
+/// Lists a key for a top-level role.
+pub(crate) fn add_key(policy: &mut DocumentMut, role: RoleType, key: &str) {
+    let keys = list(role_table(policy, role), "keys");
+    if !keys.iter().any(|known| known.as_str() == Some(key)) {
+        keys.push(key);
+    }
+}
+
+/// Takes a key away from a top-level role, and keeps it among the retired ones: the way over to
+/// the new keys still needs its signature.
+pub(crate) fn retire_key(policy: &mut DocumentMut, role: RoleType, key: &str) {
+    let keys = list(role_table(policy, role), "keys");
+    keys.retain(|known| known.as_str() != Some(key));
+    let retired = list(policy.as_table_mut(), "retired_keys");
+    if !retired.iter().any(|known| known.as_str() == Some(key)) {
+        retired.push(key);
+    }
+}
+
+/// Sets a top-level role's threshold.
+pub(crate) fn set_threshold(policy: &mut DocumentMut, role: RoleType, threshold: u32) {
+    role_table(policy, role)["threshold"] = value(i64::from(threshold));
+}
+
+fn role_table(policy: &mut DocumentMut, role: RoleType) -> &mut Table {
+    table(table(policy.as_table_mut(), "roles"), role.name())
+}
+
+/// The sub-table `name`, made if it is not there. A table of another form (an inline one) is
+/// rewritten as a plain one.
+fn table<'a>(parent: &'a mut Table, name: &str) -> &'a mut Table {
+    let item = parent.entry(name).or_insert_with(toml_edit::table);
+    if !item.is_table() {
+        let old = std::mem::take(item);
+        *item = Item::Table(old.into_table().unwrap_or_default());
+    }
+    match item {
+        Item::Table(table) => table,
+        // Just made one.
+        _ => unreachable!("an item that was set to a table is one"),
+    }
+}
+
+fn list<'a>(parent: &'a mut Table, name: &str) -> &'a mut Array {
+    let item = parent.entry(name).or_insert_with(|| value(Array::new()));
+    if !item.is_array() {
+        *item = value(Array::new());
+    }
+    match item.as_array_mut() {
+        Some(array) => array,
+        None => unreachable!("an item that was set to an array is one"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_survive_and_retired_keys_are_kept() {
+        let text =
+            "# mine\n[roles.timestamp] # online\nthreshold = 1\nkeys = [\"file:a\"] # here\n";
+        let mut policy: DocumentMut = text.parse().expect("toml");
+        add_key(&mut policy, RoleType::Timestamp, "file:b");
+        add_key(&mut policy, RoleType::Timestamp, "file:b");
+        retire_key(&mut policy, RoleType::Timestamp, "file:a");
+        set_delegation(&mut policy, "fw", &["file:f".into()], Span::MAX);
+        let text = policy.to_string();
+        for part in [
+            "# mine",
+            "# online",
+            "# here",
+            "keys = [\"file:b\"]",
+            "retired_keys = [\"file:a\"]",
+            "[delegations.fw]",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! Publishing what is staged and signed.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use countersign_metadata::{
+    Role, RoleType, Root, Snapshot, TargetFile, TargetPath, Targets, Timestamp,
+};
+use countersign_verifier::RemoteName;
+
+use crate::error::RepoError;
+use crate::files;
+use crate::images::{self, Visibility};
+use crate::published::decode;
+use crate::release::{Content, NewFile, Placement, Release, RootOrder};
+use crate::repository::Repository;
+use crate::requirements::{Outgoing, Requirements};
+use crate::sign::SignReport;
+use crate::walk::{Visible, walk};
+
+/// What a publish did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PublishReport {
+    /// Roles and their new versions, in the order they became visible.
+    pub files: Vec<(String, u64)>,
+    /// Images placed in the public tree.
+    pub images: usize,
+    /// Whether a run that was killed before had left something to finish.
+    pub resumed: bool,
+    /// What people should know, such as a window in which clients were refused.
+    pub notes: Vec<String>,
+}
+
+impl PublishReport {
+    /// Whether clients see anything new.
+    pub fn changed(&self) -> bool {
+        self.resumed || !self.files.is_empty()
+    }
+}
+
+impl Repository {
+    /// Publishes everything staged, if it is complete and a client would accept it. Snapshot and
+    /// Timestamp are derived and signed here if their keys are. A new Root that changes online
+    /// keys is led over to as `outgoing` says.
+    ///
+    /// Killed at any point, clients accept what they find, and the next publish finishes it.
+    ///
+    /// # Errors
+    /// [`RepoError::Incomplete`], [`RepoError::OutgoingKeys`], [`RepoError::Unreachable`],
+    /// [`RepoError::Expired`], [`RepoError::ImageMissing`], [`RepoError::ImageDiffers`],
+    /// [`RepoError::Refused`]: then nothing was made visible.
+    pub fn publish(&mut self, outgoing: Outgoing) -> Result<PublishReport, RepoError> {
+        let mut report = PublishReport {
+            resumed: self.finish_interrupted()?,
+            ..PublishReport::default()
+        };
+        self.check_not_overtaken()?;
+        self.restage()?;
+        if !self.drafts.roles()?.is_empty() {
+            self.publish_staged(outgoing, &mut report)?;
+        }
+        self.retire_old_signatures(&mut report)?;
+        Ok(report)
+    }
+
+    fn publish_staged(
+        &mut self,
+        outgoing: Outgoing,
+        report: &mut PublishReport,
+    ) -> Result<(), RepoError> {
+        self.sign_online(&[], outgoing, &mut SignReport::default())?;
+        self.check_complete(outgoing)?;
+        let leads_over = self.missing(Outgoing::Sign)?.is_empty();
+        let mut release = Release {
+            consistent: self.policy.consistent_snapshot,
+            order: match leads_over && self.published.root.is_some() {
+                true => RootOrder::Last,
+                false => RootOrder::First,
+            },
+            ..Release::default()
+        };
+        let wanted = self.collect(&mut release)?;
+        if release.is_empty() {
+            return Ok(());
+        }
+        let see = |visible| {
+            walk(
+                &self.home,
+                &self.published,
+                &release,
+                visible,
+                &wanted,
+                self.now,
+            )
+        };
+        if release.order == RootOrder::Last {
+            see(Visible::AllButRoot)?;
+        }
+        see(Visible::All)?;
+        if !leads_over && self.published.root.is_some() {
+            report.notes.push(
+                "the outgoing keys did not sign: clients that asked between the renames of the \
+                 new root and timestamp.json were refused once"
+                    .into(),
+            );
+        }
+        self.execute(&release)?;
+        files::remove_folder(&self.home.staged_images())?;
+        report.images += release.images.len();
+        self.note_files(&release, report)
+    }
+
+    pub(crate) fn note_files(
+        &self,
+        release: &Release,
+        report: &mut PublishReport,
+    ) -> Result<(), RepoError> {
+        for file in &release.files {
+            let version = match &file.name {
+                RemoteName::Root(version) => *version,
+                RemoteName::Snapshot(version) | RemoteName::Targets(_, version) => {
+                    version.unwrap_or(0)
+                }
+                RemoteName::Timestamp => self
+                    .published
+                    .timestamp_content()?
+                    .map_or(0, |file| file.version()),
+            };
+            report.files.push((file.role().into_owned(), version));
+        }
+        Ok(())
+    }
+
+    /// Refuses what is not signed, can never be, or is over.
+    fn check_complete(&self, outgoing: Outgoing) -> Result<(), RepoError> {
+        let requirements = Requirements::new(&self.drafts, &self.published, outgoing)?;
+        for role in self.drafts.roles()? {
+            let Some(file) = self.drafts.signed::<Targets>(&role)? else {
+                continue;
+            };
+            for needed in requirements.of(&role)? {
+                if let Some(error) = needed.unreachable(&file) {
+                    return Err(error);
+                }
+            }
+        }
+        let missing = self.missing(outgoing)?;
+        if !missing.is_empty() {
+            return Err(match self.only_outgoing_missing(outgoing)? {
+                Some(role) => RepoError::OutgoingKeys { role },
+                None => RepoError::Incomplete { missing },
+            });
+        }
+        self.check_dates()
+    }
+
+    /// The first role that lacks nothing but the keys that leave it.
+    fn only_outgoing_missing(&self, outgoing: Outgoing) -> Result<Option<String>, RepoError> {
+        if outgoing == Outgoing::Lost || !self.missing(Outgoing::Lost)?.is_empty() {
+            return Ok(None);
+        }
+        for role in [RoleType::Targets, RoleType::Snapshot, RoleType::Timestamp] {
+            if !self.is_complete(role.name(), Outgoing::Sign)? {
+                return Ok(Some(role.name().into()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn check_dates(&self) -> Result<(), RepoError> {
+        for role in self.drafts.roles()? {
+            let header = match role.as_str() {
+                "root" => self
+                    .drafts
+                    .content::<Root>(&role)?
+                    .map(|file| file.header().clone()),
+                "snapshot" => {
+                    let file = self.drafts.content::<Snapshot>(&role)?;
+                    file.map(|file| file.header().clone())
+                }
+                "timestamp" => {
+                    let file = self.drafts.content::<Timestamp>(&role)?;
+                    file.map(|file| file.header().clone())
+                }
+                _ => self
+                    .drafts
+                    .content::<Targets>(&role)?
+                    .map(|file| file.header().clone()),
+            };
+            if let Some(header) = header.filter(|header| header.expires <= self.now) {
+                return Err(RepoError::Expired {
+                    role,
+                    version: header.version,
+                    expires: header.expires,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Gathers the drafts and their images. Returns the images that are new or changed.
+    fn collect(&self, release: &mut Release) -> Result<Vec<TargetPath>, RepoError> {
+        let mut wanted = Vec::new();
+        let mut checked = BTreeSet::new();
+        for role in self.drafts.targets_roles()? {
+            let Some(draft) = self.drafts.content::<Targets>(&role)? else {
+                continue;
+            };
+            let published = self.published.targets_content(&role)?;
+            for (path, file) in draft.iter() {
+                let path = TargetPath::new(&path)?;
+                if published.as_ref().and_then(|old| old.get(&path)).as_ref() == Some(&file) {
+                    continue;
+                }
+                release
+                    .images
+                    .extend(self.placement(&path, &file, &mut checked)?);
+                wanted.push(path);
+            }
+            let name = RemoteName::Targets(role.clone(), Some(draft.version()));
+            self.add_draft(release, &role, name);
+        }
+        if let Some(file) = self.drafts.content::<Snapshot>("snapshot")? {
+            self.add_draft(
+                release,
+                "snapshot",
+                RemoteName::Snapshot(Some(file.version())),
+            );
+        }
+        if self.drafts.exists("timestamp") {
+            self.add_draft(release, "timestamp", RemoteName::Timestamp);
+        }
+        if let Some(file) = self.drafts.signed::<Root>("root")? {
+            self.add_draft(release, "root", RemoteName::Root(decode(&file)?.version()));
+        }
+        Ok(wanted)
+    }
+
+    fn add_draft(&self, release: &mut Release, role: &str, name: RemoteName) {
+        release.files.push(NewFile {
+            name,
+            content: Content::At(self.drafts.path(role)),
+        });
+    }
+
+    /// Where an image comes from and goes to; `None` if it is there already or is confidential.
+    fn placement(
+        &self,
+        path: &TargetPath,
+        file: &TargetFile,
+        checked: &mut BTreeSet<PathBuf>,
+    ) -> Result<Option<Placement>, RepoError> {
+        let consistent = self.policy.consistent_snapshot;
+        let sha256 = images::sha256_of(file);
+        let missing = |looked: PathBuf| {
+            Err(RepoError::ImageMissing {
+                name: path.to_string(),
+                looked,
+            })
+        };
+        let mut check = |from: &PathBuf| -> Result<(), RepoError> {
+            let right =
+                !checked.insert(from.clone()) || images::matches(from, file, &*self.progress)?;
+            match right {
+                true => Ok(()),
+                false => Err(RepoError::ImageDiffers {
+                    name: path.to_string(),
+                    path: from.clone(),
+                }),
+            }
+        };
+        if Visibility::of(file) == Visibility::Confidential {
+            let kept = self.home.confidential().join(&sha256);
+            return match kept.is_file() {
+                true => check(&kept).map(|()| None),
+                false => missing(kept),
+            };
+        }
+        let to = images::public_paths(&self.home, path, file, consistent);
+        let staged = self.home.staged_images().join(&sha256);
+        if !sha256.is_empty() && staged.is_file() {
+            check(&staged)?;
+            return Ok(Some(Placement { from: staged, to }));
+        }
+        match to.iter().find(|path| path.is_file()) {
+            Some(there) => {
+                check(there)?;
+                let from = there.clone();
+                Ok((!to.iter().all(|path| path.is_file())).then_some(Placement { from, to }))
+            }
+            None => missing(to.into_iter().next().unwrap_or_default()),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Whose signatures a staged file needs: one authority, or two while keys change.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign_metadata::{
+    Authority, Key, KeyId, PublicKey, Role, RoleKeys, RoleType, Root, Signed, Tally,
+};
+
+use crate::drafts::Drafts;
+use crate::error::RepoError;
+use crate::published::Published;
+use crate::tree::Tree;
+
+/// One authority whose threshold a file must reach.
+#[derive(Debug, Clone)]
+pub(crate) struct Requirement {
+    pub(crate) by: By,
+    pub(crate) authority: Authority,
+    pub(crate) keys: BTreeMap<KeyId, PublicKey>,
+}
+
+/// Why an authority must sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum By {
+    /// The published Root says so.
+    Root,
+    /// The staged Root will say so.
+    NextRoot,
+    /// The delegating role says so.
+    Delegator(String),
+}
+
+impl By {
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Root => "the current root's keys".into(),
+            Self::NextRoot => "the next root's keys".into(),
+            Self::Delegator(role) => format!("the keys that {role} delegates to"),
+        }
+    }
+}
+
+impl Requirement {
+    fn new(by: By, role: &str, role_keys: &RoleKeys, keys: &BTreeMap<KeyId, Key>) -> Self {
+        let public = |id: &KeyId| Some((id.clone(), keys.get(id)?.public()?));
+        Self {
+            by,
+            authority: Authority::assume(role, role_keys, keys),
+            keys: role_keys.keyids.iter().filter_map(public).collect(),
+        }
+    }
+
+    fn of_root(by: By, root: &Root, kind: RoleType) -> Self {
+        let nobody = RoleKeys::new([], u32::MAX);
+        let role_keys = root.roles.get(&kind).unwrap_or(&nobody);
+        Self::new(by, kind.name(), role_keys, &root.keys)
+    }
+
+    pub(crate) fn tally<T: Role>(&self, file: &Signed<T>) -> Tally {
+        file.tally(&self.authority)
+    }
+
+    pub(crate) fn is_met<T: Role>(&self, file: &Signed<T>) -> bool {
+        self.tally(file).is_met()
+    }
+
+    /// A threshold that the keys can never reach.
+    pub(crate) fn unreachable<T: Role>(&self, file: &Signed<T>) -> Option<RepoError> {
+        let keys = self.keys.values().collect::<BTreeSet<_>>().len();
+        let threshold = self.tally(file).threshold;
+        (threshold as usize > keys).then(|| RepoError::Unreachable {
+            role: self.authority.role().into(),
+            threshold,
+            keys,
+        })
+    }
+}
+
+/// What happens to the keys that a staged Root takes out of the online roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outgoing {
+    /// They sign the files that lead over, so that no client ever sees a file that it refuses.
+    Sign,
+    /// They cannot sign any more: between two renames clients are refused.
+    Lost,
+}
+
+/// Computes requirements out of what is published and staged.
+pub(crate) struct Requirements<'a> {
+    published: Option<Root>,
+    staged: Option<Root>,
+    tree: Tree<'a>,
+    outgoing: Outgoing,
+}
+
+impl<'a> Requirements<'a> {
+    pub(crate) fn new(
+        drafts: &'a Drafts,
+        published: &'a Published,
+        outgoing: Outgoing,
+    ) -> Result<Self, RepoError> {
+        Ok(Self {
+            published: published.root_content()?,
+            staged: drafts.content("root")?,
+            tree: Tree::new(drafts, published),
+            outgoing,
+        })
+    }
+
+    /// Of what is published alone, for files that go out without the staged ones.
+    pub(crate) fn of_published(
+        drafts: &'a Drafts,
+        published: &'a Published,
+    ) -> Result<Self, RepoError> {
+        Ok(Self {
+            staged: None,
+            ..Self::new(drafts, published, Outgoing::Sign)?
+        })
+    }
+
+    /// Whose signatures the next file of `role` needs.
+    ///
+    /// # Errors
+    /// [`RepoError::NoSuchRole`] when nobody delegates to it.
+    pub(crate) fn of(&self, role: &str) -> Result<Vec<Requirement>, RepoError> {
+        match RoleType::from_name(role) {
+            Some(kind) => self.of_top_level(kind),
+            None => {
+                let missing = || RepoError::NoSuchRole { role: role.into() };
+                let found = self.tree.delegation(role)?.ok_or_else(missing)?;
+                let by = By::Delegator(found.delegator);
+                Ok(vec![Requirement::new(
+                    by,
+                    role,
+                    &found.role_keys,
+                    &found.keys,
+                )])
+            }
+        }
+    }
+
+    /// TUF 5.3.4 asks for both Roots' thresholds on a Root. For the online roles two are needed
+    /// while the staged Root changes their keys: clients that have not seen it accept the file
+    /// by the old keys, clients that have by the new ones.
+    fn of_top_level(&self, kind: RoleType) -> Result<Vec<Requirement>, RepoError> {
+        let of = |by, root: &Option<Root>| {
+            root.as_ref()
+                .map(|root| Requirement::of_root(by, root, kind))
+        };
+        let current = of(By::Root, &self.published);
+        let next = of(By::NextRoot, &self.staged);
+        let both = kind == RoleType::Root || self.outgoing == Outgoing::Sign;
+        let found: Vec<Requirement> = match (current, next) {
+            (Some(current), Some(next)) if current.authority == next.authority => vec![current],
+            (Some(current), Some(next)) if both => vec![current, next],
+            (_, Some(next)) => vec![next],
+            (current, None) => current.into_iter().collect(),
+        };
+        match found.is_empty() {
+            true => Err(RepoError::NoSuchRole {
+                role: kind.name().into(),
+            }),
+            false => Ok(found),
+        }
+    }
+}

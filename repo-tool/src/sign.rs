@@ -1,0 +1,367 @@
+//! Signing what is staged with the keys that are here, and deriving Snapshot and Timestamp from
+//! what has been signed.
+
+use countersign_metadata::{
+    KeyId, MetaFile, Role, RoleType, Signed, Snapshot, Targets, Timestamp, Unsigned,
+};
+
+use crate::error::RepoError;
+use crate::keys::{Availability, is_uri, parse_uri};
+use crate::policy::Listing;
+use crate::published::decode;
+use crate::repository::Repository;
+use crate::requirements::{Outgoing, Requirement, Requirements};
+
+/// What a run of signing did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SignReport {
+    /// Signatures made now.
+    pub signed: Vec<Signature>,
+    /// Keys that are named in `repo.toml` but could not be reached: key id and why.
+    pub unreachable: Vec<(KeyId, String)>,
+    /// What is still missing, one line for each role; nothing means ready to publish.
+    pub missing: Vec<String>,
+}
+
+/// A signature made now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// The role whose file was signed.
+    pub role: String,
+    /// The key's id in the metadata.
+    pub keyid: KeyId,
+    /// The key's URI here.
+    pub uri: String,
+}
+
+/// A file of any role, for signing and counting.
+pub(crate) type AnyFile = Signed<Targets>;
+
+impl Repository {
+    /// Signs every staged file with the keys of `repo.toml`, or only with those of `only`, until
+    /// thresholds are reached; `only` keys sign in any case. When all Targets roles are
+    /// complete, Snapshot is derived from them and signed, then Timestamp.
+    ///
+    /// # Errors
+    /// What went wrong with a key that is there: a wrong PIN first of all. A key that is not
+    /// there is no error; the report names it.
+    pub fn sign(&mut self, only: &[String]) -> Result<SignReport, RepoError> {
+        self.check_not_overtaken()?;
+        let mut report = SignReport::default();
+        self.learn_keys(only)?;
+        self.restage()?;
+        let mut roles = self.drafts.targets_roles()?;
+        if self.drafts.exists("root") {
+            roles.insert(0, "root".into());
+        }
+        for role in &roles {
+            self.sign_draft(role, only, Outgoing::Sign, &mut report)?;
+        }
+        self.sign_online(only, Outgoing::Sign, &mut report)?;
+        report.missing = self.missing(Outgoing::Sign)?;
+        Ok(report)
+    }
+
+    /// Stages what changes elsewhere make necessary: roles whose keys change need a new version.
+    pub(crate) fn restage(&mut self) -> Result<(), RepoError> {
+        self.restage_rekeyed()?;
+        let needed = self.must_reissue(RoleType::Targets, Outgoing::Sign)?;
+        if needed && !self.drafts.exists("targets") {
+            self.renew("targets")?;
+        }
+        Ok(())
+    }
+
+    /// Whether the published file of an online role lacks a signature that it needs from now on.
+    fn must_reissue(&self, role: RoleType, outgoing: Outgoing) -> Result<bool, RepoError> {
+        let published: Option<AnyFile> = match role {
+            RoleType::Timestamp => reread(&self.published.timestamp)?,
+            RoleType::Snapshot => reread(&self.published.snapshot_file()?)?,
+            _ => self.published.targets(role.name())?,
+        };
+        let Some(file) = published else {
+            return Ok(true);
+        };
+        let needed = Requirements::new(&self.drafts, &self.published, outgoing)?.of(role.name())?;
+        Ok(!needed.iter().all(|requirement| requirement.is_met(&file)))
+    }
+
+    fn sign_draft(
+        &self,
+        role: &str,
+        only: &[String],
+        outgoing: Outgoing,
+        report: &mut SignReport,
+    ) -> Result<(), RepoError> {
+        let Some(file) = self.drafts.signed::<Targets>(role)? else {
+            return Ok(());
+        };
+        let needed = Requirements::new(&self.drafts, &self.published, outgoing)?.of(role)?;
+        let made = self.signatures_for(role, &file, &needed, only, report)?;
+        self.drafts.add_signatures(role, made)
+    }
+
+    /// Signs a file with the keys that are here, for each requirement that is not met.
+    pub(crate) fn signatures_for(
+        &self,
+        role: &str,
+        file: &AnyFile,
+        needed: &[Requirement],
+        only: &[String],
+        report: &mut SignReport,
+    ) -> Result<Vec<(KeyId, Vec<u8>)>, RepoError> {
+        let mut made: Vec<(KeyId, Vec<u8>)> = Vec::new();
+        for requirement in needed {
+            let tally = requirement.tally(file);
+            let mut have = tally.valid.len();
+            for keyid in tally.missing {
+                if only.is_empty() && have >= tally.threshold as usize {
+                    break;
+                }
+                if made.iter().any(|(id, _)| *id == keyid) {
+                    have += 1;
+                    continue;
+                }
+                let Some(key) = requirement.keys.get(&keyid) else {
+                    continue;
+                };
+                let Some(uri) = self.uri_of(key).or_else(|| self.uri_among(only, key)) else {
+                    continue;
+                };
+                if !only.is_empty() && !only.contains(&uri) {
+                    continue;
+                }
+                match self.keys.open(&parse_uri(&uri)?, key)? {
+                    Availability::Here(signer) => {
+                        let signature = signer.sign(file.payload().as_bytes());
+                        let signature = signature.map_err(|source| RepoError::Key {
+                            uri: uri.clone(),
+                            source,
+                        })?;
+                        made.push((keyid.clone(), signature));
+                        report.signed.push(Signature {
+                            role: role.into(),
+                            keyid,
+                            uri,
+                        });
+                        have += 1;
+                    }
+                    Availability::NotNow(why) => {
+                        if !report.unreachable.iter().any(|(id, _)| *id == keyid) {
+                            report.unreachable.push((keyid, why));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    /// Derives Snapshot and Timestamp and signs them, as far as what they describe is complete.
+    pub(crate) fn sign_online(
+        &mut self,
+        only: &[String],
+        outgoing: Outgoing,
+        report: &mut SignReport,
+    ) -> Result<(), RepoError> {
+        let roles = self.drafts.targets_roles()?;
+        for role in &roles {
+            if !self.is_complete(role, outgoing)? {
+                return Ok(());
+            }
+        }
+        self.stage_snapshot(&roles, outgoing)?;
+        self.sign_draft("snapshot", only, outgoing, report)?;
+        if !self.is_complete("snapshot", outgoing)? {
+            return Ok(());
+        }
+        self.stage_timestamp(outgoing)?;
+        self.sign_draft("timestamp", only, outgoing, report)
+    }
+
+    /// Whether nothing is staged for a role, or all its signatures are there.
+    pub(crate) fn is_complete(&self, role: &str, outgoing: Outgoing) -> Result<bool, RepoError> {
+        let Some(file) = self.drafts.signed::<Targets>(role)? else {
+            return Ok(true);
+        };
+        let needed = Requirements::new(&self.drafts, &self.published, outgoing)?.of(role)?;
+        Ok(needed.iter().all(|requirement| requirement.is_met(&file)))
+    }
+
+    fn stage_snapshot(&self, roles: &[String], outgoing: Outgoing) -> Result<(), RepoError> {
+        let reissue = self.must_reissue(RoleType::Snapshot, outgoing)?;
+        if roles.is_empty() && !reissue {
+            return self.drafts.remove("snapshot");
+        }
+        let expires = self.policy.expires("snapshot").after(self.now);
+        let mut next = match &self.published.snapshot {
+            Some(published) => published.next(expires),
+            None => Snapshot::new(expires),
+        };
+        for role in roles {
+            if let Some(file) = self.drafts.signed::<Targets>(role)? {
+                let version = decode(&file)?.version();
+                let listing = self.policy.snapshot_lists;
+                next.set_role(role, describe(listing, version, file.received()));
+            }
+        }
+        if let Ok(Some(draft)) = self.drafts.content::<Snapshot>("snapshot")
+            && (&draft.meta, draft.version()) == (&next.meta, next.version())
+            && draft.expires() > self.now
+        {
+            return Ok(());
+        }
+        self.drafts.stage("snapshot", next.to_payload())
+    }
+
+    fn stage_timestamp(&self, outgoing: Outgoing) -> Result<(), RepoError> {
+        let draft = self.drafts.signed::<Snapshot>("snapshot")?;
+        if draft.is_none() && !self.must_reissue(RoleType::Timestamp, outgoing)? {
+            return self.drafts.remove("timestamp");
+        }
+        let snapshot = match draft {
+            Some(draft) => Some(draft),
+            None => self.published.snapshot_file()?,
+        };
+        let snapshot = snapshot.ok_or(RepoError::NothingPublished)?;
+        let next = self.next_timestamp(&snapshot)?;
+        if let Ok(Some(draft)) = self.drafts.content::<Timestamp>("timestamp")
+            && (&draft.snapshot, draft.version()) == (&next.snapshot, next.version())
+            && draft.expires() > self.now
+        {
+            return Ok(());
+        }
+        self.drafts.stage("timestamp", next.to_payload())
+    }
+
+    /// The Timestamp after the published one, naming `snapshot`.
+    pub(crate) fn next_timestamp(
+        &self,
+        snapshot: &Signed<Snapshot>,
+    ) -> Result<Timestamp, RepoError> {
+        let version = decode(snapshot)?.version();
+        let meta = describe(self.policy.timestamp_lists, version, snapshot.received());
+        let expires = self.policy.expires("timestamp").after(self.now);
+        Ok(match self.published.timestamp_content()? {
+            Some(published) => published.next(expires, meta),
+            None => Timestamp::new(expires, meta),
+        })
+    }
+
+    /// Signs a new file outside the drafts, by what is published alone.
+    pub(crate) fn sign_now(
+        &self,
+        role: &str,
+        payload: String,
+        report: &mut SignReport,
+    ) -> Result<Vec<u8>, RepoError> {
+        let needed = Requirements::of_published(&self.drafts, &self.published)?.of(role)?;
+        let mut file = Unsigned::new(payload);
+        let unsigned =
+            AnyFile::parse(file.to_file()).map_err(|error| RepoError::metadata(role, error))?;
+        for (keyid, signature) in self.signatures_for(role, &unsigned, &needed, &[], report)? {
+            file.add_signature(keyid, signature);
+        }
+        let signed =
+            AnyFile::parse(file.to_file()).map_err(|error| RepoError::metadata(role, error))?;
+        let mut missing = Vec::new();
+        self.describe_missing(role, &signed, &needed, &mut missing);
+        match missing.is_empty() {
+            true => Ok(file.to_file()),
+            false => Err(RepoError::Incomplete { missing }),
+        }
+    }
+
+    /// Who must still sign, one line for each role and authority.
+    pub(crate) fn missing(&self, outgoing: Outgoing) -> Result<Vec<String>, RepoError> {
+        let requirements = Requirements::new(&self.drafts, &self.published, outgoing)?;
+        let mut lines = Vec::new();
+        for role in self.drafts.roles()? {
+            if let Some(file) = self.drafts.signed::<Targets>(&role)? {
+                self.describe_missing(&role, &file, &requirements.of(&role)?, &mut lines);
+            }
+        }
+        Ok(lines)
+    }
+
+    fn describe_missing(
+        &self,
+        role: &str,
+        file: &AnyFile,
+        needed: &[Requirement],
+        lines: &mut Vec<String>,
+    ) {
+        for requirement in needed {
+            let tally = requirement.tally(file);
+            if tally.is_met() {
+                continue;
+            }
+            let name = |id: &KeyId| {
+                let uri = requirement.keys.get(id).and_then(|key| self.uri_of(key));
+                match uri {
+                    Some(uri) => format!("{} ({uri})", short(id)),
+                    None => format!("{} (elsewhere)", short(id)),
+                }
+            };
+            lines.push(format!(
+                "{role}: {} of {} signatures of {}; can still sign: {}",
+                tally.valid.len(),
+                tally.threshold,
+                requirement.by.text(),
+                tally
+                    .missing
+                    .iter()
+                    .map(name)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            ));
+        }
+    }
+
+    /// Learns the public halves of keys that were never used on this machine.
+    fn learn_keys(&mut self, only: &[String]) -> Result<(), RepoError> {
+        let entries: Vec<String> = match only.is_empty() {
+            true => self.policy.all_keys().map(str::to_owned).collect(),
+            false => only.to_vec(),
+        };
+        for entry in entries {
+            if is_uri(&entry) && self.keys.recall(&self.home, &entry).is_none() {
+                self.keys.resolve_if_there(&self.home, &entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn uri_among(&self, only: &[String], key: &countersign_metadata::PublicKey) -> Option<String> {
+        only.iter()
+            .find(|entry| self.keys.recall(&self.home, entry).as_ref() == Some(key))
+            .cloned()
+    }
+}
+
+/// What one file states of another.
+pub(crate) fn describe(listing: Listing, version: u64, file: &[u8]) -> MetaFile {
+    match listing {
+        Listing::Hashes => MetaFile::describing(version, file),
+        Listing::Versions => MetaFile::version(version),
+        Listing::Lengths => MetaFile {
+            length: Some(file.len() as u64),
+            ..MetaFile::version(version)
+        },
+    }
+}
+
+/// The same file, for counting signatures whatever its role.
+pub(crate) fn reread<T: Role>(file: &Option<Signed<T>>) -> Result<Option<AnyFile>, RepoError> {
+    let Some(file) = file else {
+        return Ok(None);
+    };
+    AnyFile::parse(file.received().to_vec())
+        .map(Some)
+        .map_err(|error| RepoError::metadata(T::TYPE.name(), error))
+}
+
+/// Enough of a key id for people to tell keys apart.
+pub(crate) fn short(id: &KeyId) -> String {
+    id.as_str().chars().take(12).collect()
+}

@@ -1,0 +1,279 @@
+//! The tree of Targets roles as it will be once everything staged is published.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+
+use countersign_metadata::{
+    DelegatedRole, Delegations, Key, KeyId, PathSet, RoleKeys, RoleType, Roles, TargetPath, Targets,
+};
+use unicode_normalization::UnicodeNormalization;
+
+use crate::drafts::Drafts;
+use crate::error::RepoError;
+use crate::published::Published;
+
+/// The name of the top-level role.
+pub(crate) const TOP: &str = "targets";
+
+/// Reads roles when they are asked for and no others, each once.
+pub(crate) struct Tree<'a> {
+    drafts: &'a Drafts,
+    published: &'a Published,
+    read: RefCell<BTreeMap<String, Option<Rc<Targets>>>>,
+}
+
+/// Who delegates to a role, and to whom.
+#[derive(Debug, Clone)]
+pub(crate) struct Delegation {
+    pub(crate) delegator: String,
+    pub(crate) role_keys: RoleKeys,
+    pub(crate) keys: BTreeMap<KeyId, Key>,
+}
+
+impl<'a> Tree<'a> {
+    pub(crate) fn new(drafts: &'a Drafts, published: &'a Published) -> Self {
+        Self {
+            drafts,
+            published,
+            read: RefCell::default(),
+        }
+    }
+
+    /// What a role says: its draft, or else its published file.
+    pub(crate) fn role(&self, role: &str) -> Result<Option<Rc<Targets>>, RepoError> {
+        if let Some(known) = self.read.borrow().get(role) {
+            return Ok(known.clone());
+        }
+        let content = match self.drafts.content(role)? {
+            Some(draft) => Some(draft),
+            None => self.published.targets_content(role)?,
+        };
+        let content = content.map(Rc::new);
+        // Bins are many and looked at once; everything else is small in number.
+        self.read.borrow_mut().insert(role.into(), content.clone());
+        Ok(content)
+    }
+
+    /// Forgets a role that was only needed once.
+    pub(crate) fn forget(&self, role: &str) {
+        self.read.borrow_mut().remove(role);
+    }
+
+    /// Who delegates to `role`. Looks through the tree from the top without opening bins, which
+    /// delegate to nobody.
+    pub(crate) fn delegation(&self, role: &str) -> Result<Option<Delegation>, RepoError> {
+        let mut to_visit = VecDeque::from([TOP.to_owned()]);
+        let mut seen = BTreeSet::new();
+        while let Some(delegator) = to_visit.pop_front() {
+            if !seen.insert(delegator.clone()) {
+                continue;
+            }
+            let Some(content) = self.role(&delegator)? else {
+                continue;
+            };
+            let Some(delegations) = content.delegations() else {
+                continue;
+            };
+            if let Some(role_keys) = role_keys(delegations, role) {
+                return Ok(Some(Delegation {
+                    delegator,
+                    role_keys: role_keys.clone(),
+                    keys: delegations.keys.clone(),
+                }));
+            }
+            to_visit.extend(branches(delegations));
+        }
+        Ok(None)
+    }
+
+    /// All roles below `top`, bins included, each with its delegator, parents first.
+    pub(crate) fn below(&self, top: &str) -> Result<Vec<(String, String)>, RepoError> {
+        let mut found = Vec::new();
+        let mut seen = BTreeSet::from([top.to_owned()]);
+        let mut to_visit = VecDeque::from([top.to_owned()]);
+        while let Some(delegator) = to_visit.pop_front() {
+            let Some(content) = self.role(&delegator)? else {
+                continue;
+            };
+            let Some(delegations) = content.delegations() else {
+                continue;
+            };
+            to_visit.extend(branches(delegations));
+            for role in names(delegations) {
+                if seen.insert(role.clone()) {
+                    found.push((role, delegator.clone()));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The role that is to list `path`: `start`, or the bin below it that `path` falls in.
+    pub(crate) fn role_for(&self, path: &TargetPath, start: &str) -> Result<String, RepoError> {
+        let mut role = start.to_owned();
+        let mut seen = BTreeSet::new();
+        while seen.insert(role.clone()) {
+            let content = self.role(&role)?;
+            let bin = content
+                .as_ref()
+                .and_then(|content| bin_for(content.delegations()?, path));
+            match bin {
+                Some(bin) => role = bin,
+                None => break,
+            }
+        }
+        Ok(role)
+    }
+
+    /// Checks that every delegation on the way to `role` covers `path`.
+    pub(crate) fn check_trusted(&self, role: &str, path: &TargetPath) -> Result<(), RepoError> {
+        let mut role = role.to_owned();
+        let mut seen = BTreeSet::new();
+        while role != TOP && seen.insert(role.clone()) {
+            let no_role = || RepoError::NoSuchRole { role: role.clone() };
+            let delegator = self.delegation(&role)?.ok_or_else(no_role)?.delegator;
+            let content = self.role(&delegator)?;
+            let trusted = content
+                .as_ref()
+                .and_then(|content| content.delegations())
+                .is_some_and(|delegations| covers(delegations, &role, path));
+            if !trusted {
+                return Err(RepoError::NotDelegated {
+                    role,
+                    name: path.to_string(),
+                    by: delegator,
+                });
+            }
+            role = delegator;
+        }
+        Ok(())
+    }
+}
+
+/// The names of all roles that `delegations` lists.
+pub(crate) fn names(delegations: &Delegations) -> Vec<String> {
+    match &delegations.roles {
+        Roles::Listed(roles) => roles.iter().map(|role| role.name.clone()).collect(),
+        Roles::Succinct(bins) => bins.bin_names().collect(),
+    }
+}
+
+/// The keys and threshold of one role that `delegations` lists.
+pub(crate) fn role_keys<'a>(delegations: &'a Delegations, role: &str) -> Option<&'a RoleKeys> {
+    match &delegations.roles {
+        Roles::Succinct(bins) => bins.is_bin(role).then_some(&bins.role_keys),
+        Roles::Listed(roles) => roles
+            .iter()
+            .find(|listed| listed.name == role)
+            .map(|listed| &listed.role_keys),
+    }
+}
+
+/// The roles that may delegate further: all but bins.
+fn branches(delegations: &Delegations) -> Vec<String> {
+    match &delegations.roles {
+        Roles::Succinct(_) => Vec::new(),
+        Roles::Listed(roles) => roles
+            .iter()
+            .filter(|role| !is_bin(role))
+            .map(|role| role.name.clone())
+            .collect(),
+    }
+}
+
+fn is_bin(role: &DelegatedRole) -> bool {
+    matches!(role.paths, PathSet::HashPrefixes(_))
+}
+
+fn bin_for(delegations: &Delegations, path: &TargetPath) -> Option<String> {
+    match &delegations.roles {
+        Roles::Succinct(bins) => Some(bins.bin_of(path)),
+        Roles::Listed(roles) => roles
+            .iter()
+            .find(|role| is_bin(role) && role.paths.contains(path))
+            .map(|role| role.name.clone()),
+    }
+}
+
+fn covers(delegations: &Delegations, role: &str, path: &TargetPath) -> bool {
+    match &delegations.roles {
+        Roles::Succinct(bins) => bins.bin_of(path) == role,
+        Roles::Listed(roles) => roles
+            .iter()
+            .any(|listed| listed.name == role && listed.paths.contains(path)),
+    }
+}
+
+/// A target's name: safe as a path everywhere, and in the one spelling that Unicode calls normal.
+///
+/// # Errors
+/// [`RepoError::UnsafeName`], [`RepoError::NotNfc`]
+pub fn check_target_name(name: &str) -> Result<TargetPath, RepoError> {
+    let path = TargetPath::new(name)?;
+    let nfc: String = name.nfc().collect();
+    match nfc == name {
+        true => Ok(path),
+        false => Err(RepoError::NotNfc {
+            name: name.into(),
+            nfc,
+        }),
+    }
+}
+
+/// A delegated role's name: it becomes a file name, beside `VERSION.NAME.json` of every other.
+///
+/// # Errors
+/// [`RepoError::RoleName`]
+pub fn check_role_name(name: &str) -> Result<(), RepoError> {
+    let digits = name.trim_start_matches(|c: char| c.is_ascii_digit());
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let why = if name.is_empty() || name.len() > 100 {
+        "it must have 1 to 100 characters"
+    } else if !name.chars().all(allowed) {
+        "only letters A-Z a-z, digits, '.', '_' and '-' are allowed"
+    } else if name.starts_with('.') {
+        "it must not begin with '.'"
+    } else if digits.len() < name.len() && digits.starts_with('.') {
+        "it must not begin with digits and '.', like the file names of versions"
+    } else if RoleType::from_name(name).is_some() || name == "mirrors" {
+        "it is the name of a top-level role"
+    } else {
+        return Ok(());
+    };
+    Err(RepoError::RoleName {
+        name: name.into(),
+        why,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_roles_are_file_names() {
+        for name in ["fw", "a.b-c_D9", "9", "9a.b", "v1.2"] {
+            assert!(check_role_name(name).is_ok(), "{name}");
+        }
+        let long = "a".repeat(101);
+        for name in [
+            "", ".", "..", ".a", "a/b", "a b", "ä", "1.root", "7.", "targets", "root", "mirrors",
+            "a\n", "a%2F", &long,
+        ] {
+            assert!(check_role_name(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_targets_have_one_spelling() {
+        assert!(check_target_name("dir/ü.img").is_ok());
+        let decomposed = check_target_name("dir/u\u{308}.img").expect_err("refused");
+        assert_eq!(decomposed.name(), "not-nfc");
+        assert!(decomposed.to_string().contains("\"dir/ü.img\""));
+        for name in ["../x", "/x", "a//b", "a\\b", "", "a/./b", "a\nb"] {
+            let error = check_target_name(name).expect_err(name);
+            assert_eq!(error.name(), "unsafe-name", "{name}");
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The real verifier, walking the tree as clients would see it after a release.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+
+use countersign_metadata::{Role, TargetPath, UtcTime};
+use countersign_verifier::{Reject, RemoteName, Reply, Session, Step, StoreName, Stored, drive};
+
+use crate::error::RepoError;
+use crate::files;
+use crate::home::Home;
+use crate::published::Published;
+use crate::release::{Content, Release};
+
+/// Which files of a release a client finds in the public tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Visible {
+    /// All but the Root: the moment between the two.
+    AllButRoot,
+    /// All.
+    All,
+}
+
+/// Walks as a client that has what is published now, and as one that has the first Root only.
+pub(crate) fn walk(
+    home: &Home,
+    published: &Published,
+    release: &Release,
+    visible: Visible,
+    wanted: &[TargetPath],
+    now: UtcTime,
+) -> Result<(), RepoError> {
+    let consistent = release.consistent;
+    let mut overlay = BTreeMap::new();
+    for file in release.files_in_order() {
+        let is_root = matches!(file.name, RemoteName::Root(_));
+        if !is_root || visible == Visible::All {
+            overlay.insert(file.public_name(consistent).file_name(), &file.content);
+        }
+    }
+    let tree = Tree { home, overlay };
+    if published.root.is_some() {
+        let store = Store::of(published, Known::Everything)?;
+        tree.follow(store, wanted, now)
+            .map_err(|error| refused("as a client of the last state", error))?;
+    }
+    // Before the Root of a first release there is nothing that a new client could start from.
+    let started = !published.root_versions()?.is_empty();
+    if started || visible == Visible::All {
+        let mut store = Store::of(published, Known::FirstRoot)?;
+        if !started && let Some(root) = release.root() {
+            store.kept.insert(StoreName::Root, root.content.read()?);
+        }
+        tree.follow(store, wanted, now)
+            .map_err(|error| refused("as a new client", error))?;
+    }
+    Ok(())
+}
+
+enum Failure {
+    Reject(Reject),
+    Repo(RepoError),
+}
+
+impl From<Reject> for Failure {
+    fn from(reject: Reject) -> Self {
+        Self::Reject(reject)
+    }
+}
+
+fn refused(walk: &'static str, failure: Failure) -> RepoError {
+    match failure {
+        Failure::Repo(error) => error,
+        Failure::Reject(reject) => RepoError::Refused {
+            walk,
+            what: reject.to_string(),
+        },
+    }
+}
+
+/// The public tree with the new files over it.
+struct Tree<'a> {
+    home: &'a Home,
+    overlay: BTreeMap<String, &'a Content>,
+}
+
+impl Tree<'_> {
+    fn follow(
+        &self,
+        mut store: Store<'_>,
+        wanted: &[TargetPath],
+        now: UtcTime,
+    ) -> Result<(), Failure> {
+        let mut trusted = drive(&mut Session::refresh(now), |step| {
+            self.answer(&mut store, step)
+        })?;
+        for path in wanted {
+            let mut search = trusted.search(path.as_str());
+            drive(&mut search, |step| self.answer(&mut store, step))?;
+        }
+        Ok(())
+    }
+
+    fn answer<T>(&self, store: &mut Store<'_>, step: Step<'_, T>) -> Result<Reply, Failure> {
+        let reply = match step {
+            Step::Load { name } => store.load(&name).map_err(Failure::Repo)?,
+            Step::Fetch { what, max_len } => self.fetch(&what, max_len).map_err(Failure::Repo)?,
+            Step::Save { name, bytes, .. } => {
+                store.kept.insert(name, bytes.to_vec());
+                Reply::Saved
+            }
+            // The driver keeps the end to itself.
+            Step::Done(_) => Reply::NotFound,
+        };
+        Ok(reply)
+    }
+
+    fn fetch(&self, what: &RemoteName, max_len: u64) -> Result<Reply, RepoError> {
+        let name = what.file_name();
+        let bytes = match self.overlay.get(&name) {
+            Some(content) => content.read()?,
+            None => {
+                let path = self.home.public_metadata().join(name);
+                let mut bytes = Vec::new();
+                match File::open(&path) {
+                    Ok(file) => file
+                        .take(max_len.saturating_add(1))
+                        .read_to_end(&mut bytes)
+                        .map_err(|source| RepoError::io("read", &path, source))?,
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                        return Ok(Reply::NotFound);
+                    }
+                    Err(source) => return Err(RepoError::io("read", &path, source)),
+                };
+                bytes
+            }
+        };
+        Ok(match bytes.len() as u64 > max_len {
+            true => Reply::TooLarge,
+            false => Reply::Fetched(bytes),
+        })
+    }
+}
+
+/// How much a client knows when it starts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    FirstRoot,
+    Everything,
+}
+
+/// A client's store, in memory.
+struct Store<'a> {
+    published: &'a Published,
+    known: Known,
+    root_version: Option<u64>,
+    kept: BTreeMap<StoreName, Vec<u8>>,
+}
+
+impl<'a> Store<'a> {
+    fn of(published: &'a Published, known: Known) -> Result<Self, RepoError> {
+        let mut kept = BTreeMap::new();
+        let versions = published.root_versions()?;
+        let start = match known {
+            Known::FirstRoot => versions.first(),
+            Known::Everything => versions.last(),
+        };
+        if let Some(version) = start
+            && let Some(bytes) = files::read(&published.root_path(*version))?
+        {
+            kept.insert(StoreName::Root, bytes);
+        }
+        let root = published.root_content()?;
+        Ok(Self {
+            published,
+            known,
+            root_version: root.map(|root| root.version()),
+            kept,
+        })
+    }
+
+    /// What the client saved in this walk, or what it had before.
+    fn load(&self, name: &StoreName) -> Result<Reply, RepoError> {
+        let before = || match (self.known, name) {
+            (Known::FirstRoot, _) | (_, StoreName::Root) => Ok(None),
+            (_, StoreName::RootHistory(version)) => {
+                files::read(&self.published.root_path(*version))
+            }
+            (_, StoreName::Timestamp) => files::read(&self.published.path(&RemoteName::Timestamp)),
+            (_, StoreName::Snapshot) => {
+                let file = self.published.snapshot_file()?;
+                Ok(file.map(|file| file.received().to_vec()))
+            }
+            (_, StoreName::Targets) => self.targets("targets"),
+            (_, StoreName::Delegated(role)) => self.targets(role),
+        };
+        let bytes = match self.kept.get(name) {
+            Some(bytes) => Some(bytes.clone()),
+            None => before()?,
+        };
+        Ok(match bytes {
+            Some(bytes) => Reply::Stored(Stored {
+                bytes,
+                accepted_under: self.root_version,
+            }),
+            None => Reply::NotFound,
+        })
+    }
+
+    fn targets(&self, role: &str) -> Result<Option<Vec<u8>>, RepoError> {
+        let file = self.published.targets(role)?;
+        Ok(file.map(|file| file.received().to_vec()))
+    }
+}
