@@ -63,3 +63,8 @@ pub use targets::{TargetFile, Targets};
 pub use targets_builder::TargetsBuilder;
 pub use time::UtcTime;
 pub use timestamp::Timestamp;
+
+/// Compiles and runs the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
