@@ -1,0 +1,189 @@
+//! The command line.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use countersign_vectors::coverage::Coverage;
+use countersign_vectors::generate;
+use countersign_vectors::report::{Entry, Outcome};
+use countersign_vectors::run::exceptions::Exceptions;
+use countersign_vectors::run::external::External;
+use countersign_vectors::run::in_process::InProcess;
+use countersign_vectors::run::{CaseResult, Client, run_case};
+use countersign_vectors::suite::{self, Vector};
+
+/// Conformance vectors for TUF clients.
+#[derive(Debug, Parser)]
+#[command(
+    name = "test-vectors",
+    version,
+    after_help = "Examples:
+  test-vectors run                                      our verifier, in process
+  test-vectors run --client client-verifier             an executable
+  test-vectors run --client 'my-client --quiet' --exceptions known.toml --format junit
+  test-vectors run --filter delegations/
+  test-vectors generate --check                         as CI does
+
+Exit codes: 0 all as expected, 1 some case is not, 2 usage or input error."
+)]
+pub(crate) struct Cli {
+    /// The folder that has `vectors/`.
+    #[arg(
+        long,
+        global = true,
+        default_value = "test-vectors",
+        value_name = "DIR"
+    )]
+    home: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make all vectors again from their definitions.
+    Generate {
+        /// Write nothing; fail if anything differs.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Put a client through the vectors.
+    Run {
+        /// Only cases with this text in their name.
+        #[arg(long, default_value = "", value_name = "TEXT")]
+        filter: String,
+        /// The client's command; without it, our verifier in process.
+        #[arg(long, value_name = "COMMAND")]
+        client: Option<String>,
+        /// Known deviations: a TOML file of lines "AREA/NAME" = "reason".
+        #[arg(long, value_name = "FILE")]
+        exceptions: Option<PathBuf>,
+        /// How to report.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// List the cases and what each is about.
+    List {
+        /// Only cases with this text in their name.
+        #[arg(long, default_value = "", value_name = "TEXT")]
+        filter: String,
+    },
+    /// Show how many cases each clause of the specification has.
+    Coverage {
+        /// Name the cases.
+        #[arg(long)]
+        names: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Junit,
+}
+
+/// What to print, and whether all is well.
+pub(crate) struct Report {
+    pub(crate) text: String,
+    pub(crate) good: bool,
+}
+
+/// Does what the command line says.
+pub(crate) fn run(cli: &Cli) -> Result<Report, Box<dyn Error>> {
+    let vectors = |filter: &str| suite::load(&cli.home.join("vectors"), filter);
+    let good = |text| Report { text, good: true };
+    Ok(match &cli.command {
+        Command::Generate { check } => generate_all(&cli.home, *check)?,
+        Command::Run {
+            filter,
+            client,
+            exceptions,
+            format,
+        } => {
+            let vectors = vectors(filter)?;
+            let exceptions = read_exceptions(exceptions.as_deref(), &cli.home)?;
+            let outcome = run_all(&vectors, client.as_deref(), &exceptions);
+            Report {
+                text: match format {
+                    Format::Text => outcome.to_text(),
+                    Format::Json => outcome.to_json(),
+                    Format::Junit => outcome.to_junit(),
+                },
+                good: outcome.is_good(),
+            }
+        }
+        Command::List { filter } => {
+            let lines = vectors(filter)?.into_iter();
+            good(
+                lines
+                    .map(|Vector { case, .. }| format!("{}\n    {}\n", case.name, case.note))
+                    .collect(),
+            )
+        }
+        Command::Coverage { names } => good(Coverage::of(&vectors("")?).to_text(*names)),
+    })
+}
+
+fn generate_all(home: &Path, check: bool) -> Result<Report, generate::GenerateError> {
+    let generated = match check {
+        true => generate::check(home),
+        false => generate::write(home),
+    };
+    match generated {
+        Ok(generated) => Ok(Report {
+            text: format!(
+                "{} cases, {} files, {} changed\n",
+                generated.cases,
+                generated.files,
+                generated.changed.len()
+            ),
+            good: true,
+        }),
+        Err(error @ generate::GenerateError::Differs(_)) => Ok(Report {
+            text: format!("{error}\n"),
+            good: false,
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+fn read_exceptions(file: Option<&Path>, home: &Path) -> Result<Exceptions, Box<dyn Error>> {
+    let Some(file) = file else {
+        return Ok(Exceptions::default());
+    };
+    let failed = |what: String| format!("{}: {what}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
+    let all = suite::load(&home.join("vectors"), "")?;
+    let names: Vec<&str> = all.iter().map(|vector| vector.case.name.as_str()).collect();
+    Ok(Exceptions::from_toml(&text, &names).map_err(failed)?)
+}
+
+fn run_all(vectors: &[Vector], command: Option<&str>, exceptions: &Exceptions) -> Outcome {
+    let entries = vectors.iter().map(|vector| {
+        let start = Instant::now();
+        let result = run_one(vector, command);
+        Entry {
+            status: exceptions.judge(&result),
+            name: result.name,
+            time: start.elapsed(),
+        }
+    });
+    Outcome(entries.collect())
+}
+
+fn run_one(vector: &Vector, command: Option<&str>) -> CaseResult {
+    let client: Result<Box<dyn Client>, _> = match command {
+        None => Ok(Box::new(InProcess::default())),
+        Some(command) => External::new(command).map(|client| Box::new(client) as Box<dyn Client>),
+    };
+    match client {
+        Ok(mut client) => run_case(&mut *client, vector),
+        Err(error) => CaseResult {
+            name: vector.case.name.clone(),
+            problems: vec![error.to_string()],
+        },
+    }
+}

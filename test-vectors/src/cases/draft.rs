@@ -1,0 +1,356 @@
+//! A case under construction, and what is written of it.
+
+use std::collections::BTreeMap;
+
+use percent_encoding::percent_decode_str;
+
+use crate::format::{Action, Case, Clock, Expect, Step, TrustedFile, Verdict};
+use crate::simulate::{Json, Repo, SimulateError, sha256_hex};
+use crate::suite::Vector;
+use crate::tree::Files;
+
+/// In [`StepDraft::trusts`]: this role is not looked at.
+pub const ANY: u64 = u64::MAX;
+
+const TOP_LEVEL: [&str; 4] = ["root", "timestamp", "snapshot", "targets"];
+
+/// A mistake in the definition of a case.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CaseError {
+    /// The simulator could not make a file.
+    #[error(transparent)]
+    Simulate(#[from] SimulateError),
+    /// A time that is none.
+    #[error("{0}")]
+    Time(String),
+    /// A trusted file that was not served, or of which several were.
+    #[error(
+        "step {step} expects version {version} of {role} to be trusted; {found} such files were served"
+    )]
+    Trusted {
+        /// From 1.
+        step: usize,
+        /// The role.
+        role: String,
+        /// The version.
+        version: u64,
+        /// How many.
+        found: usize,
+    },
+}
+
+/// A case under construction.
+#[derive(Debug, Default)]
+pub struct Draft {
+    clock: Option<Clock>,
+    root: Option<Vec<u8>>,
+    steps: Vec<StepDraft>,
+    errors: Vec<CaseError>,
+}
+
+/// A step under construction.
+#[derive(Debug)]
+pub struct StepDraft {
+    files: Files,
+    step: Step,
+    trusted: BTreeMap<String, Option<u64>>,
+    from_step: BTreeMap<String, usize>,
+    errors: Vec<CaseError>,
+}
+
+impl Draft {
+    /// Provisions the client with the repository's newest Root as it is now, instead of the first.
+    pub fn provision(&mut self, repo: &mut Repo) {
+        let version = repo.root().head.version;
+        match repo.root_file(version) {
+            Ok(bytes) => self.root = Some(bytes),
+            Err(error) => self.errors.push(error.into()),
+        }
+    }
+
+    /// Sets the client's clock for all steps.
+    pub fn clock(&mut self, time: &str) {
+        match parse_time(time) {
+            Ok(clock) => self.clock = Some(clock),
+            Err(error) => self.errors.push(error),
+        }
+    }
+
+    /// The client refreshes from the repository as it is now.
+    pub fn refresh(&mut self, repo: &mut Repo) -> &mut StepDraft {
+        self.step(repo, Action::Refresh)
+    }
+
+    /// The client downloads from the repository as it is now.
+    pub fn download(&mut self, repo: &mut Repo, names: &[&str]) -> &mut StepDraft {
+        let names = names.iter().map(ToString::to_string).collect();
+        self.step(repo, Action::Download(names))
+    }
+
+    fn step(&mut self, repo: &mut Repo, action: Action) -> &mut StepDraft {
+        let files = repo.serve().unwrap_or_else(|error| {
+            self.errors.push(error.into());
+            Files::new()
+        });
+        let expect = Expect {
+            verdict: Verdict::Accept,
+            code: None,
+            role: None,
+            cause: None,
+            attack: None,
+            trusted: BTreeMap::new(),
+            requests: None,
+            downloads: BTreeMap::new(),
+        };
+        let step = Step {
+            serve: Vec::new(),
+            pad: BTreeMap::new(),
+            status: BTreeMap::new(),
+            clock: None,
+            action,
+            expect,
+        };
+        let at = self.steps.len();
+        self.steps.push(StepDraft {
+            files,
+            step,
+            trusted: BTreeMap::new(),
+            from_step: BTreeMap::new(),
+            errors: Vec::new(),
+        });
+        &mut self.steps[at]
+    }
+
+    /// The case with its files.
+    pub(super) fn finish(
+        mut self,
+        name: &str,
+        spec: &[&str],
+        note: &str,
+    ) -> Result<Vector, CaseError> {
+        let step_errors = self.steps.iter_mut().flat_map(|step| step.errors.drain(..));
+        if let Some(error) = self.errors.drain(..).chain(step_errors).next() {
+            return Err(error);
+        }
+        let mut files = Files::new();
+        let mut previous: Option<(Files, Vec<String>)> = None;
+        for (draft, number) in self.steps.iter_mut().zip(1..) {
+            draft.step.serve = lay_out(&mut files, previous.take(), &draft.files, number);
+            previous = Some((draft.files.clone(), draft.step.serve.clone()));
+        }
+        let trusted_root = place_root(&mut files, self.root);
+        let mut steps = Vec::new();
+        for (draft, number) in self.steps.into_iter().zip(1..) {
+            steps.push(draft.finish(&files, number)?);
+        }
+        let case = Case {
+            name: name.into(),
+            spec: spec.iter().map(|clause| format!("TUF {clause}")).collect(),
+            note: note.into(),
+            clock: self.clock,
+            trusted_root,
+            steps,
+        };
+        Ok(Vector { case, files })
+    }
+}
+
+/// Puts what a step serves into directory `number`: only what is new, if nothing was taken away.
+/// The directories to serve from.
+fn lay_out(
+    files: &mut Files,
+    previous: Option<(Files, Vec<String>)>,
+    served: &Files,
+    number: usize,
+) -> Vec<String> {
+    let kept = previous.filter(|(before, _)| before.keys().all(|path| served.contains_key(path)));
+    let (before, mut serve) = kept.unwrap_or_default();
+    let new: Vec<_> = served
+        .iter()
+        .filter(|(path, bytes)| before.get(*path) != Some(bytes))
+        .collect();
+    if !new.is_empty() {
+        serve.push(number.to_string());
+    }
+    for (path, bytes) in new {
+        files.insert(format!("{number}/{path}"), bytes.clone());
+    }
+    serve
+}
+
+/// The path of the provisioned Root, which is served too in most cases.
+fn place_root(files: &mut Files, root: Option<Vec<u8>>) -> String {
+    const FIRST: &str = "1/metadata/1.root.json";
+    let Some(root) = root else {
+        return FIRST.into();
+    };
+    if let Some((path, _)) = files.iter().find(|(_, bytes)| **bytes == root) {
+        return path.clone();
+    }
+    files.insert("root.json".into(), root);
+    "root.json".into()
+}
+
+fn parse_time(text: &str) -> Result<Clock, CaseError> {
+    let time = text.parse();
+    time.map(Clock)
+        .map_err(|error| CaseError::Time(format!("{text}: {error}")))
+}
+
+impl StepDraft {
+    /// It succeeds, and afterwards these versions of Root, Timestamp, Snapshot and Targets are
+    /// trusted. 0 stands for none, [`ANY`] for whatever.
+    pub fn accepts(&mut self, versions: [u64; 4]) -> &mut Self {
+        self.step.expect.verdict = Verdict::Accept;
+        self.trusts(versions)
+    }
+
+    /// It is refused, and afterwards these versions are trusted.
+    pub fn rejects(
+        &mut self,
+        code: &str,
+        role: &str,
+        attack: &str,
+        versions: [u64; 4],
+    ) -> &mut Self {
+        let expect = &mut self.step.expect;
+        expect.verdict = Verdict::Reject;
+        expect.code = Some(code.into());
+        expect.role = Some(role.into()).filter(|role: &String| !role.is_empty());
+        expect.attack = Some(attack.into());
+        self.trusts(versions)
+    }
+
+    /// What ended the search for a target.
+    pub fn because(&mut self, cause: &str) -> &mut Self {
+        self.step.expect.cause = Some(cause.into());
+        self
+    }
+
+    fn trusts(&mut self, versions: [u64; 4]) -> &mut Self {
+        for (role, version) in TOP_LEVEL.into_iter().zip(versions) {
+            if version != ANY {
+                let version = Some(version).filter(|version| *version > 0);
+                self.trusted.insert(role.into(), version);
+            }
+        }
+        self
+    }
+
+    /// This version of a delegated role is trusted too.
+    pub fn trusts_role(&mut self, role: &str, version: u64) -> &mut Self {
+        self.trusted.insert(role.into(), Some(version));
+        self
+    }
+
+    /// Nothing of this delegated role is trusted.
+    pub fn knows_not(&mut self, role: &str) -> &mut Self {
+        self.trusted.insert(role.into(), None);
+        self
+    }
+
+    /// Where a role was served in one version with different bytes: those of step `number` are
+    /// the trusted ones.
+    pub fn bytes_of(&mut self, role: &str, number: usize) -> &mut Self {
+        self.from_step.insert(role.into(), number);
+        self
+    }
+
+    /// The metadata files that are asked for, without `.json` and separated by spaces.
+    pub fn requests(&mut self, names: &str) -> &mut Self {
+        let names = names.split_whitespace().map(|name| format!("{name}.json"));
+        self.step.expect.requests = Some(names.collect());
+        self
+    }
+
+    /// This target is downloaded.
+    pub fn gets(&mut self, name: &str, bytes: &[u8]) -> &mut Self {
+        let downloads = &mut self.step.expect.downloads;
+        downloads.insert(name.into(), sha256_hex(bytes));
+        self
+    }
+
+    /// The client's clock in this step.
+    pub fn at(&mut self, time: &str) -> &mut Self {
+        match parse_time(time) {
+            Ok(clock) => self.step.clock = Some(clock),
+            Err(error) => self.errors.push(error),
+        }
+        self
+    }
+
+    /// A file that goes on for so many bytes after its end.
+    pub fn pad(&mut self, path: &str, bytes: usize) -> &mut Self {
+        self.step.pad.insert(path.into(), bytes);
+        self
+    }
+
+    /// A file that is answered with this status.
+    pub fn status(&mut self, path: &str, status: u16) -> &mut Self {
+        self.step.status.insert(path.into(), status);
+        self
+    }
+
+    fn finish(mut self, files: &Files, number: usize) -> Result<Step, CaseError> {
+        for (role, version) in self.trusted {
+            let from = self.from_step.get(&role).copied();
+            let trusted = match version {
+                Some(version) => Some(find_trusted(files, &role, version, number, from)?),
+                None => None,
+            };
+            self.step.expect.trusted.insert(role, trusted);
+        }
+        Ok(self.step)
+    }
+}
+
+/// The one file of `role` and `version` that was served up to step `number`.
+fn find_trusted(
+    files: &Files,
+    role: &str,
+    version: u64,
+    number: usize,
+    from: Option<usize>,
+) -> Result<TrustedFile, CaseError> {
+    let mut found: BTreeMap<&[u8], &str> = BTreeMap::new();
+    for (path, bytes) in files {
+        let step: Option<usize> = path.split_once('/').and_then(|(step, _)| step.parse().ok());
+        let served = match (step, from) {
+            (Some(step), Some(from)) => step == from,
+            (Some(step), None) => step <= number,
+            (None, _) => true,
+        };
+        if served && is_file_of(path, role, version) && version_of(bytes) == Some(version) {
+            found.entry(bytes).or_insert(path);
+        }
+    }
+    let mut paths = found.into_values();
+    match (paths.next(), paths.next()) {
+        (Some(path), None) => Ok(TrustedFile {
+            version,
+            file: path.into(),
+        }),
+        (first, second) => Err(CaseError::Trusted {
+            step: number,
+            role: role.into(),
+            version,
+            found: [first, second].iter().flatten().count(),
+        }),
+    }
+}
+
+fn is_file_of(path: &str, role: &str, version: u64) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let Some(name) = name.strip_suffix(".json") else {
+        return false;
+    };
+    let versioned = format!("{version}.");
+    let bare = name.strip_prefix(&versioned).unwrap_or(name);
+    !path.contains("/targets/") && percent_decode_str(bare).eq(role.bytes())
+}
+
+fn version_of(file: &[u8]) -> Option<u64> {
+    let file: Json = serde_json::from_slice(file).ok()?;
+    file.get("signed")?.get("version")?.as_u64()
+}

@@ -1,0 +1,16 @@
+//! A repository that can publish wrong things on purpose.
+
+mod document;
+mod keys;
+mod repo;
+mod roles;
+mod signatures;
+
+pub use document::SimulateError;
+pub use keys::TestKey;
+pub use repo::{FAR, Repo, sha256_hex};
+pub use roles::{Bins, Delegation, Head, Keys, Listing, Root};
+pub use signatures::SignatureCache;
+
+/// JSON under construction, right or wrong.
+pub type Json = serde_json::Value;
