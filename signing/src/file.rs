@@ -94,6 +94,11 @@ pub(crate) fn generate(
     if path.symlink_metadata().is_ok() {
         return Err(SignError::FileExists(path));
     }
+    let folder = folder_of(&path);
+    if !folder.is_dir() {
+        let missing = std::io::ErrorKind::NotFound.into();
+        return Err(SignError::io("write into the folder", folder, missing));
+    }
     let pkcs8 = keypair::generate(algorithm)?;
     let (_, public) = KeyPair::from_pkcs8(&pkcs8).map_err(|problem| SignError::Crypto {
         doing: "read back what was generated",
@@ -183,13 +188,17 @@ fn read(path: &Path) -> Result<Zeroizing<String>, SignError> {
     }
 }
 
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
 /// The whole file or none, durable, and never in place of another one.
 fn write_new(path: &Path, content: &[u8]) -> Result<(), SignError> {
     let io_error = |error| SignError::io("write", path, error);
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     // Mode 0600 from the first moment; removed again if anything below fails.
     let mut file = tempfile::Builder::new()
         .prefix(".new-key-")

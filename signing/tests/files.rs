@@ -168,27 +168,24 @@ fn others_must_not_be_able_to_read_the_key() {
 #[test]
 fn a_changed_file_never_gives_another_key() {
     let dir = tempfile::tempdir().unwrap();
-    for algorithm in FILE_ALGORITHMS {
-        let plain = uri(&format!("file:{algorithm}.pem?encryption=none"));
-        let key = generate(&plain, algorithm, &secrets(&dir)).unwrap();
-        let text = fs::read_to_string(dir.path().join(format!("{algorithm}.pem"))).unwrap();
-        let body = text.find('\n').unwrap();
-        let mut refused = 0;
-        for at in body..text.len() - 30 {
-            for flip in [1, 8] {
-                let mut changed = text.clone().into_bytes();
-                changed[at] ^= flip;
-                let path = dir.path().join("changed.pem");
-                fs::write(&path, &changed).unwrap();
-                fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-                match open(&uri("file:changed.pem"), &secrets(&dir)) {
-                    Ok(signer) => assert_eq!(*signer.public_key(), key, "at {at}"),
-                    Err(_) => refused += 1,
-                }
+    let plain = uri("file:k.pem?encryption=none");
+    let key = generate(&plain, Algorithm::Ed25519, &secrets(&dir)).unwrap();
+    let text = fs::read_to_string(dir.path().join("k.pem")).unwrap();
+    let mut refused = 0;
+    for at in 0..text.len() {
+        for flip in [1, 8] {
+            let mut changed = text.clone().into_bytes();
+            changed[at] ^= flip;
+            let path = dir.path().join("changed.pem");
+            fs::write(&path, &changed).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            match open(&uri("file:changed.pem"), &secrets(&dir)) {
+                Ok(signer) => assert_eq!(*signer.public_key(), key, "at {at}"),
+                Err(_) => refused += 1,
             }
         }
-        assert!(refused > 150, "{algorithm}: only {refused} refused");
     }
+    assert!(refused > text.len(), "only {refused} refused");
 }
 
 #[test]
@@ -198,7 +195,7 @@ fn a_changed_encrypted_file_never_gives_another_key() {
     let text = fs::read_to_string(dir.path().join("k.pem")).unwrap();
     let path = dir.path().join("changed.pem");
     // The ciphertext is at the end; each flip costs a key derivation.
-    for at in (text.len() - 180..text.len() - 40).step_by(11) {
+    for at in (text.len() - 180..text.len() - 40).step_by(17) {
         let mut changed = text.clone().into_bytes();
         changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
         fs::write(&path, &changed).unwrap();

@@ -199,3 +199,68 @@ fn generate_ed25519() -> Result<Zeroizing<Vec<u8>>, String> {
         .map(Zeroizing::new)
         .map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::file::container::Container;
+
+    fn public(pem: &str) -> Result<PublicKey, String> {
+        match Container::parse(pem)? {
+            Container::Plain(der) => KeyPair::from_pkcs8(&der).map(|(_, public)| public),
+            Container::Encrypted(_) => Err("encrypted".into()),
+        }
+    }
+
+    /// RFC 8410 10.3: the same key without and with its public half (and an attribute).
+    #[test]
+    fn ed25519_keys_of_the_standard() {
+        let short = "-----BEGIN PRIVATE KEY-----\n\
+            MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+            -----END PRIVATE KEY-----\n";
+        let long = "-----BEGIN PRIVATE KEY-----\n\
+            MHICAQEwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+            oB8wHQYKKoZIhvcNAQkJFDEPDA1DdXJkbGUgQ2hhaXJzgSEAGb9ECWmEzf6FQbrB\n\
+            Z9w7lshQhqowtrbLDFw4rXAxZuE=\n\
+            -----END PRIVATE KEY-----\n";
+        let key = public(short).unwrap();
+        assert_eq!(
+            key.to_text(),
+            "19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1"
+        );
+        assert_eq!(public(long).unwrap(), key);
+        // Halves that do not fit.
+        let swapped = long.replace("rXAxZuE=", "rXAxZuA=");
+        assert!(public(&swapped).unwrap_err().contains("damaged"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = KeyPair::from_pkcs8(&bytes);
+        }
+
+        #[test]
+        fn no_change_of_a_key_panics_or_gives_another(at in 0_usize..400, to: u8) {
+            for algorithm in [Algorithm::Ed25519, Algorithm::EcdsaP256, Algorithm::EcdsaP384] {
+                let mut der = generate(algorithm).unwrap();
+                let (_, key) = KeyPair::from_pkcs8(&der).unwrap();
+                let at = at % der.len();
+                der[at] = to;
+                if let Ok((_, changed)) = KeyPair::from_pkcs8(&der) {
+                    prop_assert_eq!(changed, key);
+                }
+            }
+        }
+
+        #[test]
+        fn no_text_panics(label in "[A-Z ]{0,12}(PRIVATE KEY)?", body in "\\PC{0,80}") {
+            let _ = Container::parse(&body);
+            let _ = public(&format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n"));
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cryptoki::context::{CInitializeArgs, CInitializeFlags, Function, Pkcs11};
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
 use cryptoki::session::Session;
 use zeroize::Zeroizing;
@@ -111,8 +111,7 @@ fn no_module(uri: &Pkcs11Uri) -> SignError {
 pub(super) fn describe(error: &Error) -> String {
     match error {
         Error::Pkcs11(code, function) => {
-            let function: &Function = function;
-            format!("{function} failed with {code:?}")
+            format!("C_{function:?} failed with {code:?}")
         }
         other => other.to_string(),
     }
