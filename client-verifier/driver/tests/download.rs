@@ -1,5 +1,7 @@
 //! Target files from a server to their place, and what stays behind when that fails.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up has failed")]
+
 mod support;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! The HTTP fetcher over TLS.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up has failed")]
+
 mod support;
 
 use std::path::PathBuf;

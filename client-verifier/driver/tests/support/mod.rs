@@ -181,7 +181,10 @@ pub(crate) fn send(stream: &mut dyn Stream, bytes: impl AsRef<[u8]>) -> bool {
 pub(crate) fn ok(stream: &mut dyn Stream, body: &[u8]) {
     send(
         stream,
-        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()),
+        format!(
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        ),
     );
     send(stream, body);
 }
@@ -189,14 +192,16 @@ pub(crate) fn ok(stream: &mut dyn Stream, body: &[u8]) {
 pub(crate) fn status(stream: &mut dyn Stream, status: &str) {
     send(
         stream,
-        format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"),
+        format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"),
     );
 }
 
 pub(crate) fn redirect(stream: &mut dyn Stream, location: &str) {
     send(
         stream,
-        format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"),
+        format!(
+            "HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+        ),
     );
 }
 

@@ -93,3 +93,27 @@ fn killed_anywhere_the_target_is_absent_or_right_and_the_next_run_completes_it()
     // At least four chunks, before and after the rename, and between check and rename.
     assert!(points >= 7, "{points}");
 }
+
+#[test]
+fn an_inherited_start_that_only_the_hash_betrays_is_fetched_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let partial = dir.path().join("D/partial");
+    fs::create_dir_all(&partial).unwrap();
+    fs::write(partial.join(crate::store::sha256_hex(b"key")), [0xff; 5000]).unwrap();
+    fs::write(dir.path().join("served"), content()).unwrap();
+    assert!(!run(dir.path()).unwrap().was_there);
+    assert_eq!(fs::read(dir.path().join("T/a/b")).unwrap(), content());
+    assert!(!partial.exists());
+
+    // But a server that is dishonest now is refused, once and for all.
+    fs::remove_file(dir.path().join("T/a/b")).unwrap();
+    fs::create_dir_all(&partial).unwrap();
+    fs::write(partial.join(crate::store::sha256_hex(b"key")), [0xff; 5000]).unwrap();
+    fs::write(dir.path().join("served"), vec![0xff; LENGTH]).unwrap();
+    assert!(matches!(
+        run(dir.path()),
+        Err(DownloadError::Refused("hash"))
+    ));
+    assert!(!partial.exists());
+    assert!(!dir.path().join("T/a/b").exists());
+}
