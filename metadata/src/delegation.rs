@@ -3,10 +3,11 @@
 use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::authority::{Authority, RoleKeys};
+use crate::bins::SuccinctRoles;
 use crate::crypto;
 use crate::error::{MetadataError, shown};
 use crate::field::{Fields, with};
@@ -14,6 +15,7 @@ use crate::header::RoleType;
 use crate::json::{Object, Value};
 use crate::key::{Key, KeyId, decode_keys, keys_to_value};
 use crate::path::TargetPath;
+use crate::path_set::PathSet;
 
 /// The `delegations` of a Targets file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,28 +48,6 @@ pub struct DelegatedRole {
     pub paths: PathSet,
     /// Whether the search ends after this role when it matches.
     pub terminating: bool,
-    /// Unknown fields, kept and signed over.
-    pub extra: Object,
-}
-
-/// A set of target paths.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PathSet {
-    /// `paths`: patterns in which `*` and `?` do not match `/`.
-    Patterns(Vec<String>),
-    /// `path_hash_prefixes`: prefixes of the hexadecimal SHA-256 of the path.
-    HashPrefixes(Vec<String>),
-}
-
-/// Bins by the leading bits of the path's SHA-256, one set of keys for all (TAP 15).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SuccinctRoles {
-    /// Who signs every bin.
-    pub role_keys: RoleKeys,
-    /// Leading bits that choose the bin, 1 to 32.
-    pub bit_length: u32,
-    /// Bins are named `PREFIX-` and the bin number in hexadecimal.
-    pub name_prefix: String,
     /// Unknown fields, kept and signed over.
     pub extra: Object,
 }
@@ -210,208 +190,5 @@ impl DelegatedRole {
             ],
         ));
         members.into()
-    }
-}
-
-impl PathSet {
-    /// Whether `path`, whose SHA-256 in hexadecimal is `hash`, is in the set.
-    fn matches(&self, path: &TargetPath, hash: &str) -> bool {
-        match self {
-            Self::Patterns(patterns) => patterns
-                .iter()
-                .any(|pattern| pattern_matches(pattern, path.as_str())),
-            Self::HashPrefixes(prefixes) => prefixes.iter().any(|prefix| hash.starts_with(prefix)),
-        }
-    }
-
-    /// Whether `path` is in the set.
-    pub fn contains(&self, path: &TargetPath) -> bool {
-        self.matches(path, &hex::encode(crypto::sha256(path.as_str().as_bytes())))
-    }
-}
-
-/// TUF 4.5 PATHPATTERN, segment by segment: `*` is any run of characters, `?` any one; neither
-/// crosses a `/`. Time is linear in the product of the two lengths, whatever the pattern.
-fn pattern_matches(pattern: &str, path: &str) -> bool {
-    let (mut patterns, mut segments) = (pattern.split('/'), path.split('/'));
-    loop {
-        match (patterns.next(), segments.next()) {
-            (None, None) => return true,
-            (Some(pattern), Some(segment)) if segment_matches(pattern, segment) => {}
-            _ => return false,
-        }
-    }
-}
-
-fn segment_matches(pattern: &str, text: &str) -> bool {
-    let (mut p, mut t) = (pattern.chars(), text.chars());
-    let mut retry = None;
-    loop {
-        let (rest_of_pattern, rest_of_text) = (p.clone(), t.clone());
-        match (p.next(), t.next()) {
-            (Some('*'), _) => {
-                // Let the star match nothing now, and one character more at each retry.
-                retry = Some((p.clone(), rest_of_text.clone()));
-                t = rest_of_text;
-            }
-            (Some('?'), Some(_)) => {}
-            (Some(expected), Some(found)) if expected == found => {}
-            (None, None) => return true,
-            _ => {
-                let _ = rest_of_pattern;
-                let Some((after_star, mut from)) = retry else {
-                    return false;
-                };
-                if from.next().is_none() {
-                    return false;
-                }
-                (p, t) = (after_star.clone(), from.clone());
-                retry = Some((after_star, from));
-            }
-        }
-    }
-}
-
-impl SuccinctRoles {
-    /// How many bins there are.
-    pub fn bins(&self) -> u64 {
-        1 << self.bits()
-    }
-
-    /// The name of bin `number`, in as many hexadecimal digits as the last bin needs.
-    pub fn bin_name(&self, number: u64) -> String {
-        format!(
-            "{}-{number:0width$x}",
-            self.name_prefix,
-            width = self.digits()
-        )
-    }
-
-    /// The names of all bins, first to last.
-    pub fn bin_names(&self) -> impl Iterator<Item = String> {
-        (0..self.bins()).map(|number| self.bin_name(number))
-    }
-
-    /// The bin that lists `path`.
-    pub fn bin_of(&self, path: &TargetPath) -> String {
-        let hash = crypto::sha256(path.as_str().as_bytes());
-        let leading = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
-        self.bin_name(u64::from(leading) >> (32 - self.bits()))
-    }
-
-    /// Whether `name` is one of the bins.
-    pub fn is_bin(&self, name: &str) -> bool {
-        let number = name
-            .strip_prefix(&self.name_prefix)
-            .and_then(|rest| rest.strip_prefix('-'));
-        let number = number.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        number.is_some_and(|number| number < self.bins() && self.bin_name(number) == name)
-    }
-
-    /// The field is public, so a caller may have set what no file can say.
-    fn bits(&self) -> u32 {
-        self.bit_length.clamp(1, 32)
-    }
-
-    fn digits(&self) -> usize {
-        format!("{:x}", self.bins() - 1).len()
-    }
-
-    fn decode(path: String, value: Value) -> Result<Self, MetadataError> {
-        let mut fields = Fields::of(path, value)?;
-        let role_keys = RoleKeys::take(&mut fields)?;
-        let bit_length = match fields.unsigned("bit_length", 1)? {
-            bits @ 1..=32 => bits as u32,
-            _ => return fields.fail("bit_length", "must be 1 to 32"),
-        };
-        let name_prefix = fields.string("name_prefix")?;
-        Ok(Self {
-            role_keys,
-            bit_length,
-            name_prefix,
-            extra: fields.rest(),
-        })
-    }
-
-    fn to_value(&self) -> Value {
-        let mut members = self.role_keys.to_members();
-        members.extend(with(
-            &self.extra,
-            [
-                ("bit_length", self.bit_length.into()),
-                ("name_prefix", self.name_prefix.to_string().into()),
-            ],
-        ));
-        members.into()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wildcards_stay_within_a_segment() {
-        let yes = [
-            ("targets/*.tgz", "targets/foo.tgz"),
-            ("foo-?.tgz", "foo-2.tgz"),
-            ("*", "a"),
-            ("*a*b*", "xaxxbx"),
-            ("*.tgz", ".tgz"),
-            ("a/*/c", "a/b/c"),
-            ("?", "ü"),
-            ("[a]", "[a]"),
-            ("**", "x"),
-            ("foo", "foo"),
-        ];
-        let no = [
-            ("targets/*.tgz", "targets/foo.txt"),
-            ("foo-?.tgz", "foo-alpha.tgz"),
-            ("*", "a/b"),
-            ("a/*", "a/b/c"),
-            ("a?b", "a/b"),
-            ("*.tgz", "targets/foo.tgz"),
-            ("foo", "fooo"),
-            ("", "a"),
-            ("a/", "a"),
-            ("[a]", "a"),
-            ("**", "a/b"),
-            ("*a", "ab"),
-        ];
-        for (pattern, path) in yes {
-            assert!(pattern_matches(pattern, path), "{pattern} {path}");
-        }
-        for (pattern, path) in no {
-            assert!(!pattern_matches(pattern, path), "{pattern} {path}");
-        }
-    }
-
-    #[test]
-    fn a_pattern_of_many_stars_takes_no_exponential_time() {
-        let pattern = "*a".repeat(500);
-        assert!(!pattern_matches(&pattern, &"a".repeat(499)));
-        assert!(!pattern_matches(&(pattern + "b"), &"a".repeat(1500)));
-    }
-
-    #[test]
-    fn bins_are_named_by_the_leading_bits() {
-        let bins = |bit_length| SuccinctRoles {
-            role_keys: RoleKeys::new([], 1),
-            bit_length,
-            name_prefix: "bin".into(),
-            extra: Object::new(),
-        };
-        let path = TargetPath::new("fw.img").expect("a path");
-        // sha256("fw.img") starts with the digits that the widest bin number shows whole.
-        let hash = hex::encode(crypto::sha256(b"fw.img"));
-        assert_eq!(bins(32).bin_of(&path), format!("bin-{}", &hash[..8]));
-        assert_eq!(bins(8).bin_of(&path), format!("bin-{}", &hash[..2]));
-        assert_eq!(bins(1).bin_names().collect::<Vec<_>>(), ["bin-0", "bin-1"]);
-        assert!(bins(5).is_bin("bin-1f") && bins(5).is_bin("bin-00"));
-        for name in [
-            "bin-20", "bin-1F", "bin-1", "bin-001", "bin1f", "bin-", "bin-+1",
-        ] {
-            assert!(!bins(5).is_bin(name), "{name}");
-        }
     }
 }
