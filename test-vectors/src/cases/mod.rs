@@ -1,7 +1,13 @@
 //! The cases: what is published, and what must come of it. Each reads like its note.
 
 mod draft;
+mod edits;
+mod keys;
 mod root;
+mod snapshot;
+mod targets;
+mod thresholds;
+mod timestamp;
 
 pub use draft::{ANY, CaseError, Draft, StepDraft};
 
@@ -47,6 +53,11 @@ pub fn all(cache: &SignatureCache) -> Result<Vec<Vector>, (String, CaseError)> {
         errors: Vec::new(),
     };
     root::cases(&mut cases);
+    timestamp::cases(&mut cases);
+    snapshot::cases(&mut cases);
+    targets::cases(&mut cases);
+    thresholds::cases(&mut cases);
+    keys::cases(&mut cases);
     match cases.errors.into_iter().next() {
         Some(error) => Err(error),
         None => Ok(cases.vectors),

@@ -33,6 +33,9 @@ pub struct Repo {
     pub link_hashes: bool,
     wrongs: BTreeMap<String, Wrongs>,
     tampered_images: BTreeMap<String, Vec<u8>>,
+    withheld_images: BTreeSet<String>,
+    /// Whether images are served under their SHA-512 too.
+    pub sha512_names: bool,
     published: Files,
     cache: SignatureCache,
 }
@@ -56,6 +59,8 @@ impl Repo {
             link_hashes: false,
             wrongs: BTreeMap::new(),
             tampered_images: BTreeMap::new(),
+            withheld_images: BTreeSet::new(),
+            sha512_names: false,
             published: Files::new(),
             cache,
         };
@@ -180,6 +185,7 @@ impl Repo {
     pub fn honest(&mut self) {
         self.wrongs.clear();
         self.tampered_images.clear();
+        self.withheld_images.clear();
     }
 
     /// The bytes of a Root version, as published.
@@ -192,6 +198,11 @@ impl Repo {
             .iter()
             .position(|root| root.head.version == version);
         Ok(self.make_root(index.unwrap_or(0))?.published)
+    }
+
+    /// A file as it was last served; empty if it never was.
+    pub fn published(&self, path: &str) -> Vec<u8> {
+        self.published.get(path).cloned().unwrap_or_default()
     }
 
     /// Everything that is served now; in a consistent repository, old files too.
@@ -294,18 +305,32 @@ impl Repo {
 
     /// Images whose path no client could store are not served.
     fn put_image(&mut self, path: &str, bytes: &[u8]) {
-        let Ok(path) = TargetPath::new(path) else {
+        let Ok(target) = TargetPath::new(path) else {
             return;
         };
-        let remote = match self.roots[self.roots.len() - 1].consistent {
-            true => path.with_prefix(&sha256_hex(bytes)),
-            false => path.to_string(),
-        };
-        let segments: Vec<String> = remote.split('/').map(percent_encode).collect();
-        let served = self.tampered_images.get(path.as_str());
+        let mut names = vec![match self.roots[self.roots.len() - 1].consistent {
+            true => target.with_prefix(&sha256_hex(bytes)),
+            false => target.to_string(),
+        }];
+        if self.sha512_names {
+            let sha512 = countersign_metadata::sha512(bytes);
+            names.push(target.with_prefix(&hex::encode(sha512)));
+        }
+        let served = self.tampered_images.get(target.as_str());
         let served = served.map_or(bytes, Vec::as_slice).to_vec();
-        self.published
-            .insert(format!("targets/{}", segments.join("/")), served);
+        for name in names {
+            let segments: Vec<String> = name.split('/').map(percent_encode).collect();
+            let path = format!("targets/{}", segments.join("/"));
+            match self.withheld_images.contains(target.as_str()) {
+                true => self.published.remove(&path),
+                false => self.published.insert(path, served.clone()),
+            };
+        }
+    }
+
+    /// Takes an image away.
+    pub fn withhold_image(&mut self, path: &str) {
+        self.withheld_images.insert(path.into());
     }
 }
 
