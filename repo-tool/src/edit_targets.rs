@@ -232,7 +232,7 @@ impl Repository {
             }
             Visibility::Confidential
                 if staged.exists()
-                    || images::public_paths(&self.home, path, file, true)
+                    || images::places(&self.home.public_targets(), path, file, true)
                         .iter()
                         .any(|public| public.exists()) =>
             {

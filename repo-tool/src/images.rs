@@ -140,23 +140,22 @@ pub(crate) fn matches(
         ))
 }
 
-/// Where the public tree has an image: once per listed hash in a consistent repository
+/// Where the folder `targets` has an image: once per listed hash in a consistent repository
 /// (TUF 6.2.1: a client may ask by any of them), else once.
-pub(crate) fn public_paths(
-    home: &Home,
+pub(crate) fn places(
+    targets: &Path,
     path: &TargetPath,
     file: &TargetFile,
     consistent: bool,
 ) -> Vec<PathBuf> {
-    let folder = home.public_targets();
     if !consistent {
-        return vec![folder.join(path.as_str())];
+        return vec![targets.join(path.as_str())];
     }
     let sha256 = file.hashes.sha256.as_ref().map(hex::encode);
     let sha512 = file.hashes.sha512.as_ref().map(hex::encode);
     let digests = sha256.into_iter().chain(sha512);
     digests
-        .map(|digest| folder.join(path.with_prefix(&digest)))
+        .map(|digest| targets.join(path.with_prefix(&digest)))
         .collect()
 }
 
@@ -210,9 +209,11 @@ impl Hasher {
     }
 
     fn finish(self) -> TargetFile {
-        let mut hashes = Hashes::default();
-        hashes.sha256 = self.sha256.finish().as_ref().try_into().ok();
-        hashes.sha512 = self.sha512.finish().as_ref().try_into().ok();
+        let hashes = Hashes {
+            sha256: self.sha256.finish().as_ref().try_into().ok(),
+            sha512: self.sha512.finish().as_ref().try_into().ok(),
+            ..Hashes::default()
+        };
         TargetFile::new(self.length, hashes)
     }
 }

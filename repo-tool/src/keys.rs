@@ -7,7 +7,7 @@ use std::path::Path;
 
 use countersign_metadata::json::{self, Object, Value};
 use countersign_metadata::{Key, PublicKey};
-use countersign_signing::{KeyUri, Secrets, SignError, Signer};
+use countersign_signing::{Algorithm, KeyUri, Secrets, SignError, Signer};
 use serde::{Deserialize, Serialize};
 use spki::ObjectIdentifier;
 use spki::SubjectPublicKeyInfoRef;
@@ -166,10 +166,6 @@ impl KeyRing {
         Ok(Self { secrets, known })
     }
 
-    pub(crate) fn secrets(&self) -> &Secrets {
-        &self.secrets
-    }
-
     fn remember(&mut self, home: &Home, uri: &KeyUri, key: &PublicKey) -> Result<(), RepoError> {
         let entry = KeyJson::new(key);
         if self.known.get(&uri.to_string()) == Some(&entry) {
@@ -229,14 +225,59 @@ impl KeyRing {
             Err(error) => Err(fail(error)),
         }
     }
+}
 
-    pub(crate) fn generated(
-        &mut self,
-        home: &Home,
-        uri: &KeyUri,
-        key: &PublicKey,
-    ) -> Result<(), RepoError> {
-        self.remember(home, uri, key)
+/// Makes a new private key where `uri` says.
+///
+/// # Errors
+/// [`RepoError::Key`]; an existing key is never overwritten.
+pub fn generate(
+    uri: &str,
+    algorithm: Algorithm,
+    secrets: &Secrets,
+) -> Result<PublicKey, RepoError> {
+    countersign_signing::generate(&parse_uri(uri)?, algorithm, secrets)
+        .map_err(|source| key_error(uri, source))
+}
+
+/// The public half of the key that `entry`, a key URI or the path of a public key file, names.
+///
+/// # Errors
+/// [`RepoError::Key`], [`RepoError::PublicKey`]
+pub fn public(entry: &str, secrets: &Secrets) -> Result<PublicKey, RepoError> {
+    if !is_uri(entry) {
+        return read_public(&secrets.resolve(Path::new(entry)));
+    }
+    countersign_signing::public_key(&parse_uri(entry)?, secrets)
+        .map_err(|source| key_error(entry, source))
+}
+
+/// As [`public`], making the key if it does not exist.
+///
+/// # Errors
+/// As [`generate`] and [`public`].
+pub fn ensure(
+    entry: &str,
+    algorithm: Algorithm,
+    secrets: &Secrets,
+) -> Result<PublicKey, RepoError> {
+    match public(entry, secrets) {
+        Err(RepoError::Key {
+            source: SignError::NoKey { .. },
+            ..
+        }) => generate(entry, algorithm, secrets),
+        Err(RepoError::Key {
+            source: SignError::Io { source, .. },
+            ..
+        }) if source.kind() == std::io::ErrorKind::NotFound => generate(entry, algorithm, secrets),
+        outcome => outcome,
+    }
+}
+
+fn key_error(uri: &str, source: SignError) -> RepoError {
+    RepoError::Key {
+        uri: uri.into(),
+        source,
     }
 }
 

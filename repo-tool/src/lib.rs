@@ -2,16 +2,19 @@
 #![forbid(unsafe_code)]
 
 mod crash;
+mod diff;
 mod drafts;
 mod edit_delegations;
 mod edit_root;
 mod edit_targets;
 mod error;
+pub mod exchange;
 mod files;
 mod home;
 mod images;
 mod init;
 pub mod keys;
+mod list;
 pub mod policy;
 mod policy_edit;
 mod progress;
@@ -22,19 +25,25 @@ mod release;
 mod repository;
 mod requirements;
 mod sign;
+mod status;
 mod tree;
+mod verify;
 mod walk;
 
+pub use diff::{Change, RoleDiff};
 pub use edit_delegations::{
     BinStyle, DelegatedKeys, DelegationChange, MAX_BIN_BITS, NewBins, NewDelegation,
 };
 pub use edit_targets::{Listed, NewTarget, read_custom};
 pub use error::RepoError;
 pub use images::Visibility;
+pub use list::{DelegationSummary, NamedKey, export, files_below, read_file, write_file};
 pub use progress::{Progress, Silent};
 pub use publish::PublishReport;
 pub use refresh::Due;
 pub use repository::Repository;
 pub use requirements::Outgoing;
 pub use sign::{SignReport, Signature};
+pub use status::{Extent, FileStatus, KeyStatus, SignatureStatus, StagedStatus, Status};
 pub use tree::{check_role_name, check_target_name};
+pub use verify::{Fault, Verification, verify};

@@ -1,1 +1,10 @@
-fn main() {}
+//! `repo-tool`: the image repository from the command line.
+#![forbid(unsafe_code)]
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -166,6 +166,20 @@ impl<'de> Deserialize<'de> for Span {
 }
 
 impl Policy {
+    /// These roles, and the defaults for everything else.
+    pub fn new(roles: TopLevel) -> Self {
+        Self {
+            consistent_snapshot: yes(),
+            destination: default_destination(),
+            refresh_before: default_refresh_before(),
+            snapshot_lists: Listing::default(),
+            timestamp_lists: Listing::default(),
+            retired_keys: Vec::new(),
+            roles,
+            delegations: BTreeMap::new(),
+        }
+    }
+
     /// Reads and checks the policy of the repository in `folder`.
     ///
     /// # Errors

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use countersign_metadata::{
-    Role, RoleType, Root, Snapshot, TargetFile, TargetPath, Targets, Timestamp,
-};
+use countersign_metadata::{Role, RoleType, Root, Snapshot, TargetFile, TargetPath, Targets};
 use countersign_verifier::RemoteName;
 
 use crate::error::RepoError;
@@ -169,24 +167,7 @@ impl Repository {
 
     fn check_dates(&self) -> Result<(), RepoError> {
         for role in self.drafts.roles()? {
-            let header = match role.as_str() {
-                "root" => self
-                    .drafts
-                    .content::<Root>(&role)?
-                    .map(|file| file.header().clone()),
-                "snapshot" => {
-                    let file = self.drafts.content::<Snapshot>(&role)?;
-                    file.map(|file| file.header().clone())
-                }
-                "timestamp" => {
-                    let file = self.drafts.content::<Timestamp>(&role)?;
-                    file.map(|file| file.header().clone())
-                }
-                _ => self
-                    .drafts
-                    .content::<Targets>(&role)?
-                    .map(|file| file.header().clone()),
-            };
+            let header = self.draft_header(&role)?;
             if let Some(header) = header.filter(|header| header.expires <= self.now) {
                 return Err(RepoError::Expired {
                     role,
@@ -276,7 +257,7 @@ impl Repository {
                 false => missing(kept),
             };
         }
-        let to = images::public_paths(&self.home, path, file, consistent);
+        let to = images::places(&self.home.public_targets(), path, file, consistent);
         let staged = self.home.staged_images().join(&sha256);
         if !sha256.is_empty() && staged.is_file() {
             check(&staged)?;

@@ -126,6 +126,20 @@ impl<'a> Tree<'a> {
         Ok(role)
     }
 
+    /// Whether `role` is one of many bins of `delegator`.
+    pub(crate) fn is_bin(&self, role: &str, delegator: &str) -> Result<bool, RepoError> {
+        let content = self.role(delegator)?;
+        let delegations = content.as_ref().and_then(|content| content.delegations());
+        Ok(
+            delegations.is_some_and(|delegations| match &delegations.roles {
+                Roles::Succinct(bins) => bins.is_bin(role),
+                Roles::Listed(roles) => roles
+                    .iter()
+                    .any(|listed| listed.name == role && is_bin(listed)),
+            }),
+        )
+    }
+
     /// Checks that every delegation on the way to `role` covers `path`.
     pub(crate) fn check_trusted(&self, role: &str, path: &TargetPath) -> Result<(), RepoError> {
         let mut role = role.to_owned();

@@ -15,16 +15,31 @@ fn a_client_follows_from_the_first_release_to_the_third() {
     sandbox.add("fw/a.img", b"first");
     sandbox.release();
     let mut client = Client::new(&sandbox);
-    assert_eq!(client.get("fw/a.img", sandbox.now).expect("accepted"), b"first");
+    assert_eq!(
+        client.get("fw/a.img", sandbox.now).expect("accepted"),
+        b"first"
+    );
 
     sandbox.add("fw/a.img", b"second");
     sandbox.add("b.img", b"other");
-    assert_eq!(client.get("fw/a.img", sandbox.now).expect("still"), b"first");
+    assert_eq!(
+        client.get("fw/a.img", sandbox.now).expect("still"),
+        b"first"
+    );
     sandbox.release();
-    assert_eq!(client.get("fw/a.img", sandbox.now).expect("accepted"), b"second");
-    assert_eq!(client.get("b.img", sandbox.now).expect("accepted"), b"other");
+    assert_eq!(
+        client.get("fw/a.img", sandbox.now).expect("accepted"),
+        b"second"
+    );
+    assert_eq!(
+        client.get("b.img", sandbox.now).expect("accepted"),
+        b"other"
+    );
 
-    sandbox.open().remove_target("b.img", None).expect("removes");
+    sandbox
+        .open()
+        .remove_target("b.img", None)
+        .expect("removes");
     sandbox.release();
     let error = client.get("b.img", sandbox.now).expect_err("gone");
     assert_eq!(error.code.name(), "target-not-found");
@@ -54,7 +69,10 @@ fn what_leads_back_to_the_published_state_is_unstaged() {
     assert!(sandbox.path().join("staged/metadata/targets.json").exists());
     sandbox.open().remove_target("a", None).expect("removes");
     assert!(!sandbox.path().join("staged/metadata/targets.json").exists());
-    let report = sandbox.open().publish(Outgoing::Sign).expect("nothing to do");
+    let report = sandbox
+        .open()
+        .publish(Outgoing::Sign)
+        .expect("nothing to do");
     assert!(!report.changed());
 }
 
@@ -67,7 +85,10 @@ fn signatures_stay_only_while_the_payload_does() {
     sandbox.add("a", b"x");
     assert!(sandbox.open().sign(&[]).expect("signs").signed.is_empty());
     sandbox.add("b", b"y");
-    let error = sandbox.open().publish(Outgoing::Sign).expect_err("not signed");
+    let error = sandbox
+        .open()
+        .publish(Outgoing::Sign)
+        .expect_err("not signed");
     assert_eq!((error.name(), error.exit_code()), ("incomplete", 3));
     assert!(!sandbox.open().sign(&[]).expect("signs").signed.is_empty());
     sandbox.open().publish(Outgoing::Sign).expect("publishes");
@@ -78,15 +99,26 @@ fn two_of_three_must_sign_and_the_error_says_who_can() {
     let mut policy = simple_policy();
     policy.roles.targets = role(&["t1", "t2", "t3"], 2, "90d");
     let sandbox = Sandbox::started_with(&policy);
-    let report = sandbox.open().sign(&[uri("t1"), uri("root")]).expect("signs");
+    let report = sandbox
+        .open()
+        .sign(&[uri("t1"), uri("root")])
+        .expect("signs");
     assert_eq!(report.signed.len(), 2);
-    let error = sandbox.open().publish(Outgoing::Sign).expect_err("one is missing");
+    let error = sandbox
+        .open()
+        .publish(Outgoing::Sign)
+        .expect_err("one is missing");
     let text = error.to_string();
     assert!(text.contains("targets: 1 of 2"), "{text}");
     assert!(text.contains("t2.pem") && text.contains("t3.pem"), "{text}");
     sandbox.open().sign(&[uri("t3")]).expect("signs");
-    sandbox.open().publish(Outgoing::Sign).expect("publishes; the online keys are here");
-    Client::new(&sandbox).refresh(sandbox.now).expect("accepted");
+    sandbox
+        .open()
+        .publish(Outgoing::Sign)
+        .expect("publishes; the online keys are here");
+    Client::new(&sandbox)
+        .refresh(sandbox.now)
+        .expect("accepted");
 }
 
 #[test]
@@ -120,15 +152,25 @@ fn refresh_renews_what_is_due_and_leaves_the_staged_alone() {
     let report = sandbox.open().refresh(Due::ByPolicy).expect("nothing due");
     assert!(!report.changed());
     sandbox.later(DAY + 1);
-    let report = sandbox.open().refresh(Due::ByPolicy).expect("timestamp is due");
+    let report = sandbox
+        .open()
+        .refresh(Due::ByPolicy)
+        .expect("timestamp is due");
     assert_eq!(report.files, [("timestamp".into(), 2)]);
     sandbox.later(6 * DAY);
     assert_eq!(
-        client.refresh(sandbox.now).expect_err("expired").code.name(),
+        client
+            .refresh(sandbox.now)
+            .expect_err("expired")
+            .code
+            .name(),
         "expired"
     );
     let report = sandbox.open().refresh(Due::ByPolicy).expect("both are due");
-    assert_eq!(report.files, [("snapshot".into(), 2), ("timestamp".into(), 3)]);
+    assert_eq!(
+        report.files,
+        [("snapshot".into(), 2), ("timestamp".into(), 3)]
+    );
     client.refresh(sandbox.now).expect("accepted");
     assert!(client.get("a", sandbox.now).is_err());
     sandbox.release();
@@ -139,12 +181,17 @@ fn refresh_renews_what_is_due_and_leaves_the_staged_alone() {
 fn expired_targets_are_named_and_can_be_renewed() {
     let mut sandbox = Sandbox::published();
     sandbox.later(91 * DAY);
-    let error = sandbox.open().refresh(Due::Now).expect_err("targets is over");
+    let error = sandbox
+        .open()
+        .refresh(Due::Now)
+        .expect_err("targets is over");
     assert_eq!(error.name(), "refused-by-verifier");
     assert!(error.to_string().contains("expired (targets)"), "{error}");
     sandbox.open().renew("targets").expect("stages");
     sandbox.release();
-    Client::new(&sandbox).refresh(sandbox.now).expect("accepted");
+    Client::new(&sandbox)
+        .refresh(sandbox.now)
+        .expect("accepted");
 }
 
 #[test]
@@ -171,7 +218,10 @@ fn a_missing_or_changed_image_stops_the_publish() {
     let error = sandbox.open().publish(Outgoing::Sign).expect_err("missing");
     assert_eq!(error.name(), "image-missing");
     fs::write(&staged, b"y").expect("writes");
-    let error = sandbox.open().publish(Outgoing::Sign).expect_err("other bytes");
+    let error = sandbox
+        .open()
+        .publish(Outgoing::Sign)
+        .expect_err("other bytes");
     assert_eq!(error.name(), "image-differs");
     assert!(!sandbox.metadata("2.snapshot.json").exists());
     fs::write(&staged, b"x").expect("writes");
@@ -192,7 +242,10 @@ fn confidential_bytes_never_enter_the_public_tree() {
     let public = common::target_file(&sandbox, &listed[0].path, &sha256);
     assert!(!public.exists());
     let leak = sandbox.new_target("other.img", b"a secret image");
-    let error = sandbox.open().add_targets(&[leak], None).expect_err("would leak");
+    let error = sandbox
+        .open()
+        .add_targets(&[leak], None)
+        .expect_err("would leak");
     assert_eq!(error.name(), "confidential");
     assert!(!sandbox.path().join("staged/images").join(&sha256).exists());
 }
@@ -216,7 +269,10 @@ fn hostile_names_and_sources_are_refused() {
         source: sandbox.path().into(),
         ..sandbox.new_target("ok", b"x")
     };
-    let refused = sandbox.open().add_targets(&[folder], None).expect_err("a folder");
+    let refused = sandbox
+        .open()
+        .add_targets(&[folder], None)
+        .expect_err("a folder");
     assert_eq!(refused.name(), "not-a-file");
     assert!(matches!(
         sandbox.add_to("nobody", "x", b"x"),
@@ -267,7 +323,9 @@ fn an_emptied_destination_is_filled_again() {
     fs::remove_dir_all(sandbox.public().join("metadata")).expect("removes");
     let report = sandbox.open().publish(Outgoing::Sign).expect("restores");
     assert!(report.resumed && report.files.is_empty());
-    Client::new(&sandbox).refresh(sandbox.now).expect("accepted");
+    Client::new(&sandbox)
+        .refresh(sandbox.now)
+        .expect("accepted");
     let bytes = fs::read(sandbox.metadata("timestamp.json")).expect("there");
     Signed::<Timestamp>::parse(bytes).expect("well-formed");
 }

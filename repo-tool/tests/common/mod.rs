@@ -261,5 +261,8 @@ impl Client {
 
 /// Whether the public tree has a file with this name anywhere.
 pub fn target_file(sandbox: &Sandbox, path: &TargetPath, prefix: &str) -> PathBuf {
-    sandbox.public().join("targets").join(path.with_prefix(prefix))
+    sandbox
+        .public()
+        .join("targets")
+        .join(path.with_prefix(prefix))
 }

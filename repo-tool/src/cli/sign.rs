@@ -1,0 +1,175 @@
+//! `sign`, `request`, `attach`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use countersign_repo::exchange::{self, Signatures};
+use countersign_repo::{RepoError, write_file};
+use serde_json::{Value, json};
+
+use super::Global;
+use super::output::{Report, count};
+
+#[derive(Args)]
+pub(super) struct Sign {
+    /// Sign with this key only, even beyond the threshold; repeat for more
+    #[arg(long, value_name = "URI")]
+    key: Vec<String>,
+    /// Sign this request from another machine; needs no repository here
+    #[arg(long, value_name = "FILE", requires_all = ["key", "out"])]
+    request: Option<PathBuf>,
+    /// Where to write the signatures of a request
+    #[arg(long, value_name = "FILE", requires = "request")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(super) struct Request {
+    /// Only for these roles
+    roles: Vec<String>,
+    /// Where to write the request
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Args)]
+pub(super) struct Attach {
+    /// Files of signatures
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+}
+
+impl Sign {
+    pub(super) fn run(&self, global: &Global) -> Result<Report, RepoError> {
+        if let (Some(request), Some(out)) = (&self.request, &self.out) {
+            return self.sign_request(global, request, out);
+        }
+        let report = global.open()?.sign(&self.key)?;
+        let mut lines: Vec<String> = report
+            .signed
+            .iter()
+            .map(|made| format!("signed {} with {}", made.role, made.uri))
+            .collect();
+        if lines.is_empty() {
+            lines.push("nothing to sign with the keys that are here".into());
+        }
+        for (id, why) in &report.unreachable {
+            lines.push(format!("key {id} could not be used: {why}"));
+        }
+        match report.missing.is_empty() {
+            true => lines.push("complete: run 'repo-tool publish'".into()),
+            false => {
+                lines.push("still missing:".into());
+                lines.extend(report.missing.iter().map(|line| format!("  {line}")));
+            }
+        }
+        let signed = report.signed.iter();
+        let signed: Vec<Value> = signed
+            .map(|made| json!({ "role": made.role, "keyid": made.keyid.as_str(), "uri": made.uri }))
+            .collect();
+        let unreachable = report.unreachable.iter();
+        let unreachable: Vec<Value> = unreachable
+            .map(|(id, why)| json!({ "keyid": id.as_str(), "why": why }))
+            .collect();
+        let json = json!({
+            "signed": signed,
+            "unreachable": unreachable,
+            "missing": report.missing,
+            "complete": report.missing.is_empty(),
+        });
+        Ok(Report::new(lines.join("\n"), json))
+    }
+
+    fn sign_request(
+        &self,
+        global: &Global,
+        path: &std::path::Path,
+        out: &std::path::Path,
+    ) -> Result<Report, RepoError> {
+        let request = exchange::Request::read(path)?;
+        let summaries = request.summaries(path)?;
+        let signatures = request.sign(path, &self.key, &global.secrets())?;
+        write_file(out, &signatures.to_file())?;
+        let mut lines: Vec<String> = summaries
+            .iter()
+            .filter(|summary| {
+                signatures
+                    .signatures
+                    .iter()
+                    .any(|made| made.role == summary.role)
+            })
+            .map(|summary| {
+                format!(
+                    "signed {} version {} (expires {}), sha256 {}",
+                    summary.role, summary.version, summary.expires, summary.sha256
+                )
+            })
+            .collect();
+        let made = signatures.signatures.len();
+        lines.push(format!(
+            "{} written to {}",
+            count(made, "signature"),
+            out.display()
+        ));
+        let json = json!({ "payloads": summaries, "signatures": made, "out": out });
+        Ok(Report::new(lines.join("\n"), json))
+    }
+}
+
+impl Request {
+    pub(super) fn run(&self, global: &Global) -> Result<Report, RepoError> {
+        let request = global.open()?.request(&self.roles)?;
+        let summaries = request.summaries(&self.out)?;
+        if summaries.is_empty() {
+            let text = "nothing that is staged lacks a signature; no request was written";
+            return Ok(Report::new(text, json!({ "payloads": [] })));
+        }
+        write_file(&self.out, &request.to_file())?;
+        let mut lines: Vec<String> = request
+            .payloads
+            .iter()
+            .zip(&summaries)
+            .map(|(payload, summary)| {
+                let ids: Vec<&str> = payload
+                    .keys
+                    .keys()
+                    .map(|id| &id[..id.len().min(12)])
+                    .collect();
+                format!(
+                    "{} version {}, sha256 {}, for keys {}",
+                    summary.role,
+                    summary.version,
+                    summary.sha256,
+                    ids.join(", ")
+                )
+            })
+            .collect();
+        lines.push(format!(
+            "written to {}; there: repo-tool sign --request FILE --key URI --out SIGNATURES",
+            self.out.display()
+        ));
+        Ok(Report::new(
+            lines.join("\n"),
+            json!({ "payloads": summaries, "out": self.out }),
+        ))
+    }
+}
+
+impl Attach {
+    pub(super) fn run(&self, global: &Global) -> Result<Report, RepoError> {
+        let mut repository = global.open()?;
+        let mut attached = Vec::new();
+        for path in &self.files {
+            attached.extend(repository.attach(&Signatures::read(path)?, path)?);
+        }
+        let lines: Vec<String> = attached
+            .iter()
+            .map(|(role, id)| format!("attached the signature for {role} by {id}"))
+            .collect();
+        let json: Vec<Value> = attached
+            .iter()
+            .map(|(role, id)| json!({ "role": role, "keyid": id.as_str() }))
+            .collect();
+        Ok(Report::new(lines.join("\n"), json!({ "attached": json })))
+    }
+}
