@@ -2,7 +2,8 @@
 //! keys that sign elsewhere.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use countersign_metadata::json::{self, Object, Value};
@@ -227,7 +228,7 @@ impl KeyRing {
     }
 }
 
-/// Makes a new private key where `uri` says.
+/// Makes a new private key where `uri` says, and the folder of a key file.
 ///
 /// # Errors
 /// [`RepoError::Key`]; an existing key is never overwritten.
@@ -236,7 +237,15 @@ pub fn generate(
     algorithm: Algorithm,
     secrets: &Secrets,
 ) -> Result<PublicKey, RepoError> {
-    countersign_signing::generate(&parse_uri(uri)?, algorithm, secrets)
+    let parsed = parse_uri(uri)?;
+    if let KeyUri::File(file) = &parsed
+        && let Some(folder) = secrets.resolve(file.path()).parent()
+        && !folder.as_os_str().is_empty()
+    {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|source| RepoError::io("create", folder, source))?;
+    }
+    countersign_signing::generate(&parsed, algorithm, secrets)
         .map_err(|source| key_error(uri, source))
 }
 
