@@ -1,0 +1,20 @@
+//! Interoperation with two other implementations of TUF in Rust, both ways.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `keys`, `tree` | key files that both sides read; a published repository on disk |
+//! | `our_repo`, `tough_repo`, `by_hand` | who publishes: `countersign-repo`, tough's editor, and files made one by one for odd cases |
+//! | `client` and below | who fetches: `countersign-client`, tough, sigstore-tuf, behind one trait |
+//! | `ours_to_theirs`, `theirs_to_ours` | what must work |
+//! | `differences` | what does not work or works differently, each with its reason |
+
+mod by_hand;
+mod client;
+mod keys;
+mod our_repo;
+mod tough_repo;
+mod tree;
+
+mod differences;
+mod ours_to_theirs;
+mod theirs_to_ours;

@@ -1,0 +1,54 @@
+//! Our client accepts what tough's editor publishes, and follows it. (sigstore-tuf publishes
+//! nothing.)
+
+use crate::client::{Client, Ours, Tough, expect_images, expect_refusal};
+use crate::keys::Kind;
+use crate::tough_repo::{Shape, ToughRepository};
+
+/// One test per shape.
+macro_rules! accepted {
+    ($($name:ident = $kind:ident delegated $delegated:literal consistent $consistent:literal;)*) => {$(
+        #[test]
+        fn $name() {
+            accepts(Shape {
+                kind: Kind::$kind,
+                delegated: $delegated,
+                consistent: $consistent,
+            });
+        }
+    )*};
+}
+
+accepted! {
+    flat_ed25519 = Ed25519 delegated false consistent true;
+    flat_ecdsa_p256 = EcdsaP256 delegated false consistent true;
+    flat_rsa = Rsa delegated false consistent true;
+    flat_without_consistent_snapshots = Ed25519 delegated false consistent false;
+    delegated_ed25519 = Ed25519 delegated true consistent true;
+    delegated_ecdsa_p256 = EcdsaP256 delegated true consistent true;
+    delegated_rsa = Rsa delegated true consistent true;
+    delegated_without_consistent_snapshots = Rsa delegated true consistent false;
+}
+
+fn accepts(shape: Shape) {
+    let mut repository = ToughRepository::new(shape);
+    repository.publish();
+    let tree = repository.tree();
+    let mut follower = Ours::new(&tree).expect("a client");
+    expect_images(&mut follower, &repository.images());
+
+    repository.add("kernel-2.img", b"kernel of the second release");
+    repository.rotate();
+    assert!(tree.metadata().join("2.root.json").exists());
+    expect_images(&mut follower, &repository.images());
+    let mut newcomer = Ours::new(&tree).expect("a client");
+    expect_images(&mut newcomer, &repository.images());
+    // tough itself agrees that this is a good repository.
+    let mut theirs = Tough::new(&tree).expect("a client");
+    expect_images(&mut theirs, &repository.images());
+
+    tree.spoil_image("kernel-2.img");
+    expect_refusal::<Ours>(&tree, "kernel-2.img", Ours::WRONG_IMAGE);
+    tree.spoil_metadata("timestamp.json");
+    expect_refusal::<Ours>(&tree, "kernel.img", Ours::WRONG_TIMESTAMP);
+}
