@@ -65,6 +65,14 @@ pub enum RepoError {
     /// A target name that clients could not store.
     #[error("{0}; choose another name with --name")]
     UnsafeName(#[from] UnsafePath),
+    /// A name that no file system could hold behind its hash.
+    #[error(
+        "the last part of {name:?} is longer than 126 bytes, too long to be published as HASH.NAME; choose a shorter one with --name"
+    )]
+    NameTooLong {
+        /// The name.
+        name: String,
+    },
     /// A name that has more than one spelling in Unicode.
     #[error(
         "the name {name:?} is not in Unicode normal form NFC, so it would not be equal to itself typed elsewhere; write it as {nfc:?}"
@@ -301,6 +309,7 @@ impl RepoError {
             Self::DiskFull { .. } => "disk-full",
             Self::Metadata { .. } => "metadata",
             Self::UnsafeName(_) => "unsafe-name",
+            Self::NameTooLong { .. } => "name-too-long",
             Self::NotNfc { .. } => "not-nfc",
             Self::RoleName { .. } => "role-name",
             Self::NoSuchRole { .. } => "no-such-role",

@@ -113,7 +113,15 @@ impl Repository {
         release: &Release,
         report: &mut PublishReport,
     ) -> Result<(), RepoError> {
-        for file in &release.files {
+        let mut files: Vec<&NewFile> = release.files.iter().collect();
+        if release.order == RootOrder::First {
+            files.sort_by_key(|file| match file.name {
+                RemoteName::Root(_) => 1,
+                RemoteName::Timestamp => 2,
+                _ => 0,
+            });
+        }
+        for file in files {
             let version = match &file.name {
                 RemoteName::Root(version) => *version,
                 RemoteName::Snapshot(version) | RemoteName::Targets(_, version) => {

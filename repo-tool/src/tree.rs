@@ -16,6 +16,10 @@ use crate::published::Published;
 /// The name of the top-level role.
 pub(crate) const TOP: &str = "targets";
 
+/// Bytes in the last segment of a target's name: file systems take 255, and the file is published
+/// as `SHA512.NAME` too.
+const MAX_FILE_NAME: usize = 255 - 128 - 1;
+
 /// Reads roles when they are asked for and no others, each once.
 pub(crate) struct Tree<'a> {
     drafts: &'a Drafts,
@@ -222,9 +226,13 @@ fn covers(delegations: &Delegations, role: &str, path: &TargetPath) -> bool {
 /// A target's name: safe as a path everywhere, and in the one spelling that Unicode calls normal.
 ///
 /// # Errors
-/// [`RepoError::UnsafeName`], [`RepoError::NotNfc`]
+/// [`RepoError::UnsafeName`], [`RepoError::NameTooLong`], [`RepoError::NotNfc`]
 pub fn check_target_name(name: &str) -> Result<TargetPath, RepoError> {
     let path = TargetPath::new(name)?;
+    let longest = name.rsplit('/').next().unwrap_or(name);
+    if longest.len() > MAX_FILE_NAME {
+        return Err(RepoError::NameTooLong { name: name.into() });
+    }
     let nfc: String = name.nfc().collect();
     match nfc == name {
         true => Ok(path),
@@ -282,6 +290,9 @@ mod tests {
     #[test]
     fn names_of_targets_have_one_spelling() {
         assert!(check_target_name("dir/ü.img").is_ok());
+        assert!(check_target_name(&"a".repeat(126)).is_ok());
+        let long = check_target_name(&"a".repeat(127)).expect_err("too long");
+        assert_eq!(long.name(), "name-too-long");
         let decomposed = check_target_name("dir/u\u{308}.img").expect_err("refused");
         assert_eq!(decomposed.name(), "not-nfc");
         assert!(decomposed.to_string().contains("\"dir/ü.img\""));
