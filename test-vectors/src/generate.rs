@@ -73,6 +73,8 @@ pub fn write(home: &Path) -> Result<Generated, GenerateError> {
         };
         done.map_err(|error| GenerateError::Write { path, error })?;
     }
+    let path = home.join(VECTORS);
+    prune(&path).map_err(|error| GenerateError::Write { path, error })?;
     Ok(generated)
 }
 
@@ -141,6 +143,20 @@ fn read_home(home: &Path) -> Result<Files, SuiteError> {
         }
     }
     Ok(there)
+}
+
+/// Removes directories that cases left behind. Whether `directory` is empty then.
+fn prune(directory: &Path) -> std::io::Result<bool> {
+    let mut empty = true;
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let gone = path.is_dir() && prune(&path)?;
+        if gone {
+            fs::remove_dir(path)?;
+        }
+        empty &= gone;
+    }
+    Ok(empty)
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

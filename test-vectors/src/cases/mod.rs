@@ -1,8 +1,13 @@
 //! The cases: what is published, and what must come of it. Each reads like its note.
 
+mod consistent;
+mod delegations;
 mod draft;
 mod edits;
+mod encoding;
+mod images;
 mod keys;
+mod paths;
 mod root;
 mod snapshot;
 mod targets;
@@ -58,6 +63,11 @@ pub fn all(cache: &SignatureCache) -> Result<Vec<Vector>, (String, CaseError)> {
     targets::cases(&mut cases);
     thresholds::cases(&mut cases);
     keys::cases(&mut cases);
+    encoding::cases(&mut cases);
+    delegations::cases(&mut cases);
+    paths::cases(&mut cases);
+    consistent::cases(&mut cases);
+    images::cases(&mut cases);
     match cases.errors.into_iter().next() {
         Some(error) => Err(error),
         None => Ok(cases.vectors),

@@ -200,9 +200,20 @@ impl Repo {
         Ok(self.make_root(index.unwrap_or(0))?.published)
     }
 
+    /// Serves a file of any other name.
+    pub fn serve_also(&mut self, path: &str, bytes: &[u8]) {
+        self.published.insert(path.into(), bytes.into());
+    }
+
     /// A file as it was last served; empty if it never was.
     pub fn published(&self, path: &str) -> Vec<u8> {
         self.published.get(path).cloned().unwrap_or_default()
+    }
+
+    /// A file as it would be served now; empty if it would not.
+    pub fn made(&self, path: &str) -> Vec<u8> {
+        let files = self.clone().serve().unwrap_or_default();
+        files.get(path).cloned().unwrap_or_default()
     }
 
     /// Everything that is served now; in a consistent repository, old files too.
