@@ -146,13 +146,21 @@ impl Draft {
         }
         let case = Case {
             name: name.into(),
-            spec: spec.iter().map(|clause| format!("TUF {clause}")).collect(),
+            spec: spec.iter().map(|clause| clause_name(clause)).collect(),
             note: note.into(),
             clock: self.clock,
             trusted_root,
             steps,
         };
         Ok(Vector { case, files })
+    }
+}
+
+/// A clause by number is one of TUF; others stand with the name of their document.
+fn clause_name(clause: &str) -> String {
+    match clause.starts_with(|first: char| first.is_ascii_digit()) {
+        true => format!("TUF {clause}"),
+        false => clause.into(),
     }
 }
 

@@ -1,14 +1,18 @@
 //! The cases: what is published, and what must come of it. Each reads like its note.
 
 mod consistent;
+mod delegated;
 mod delegations;
 mod draft;
 mod edits;
 mod encoding;
+mod fields;
+mod image_names;
 mod images;
 mod keys;
 mod paths;
 mod root;
+mod rotation;
 mod snapshot;
 mod targets;
 mod thresholds;
@@ -57,19 +61,49 @@ pub fn all(cache: &SignatureCache) -> Result<Vec<Vector>, (String, CaseError)> {
         vectors: Vec::new(),
         errors: Vec::new(),
     };
-    root::cases(&mut cases);
-    timestamp::cases(&mut cases);
-    snapshot::cases(&mut cases);
-    targets::cases(&mut cases);
-    thresholds::cases(&mut cases);
-    keys::cases(&mut cases);
-    encoding::cases(&mut cases);
-    delegations::cases(&mut cases);
-    paths::cases(&mut cases);
-    consistent::cases(&mut cases);
-    images::cases(&mut cases);
+    let areas = [
+        root::cases,
+        rotation::cases,
+        timestamp::cases,
+        snapshot::cases,
+        targets::cases,
+        thresholds::cases,
+        keys::cases,
+        encoding::cases,
+        fields::cases,
+        delegations::cases,
+        delegated::cases,
+        paths::cases,
+        consistent::cases,
+        images::cases,
+        image_names::cases,
+    ];
+    for area in areas {
+        area(&mut cases);
+    }
     match cases.errors.into_iter().next() {
         Some(error) => Err(error),
         None => Ok(cases.vectors),
     }
+}
+
+/// 1,030 Roots, six more than a client follows in one session. Not among the committed cases.
+///
+/// # Errors
+/// A mistake in the definition.
+pub fn many_roots(cache: &SignatureCache) -> Result<Vector, CaseError> {
+    let mut draft = Draft::default();
+    let mut repo = Repo::new(cache.clone());
+    for _ in 2..=1030 {
+        repo.next_root(|_| {});
+    }
+    draft
+        .refresh(&mut repo)
+        .rejects("too-many-roots", "root", "endless-data", [1025, 0, 0, 0]);
+    draft.refresh(&mut repo).accepts([1030, 1, 1, 1]);
+    draft.finish(
+        "root/too-many",
+        &["5.3.3"],
+        "More Roots than a client follows in one session. It stops, keeps what it has, and goes on next time.",
+    )
 }

@@ -192,7 +192,7 @@ fn bins(all: &mut Cases) {
     for bits in [1, 4, 5] {
         all.case(
             &format!("paths/bins-{bits}-bits"),
-            &["5.6.7"],
+            &["5.6.7", "TAP 15"],
             "Succinct hashed bins (TAP 15). The one bin for the path is asked, and no other.",
             |case, repo| {
                 let own = succinct(repo, bits).name_for(PATH);
@@ -206,7 +206,7 @@ fn bins(all: &mut Cases) {
     }
     all.case(
         "paths/bins-listed-in-other-bin",
-        &["5.6.7"],
+        &["5.6.7", "TAP 15"],
         "The image is listed by a bin that is not the one for its path.",
         |case, repo| {
             let bins = succinct(repo, 1);
@@ -219,7 +219,7 @@ fn bins(all: &mut Cases) {
     );
     all.case(
         "paths/bins-wrong-key",
-        &["5.6.3", "5.6.7"],
+        &["5.6.3", "5.6.7", "TAP 15"],
         "A bin is signed by another key than that of the bins.",
         |case, repo| {
             let own = succinct(repo, 1).name_for(PATH);
@@ -232,7 +232,7 @@ fn bins(all: &mut Cases) {
     );
     all.case(
         "paths/bins-missing",
-        &["5.6.7"],
+        &["5.6.7", "TAP 15"],
         "Snapshot does not list the bin for the path.",
         |case, repo| {
             let own = succinct(repo, 1).name_for(PATH);
@@ -251,7 +251,7 @@ fn bins(all: &mut Cases) {
     for bits in [0, 33] {
         all.case(
             &format!("paths/bins-{bits}-bits"),
-            &["4.5"],
+            &["4.5", "TAP 15"],
             "Succinct hashed bins by a number of bits outside 1 to 32.",
             |case, repo| {
                 succinct(repo, 1);
