@@ -32,6 +32,17 @@ pub(crate) struct Home {
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
+    unfinished: [PathBuf; 2],
+}
+
+/// The folders for unfinished files go with the lock; in the public tree they would be seen.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        for folder in &self.unfinished {
+            // Only if empty, and gone already is as good.
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
 }
 
 impl Home {
@@ -118,6 +129,9 @@ impl Home {
         }
         files::remove_folder(&self.unfinished())?;
         files::remove_folder(&self.unfinished_public())?;
-        Ok(Lock { _file: file })
+        Ok(Lock {
+            _file: file,
+            unfinished: [self.unfinished(), self.unfinished_public()],
+        })
     }
 }

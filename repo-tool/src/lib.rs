@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate self as countersign_repo;
+
 mod crash;
 mod diff;
 mod drafts;
@@ -14,6 +17,8 @@ mod home;
 mod images;
 mod init;
 pub mod keys;
+#[cfg(test)]
+mod kill_tests;
 mod list;
 pub mod policy;
 mod policy_edit;

@@ -19,8 +19,14 @@ pub const DAY: i64 = 86_400;
 
 /// A repository, reopened for every operation as a command line would.
 pub struct Sandbox {
-    folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
     pub now: UtcTime,
+}
+
+/// In memory where that is possible: these tests make everything durable thousands of times.
+fn temporary_folder() -> tempfile::TempDir {
+    let in_memory = tempfile::tempdir_in("/dev/shm");
+    in_memory.unwrap_or_else(|_| tempfile::tempdir().expect("a temporary folder"))
 }
 
 pub fn uri(name: &str) -> String {
@@ -31,7 +37,7 @@ impl Sandbox {
     /// A folder with these keys, at a time that is neither now nor round.
     pub fn with_keys(names: &[&str]) -> Self {
         let sandbox = Self {
-            folder: tempfile::tempdir().expect("a temporary folder"),
+            folder: temporary_folder(),
             now: "2031-05-06T07:08:09Z".parse().expect("a time"),
         };
         fs::create_dir(sandbox.path().join("keys")).expect("keys/");
@@ -184,8 +190,8 @@ pub fn simple_policy() -> Policy {
 /// A client with a store in memory.
 #[derive(Clone)]
 pub struct Client {
-    public: PathBuf,
-    store: BTreeMap<StoreName, (Vec<u8>, u64)>,
+    pub public: PathBuf,
+    pub store: BTreeMap<StoreName, (Vec<u8>, u64)>,
 }
 
 impl Client {
