@@ -8,14 +8,16 @@
 use countersign_metadata::{Role, RoleType, Root, Signed};
 
 use crate::current::Current;
+use crate::refresh::misuse;
+use crate::reject::Reject;
 use crate::session::{Reply, Stored};
 
 /// Roles that a rotation makes a client forget together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyGroup {
-    /// Timestamp and Snapshot: forgotten when the keys of either changed.
+    /// Timestamp and Snapshot: forgotten when a key of either was taken away.
     Online,
-    /// Targets and delegated roles: forgotten when the keys of Targets or Snapshot changed,
+    /// Targets and delegated roles: forgotten when a key of Targets or Snapshot was taken away,
     /// because a stolen one of these can push a Targets version ahead.
     Targets,
 }
@@ -28,14 +30,17 @@ impl KeyGroup {
         }
     }
 
+    /// Whether `new` takes a key away. A key that only comes on top undoes no compromise, and
+    /// floors forgotten for it would let an old file back in that is still validly signed.
     fn rotated(self, old: &Root, new: &Root) -> bool {
         self.roles().into_iter().any(|role| {
-            old.claimed_authority(role).public_keys() != new.claimed_authority(role).public_keys()
+            let (old, new) = (old.claimed_authority(role), new.claimed_authority(role));
+            !old.public_keys().is_subset(&new.public_keys())
         })
     }
 }
 
-/// When each group's keys last changed, as far back as Roots have been looked at.
+/// When a key of each group was last taken away, as far back as Roots have been looked at.
 #[derive(Debug, Clone)]
 pub(crate) struct Rotations {
     /// The oldest Root looked at.
@@ -119,7 +124,10 @@ impl Chain {
     /// Takes in an older Root that [`Recall::NeedRoot`] asked for. Where the history has a gap,
     /// nothing can be said of what came before, and keys count as rotated there: a forgotten
     /// floor is regained with the next file, a floor kept wrongly would strand the device.
-    pub(crate) fn add_history(&mut self, reply: Reply) {
+    ///
+    /// # Errors
+    /// `misuse`: any other answer is no gap, and must not cost a floor.
+    pub(crate) fn add_history(&mut self, reply: Reply) -> Result<(), Reject> {
         let rotations = &mut self.rotations;
         let wanted = rotations.oldest.version().saturating_sub(1);
         let older = match reply {
@@ -127,7 +135,8 @@ impl Chain {
                 .and_then(Signed::verify_by_itself)
                 .ok()
                 .filter(|root| root.content().version() == wanted),
-            _ => None,
+            Reply::NotFound => None,
+            _ => return Err(misuse("a former Root was asked for")),
         };
         match older {
             Some(older) => {
@@ -141,5 +150,6 @@ impl Chain {
                 // Nothing older is asked for again: whatever is, was accepted before the gap.
             }
         }
+        Ok(())
     }
 }

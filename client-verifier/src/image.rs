@@ -12,30 +12,15 @@ use crate::reject::{Code, Reject};
 /// An image that current metadata lists. Made by a [`Search`](crate::Search) only.
 #[derive(Debug, Clone)]
 pub struct ListedTarget {
-    path: TargetPath,
-    file: TargetFile,
-    role: String,
-    consistent: bool,
-    valid_until: UtcTime,
+    pub(crate) path: TargetPath,
+    pub(crate) file: TargetFile,
+    pub(crate) role: String,
+    pub(crate) repository: String,
+    pub(crate) consistent: bool,
+    pub(crate) valid_until: UtcTime,
 }
 
 impl ListedTarget {
-    pub(crate) fn new(
-        path: TargetPath,
-        file: TargetFile,
-        role: &str,
-        consistent: bool,
-        valid_until: UtcTime,
-    ) -> Self {
-        Self {
-            path,
-            file,
-            role: role.into(),
-            consistent,
-            valid_until,
-        }
-    }
-
     /// The target path.
     pub fn path(&self) -> &TargetPath {
         &self.path
@@ -82,7 +67,7 @@ impl ListedTarget {
     /// # Errors
     /// `expired`, or `no-known-hash`.
     pub fn open(self, now: UtcTime) -> Result<ImageStream, Reject> {
-        check_fresh(self.valid_until, &self.role, now)?;
+        self.check_fresh(now)?;
         if !self.file.hashes.any_known() {
             return Err(self.no_known_hash());
         }
@@ -91,13 +76,38 @@ impl ListedTarget {
             sha256: sha256.is_some().then(Sha256::new),
             sha512: sha512.is_some().then(Sha512::new),
             seen: 0,
+            broken: false,
             target: self,
         })
     }
 
     fn no_known_hash(&self) -> Reject {
         let detail = format!("{} is listed without sha256 or sha512", self.path);
-        Reject::new(Code::NoKnownHash, &self.role, detail)
+        self.reject(Code::NoKnownHash, detail)
+    }
+
+    fn check_fresh(&self, now: UtcTime) -> Result<(), Reject> {
+        let valid_until = self.valid_until;
+        match now < valid_until {
+            true => Ok(()),
+            false => {
+                let detail =
+                    format!("the metadata that names it expired at {valid_until}; it is {now}");
+                Err(self.reject(Code::Expired, detail))
+            }
+        }
+    }
+
+    fn too_long(&self) -> Reject {
+        let detail = format!(
+            "{} goes on beyond its {} bytes",
+            self.path, self.file.length
+        );
+        self.reject(Code::ImageTooLong, detail)
+    }
+
+    fn reject(&self, code: Code, detail: String) -> Reject {
+        Reject::new(code, &self.role, detail).at(&self.repository)
     }
 }
 
@@ -108,6 +118,8 @@ pub struct ImageStream {
     sha256: Option<Sha256>,
     sha512: Option<Sha512>,
     seen: u64,
+    /// Bytes were refused: what the caller holds is no longer what was hashed.
+    broken: bool,
 }
 
 impl core::fmt::Debug for ImageStream {
@@ -133,12 +145,12 @@ impl ImageStream {
     /// Takes the next bytes.
     ///
     /// # Errors
-    /// `image-too-long` as soon as they go beyond the signed length: stop reading.
+    /// `image-too-long` as soon as they go beyond the signed length: stop reading. The stream
+    /// refuses everything from then on.
     pub fn update(&mut self, bytes: &[u8]) -> Result<(), Reject> {
-        if bytes.len() as u64 > self.remaining() {
-            let length = self.target.file.length;
-            let detail = format!("{} goes on beyond its {length} bytes", self.target.path);
-            return Err(Reject::new(Code::ImageTooLong, &self.target.role, detail));
+        self.broken |= bytes.len() as u64 > self.remaining();
+        if self.broken {
+            return Err(self.target.too_long());
         }
         self.seen += bytes.len() as u64;
         if let Some(hasher) = &mut self.sha256 {
@@ -153,10 +165,14 @@ impl ImageStream {
     /// Ends the stream.
     ///
     /// # Errors
-    /// `image-hash` when it is too short or any listed hash of a known function differs.
+    /// `image-hash` when it is too short or any listed hash of a known function differs;
+    /// `image-too-long` when [`ImageStream::update`] said so before.
     pub fn finish(self) -> Result<VerifiedImage, Reject> {
         let target = self.target;
-        let refuse = |detail: String| Err(Reject::new(Code::ImageHash, &target.role, detail));
+        if self.broken {
+            return Err(target.too_long());
+        }
+        let refuse = |detail: String| Err(target.reject(Code::ImageHash, detail));
         if self.seen != target.file.length {
             let (seen, length) = (self.seen, target.file.length);
             return refuse(format!("{} has {seen} of {length} bytes", target.path));
@@ -196,18 +212,7 @@ impl VerifiedImage {
     /// # Errors
     /// `expired`
     pub fn check_fresh(&self, now: UtcTime) -> Result<(), Reject> {
-        check_fresh(self.target.valid_until, &self.target.role, now)
-    }
-}
-
-fn check_fresh(valid_until: UtcTime, role: &str, now: UtcTime) -> Result<(), Reject> {
-    match now < valid_until {
-        true => Ok(()),
-        false => {
-            let detail =
-                format!("the metadata that names it expired at {valid_until}; it is {now}");
-            Err(Reject::new(Code::Expired, role, detail))
-        }
+        self.target.check_fresh(now)
     }
 }
 

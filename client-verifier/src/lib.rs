@@ -3,7 +3,7 @@
 //! A session is two calls. [`Session::next`] says what it needs: a file from the local store, a
 //! file from the repository, something made durable, or that it is done. [`Session::supply`]
 //! answers. Network, disk and clock belong to whoever drives it; `countersign-client` does so
-//! over HTTP and a directory, and [`drive`] with any three closures.
+//! over HTTP and a directory, and [`drive`] with any closure.
 //!
 //! What a session concludes is carried by types: [`Verified`] (a threshold signed it) becomes
 //! [`Current`] (fresh, and linked to its parents), a current Targets file names a
@@ -34,6 +34,11 @@ mod search;
 mod session;
 mod trusted;
 
+/// Compiles and runs the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use context::Context;
 pub use countersign_metadata::Verified;
 pub use current::Current;
@@ -47,7 +52,9 @@ pub use session::{Protocol, Reply, Step, Stored, drive};
 pub use trusted::Trusted;
 
 /// Accepts the first Root, which came here out of band, on the word of whoever brought it
-/// (TUF 5.2). What a store must hold before the first session.
+/// (TUF 5.2). What a store must hold before the first session, as [`StoreName::Root`] and, like
+/// every later Root, as [`StoreName::RootHistory`]: without it, versions that were trusted under
+/// this Root stop being rollback floors once it is replaced.
 ///
 /// # Errors
 /// [`Reject`] when it is malformed or not signed by its own threshold.

@@ -3,15 +3,15 @@
 /// Bounds of one session. Sizes are in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// One Root file. 512 KiB holds 256 keys of any type with room to spare.
+    /// One Root file. 100 RSA keys of 4,096 bits, all of them signing, need less than half of it.
     pub root_len: u64,
     /// A Timestamp file: one entry and a few signatures.
     pub timestamp_len: u64,
     /// A Snapshot file, also where Timestamp states a larger length. 64 MiB lists 16,384 bins
-    /// twenty times over with both hashes.
+    /// more than ten times over with both hashes.
     pub snapshot_len: u64,
-    /// A Targets file, also where Snapshot states a larger length. 512 MiB lists two million
-    /// images with both hashes.
+    /// A Targets file, also where Snapshot states a larger length. 512 MiB lists well over a
+    /// million images with both hashes.
     pub targets_len: u64,
     /// Root versions followed in one session (TUF 5.3.3: "may be 2^10"). A longer honest chain
     /// goes on in the next session from where this one saved.

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 use countersign_metadata::MetadataError;
 
@@ -198,9 +198,9 @@ impl fmt::Display for Reject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.code)?;
         if !self.role.is_empty() {
-            write!(f, " ({})", self.role)?;
+            write!(f, " ({})", Plain(&self.role))?;
         }
-        write!(f, ": {}", self.detail)?;
+        write!(f, ": {}", Plain(&self.detail))?;
         match &self.cause {
             Some(cause) => write!(f, "; because: {cause}"),
             None => Ok(()),
@@ -209,6 +209,28 @@ impl fmt::Display for Reject {
 }
 
 impl core::error::Error for Reject {}
+
+/// A text for a terminal and a log line. Role names and paths come out of files that a supplier
+/// may write: they must not bring terminal commands, line breaks or a page of text.
+struct Plain<'a>(&'a str);
+
+/// Characters of one text shown; our own sentences around two names of usual length fit.
+const LONGEST: usize = 600;
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars().take(LONGEST) {
+            match character {
+                '"' | '\'' | '\\' => f.write_char(character)?,
+                _ => write!(f, "{}", character.escape_debug())?,
+            }
+        }
+        match self.0.chars().nth(LONGEST) {
+            Some(_) => f.write_str("..."),
+            None => Ok(()),
+        }
+    }
+}
 
 /// Formats a file's version for a detail text.
 pub(crate) fn versions(found: u64, other: u64, relation: &str) -> String {
@@ -231,6 +253,19 @@ mod tests {
         for code in Code::ALL {
             assert_eq!(Code::from_name(code.name()), Some(*code));
         }
+    }
+
+    #[test]
+    fn a_name_brings_no_terminal_commands() {
+        let name = "a\u{1b}[2J\u{202e}\nforged line ".repeat(1000);
+        let cause = Reject::new(Code::Expired, &name, name.as_str());
+        let text = Reject::new(Code::TargetNotFound, &name, name.as_str())
+            .because(cause)
+            .to_string();
+        assert!(text.len() < 8 * 1024, "{} bytes", text.len());
+        assert!(!text.contains(['\u{1b}', '\n', '\u{202e}']), "{text}");
+        let plain = Reject::new(Code::Expired, "größe", "it's \"late\" \\").to_string();
+        assert_eq!(plain, "expired (größe): it's \"late\" \\");
     }
 
     #[test]

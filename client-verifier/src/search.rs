@@ -97,14 +97,14 @@ impl<'t> Search<'t> {
         self.visited.insert(name.into());
         let valid_until = valid_until.min(role.content().expires());
         if let Some(file) = role.content().get(&path) {
-            let consistent = self.trusted.root().content().consistent_snapshot;
-            return State::Done(Ok(ListedTarget::new(
+            return State::Done(Ok(ListedTarget {
                 path,
                 file,
-                name,
-                consistent,
+                role: name.into(),
+                repository: self.trusted.context.repository.clone(),
+                consistent: self.trusted.root().content().consistent_snapshot,
                 valid_until,
-            )));
+            }));
         }
         let matching = role.content().delegations().map(|all| all.matching(&path));
         let matching = matching.unwrap_or_default();
@@ -277,8 +277,8 @@ impl Protocol for Search<'_> {
             (State::Stored(wanted), Reply::Stored(stored)) => self.recall(wanted, stored),
             (State::Stored(wanted), Reply::NotFound) => Ok(State::Fetch(wanted, None)),
             (State::History(wanted, stored, _), reply) => {
-                self.trusted.chain.add_history(reply);
-                self.recall(wanted, stored)
+                let noted = self.trusted.chain.add_history(reply);
+                noted.and_then(|()| self.recall(wanted, stored))
             }
             (State::Fetch(wanted, floor), reply) => self.fetched(wanted, floor, reply),
             (State::Saved(wanted, file), Reply::Saved) => Ok(self.obtained(wanted, file)),

@@ -103,7 +103,7 @@ impl<T: Linked> ExpectFileHistory<T> {
     }
 
     pub(super) fn supply(mut self, reply: Reply, context: &Context) -> Transition {
-        self.link.chain.add_history(reply);
+        self.link.chain.add_history(reply)?;
         recall(self.link, self.stored, context)
     }
 }

@@ -55,7 +55,7 @@ impl ExpectTimestampHistory {
     }
 
     pub(super) fn supply(mut self, reply: Reply) -> Transition {
-        self.chain.add_history(reply);
+        self.chain.add_history(reply)?;
         recall(self.chain, self.stored)
     }
 }

@@ -1,0 +1,136 @@
+//! Refusals that take a history, or a driver's mistake, to provoke.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up has failed")]
+
+mod model;
+
+use countersign_metadata::UtcTime;
+use countersign_verifier::{
+    Code, Context, ListedTarget, Protocol, Reject, Reply, Session, Step, StoreName, Trusted, drive,
+};
+use model::client::{Client, Stop};
+use model::repository::{Change, Published, Repository};
+
+fn visited(repository: &Repository) -> Client {
+    let state = repository.states.last().unwrap();
+    let mut client = Client::provisioned(&state.files["1.root.json"]);
+    client.visit(&state.files, state.now, None).unwrap();
+    client
+}
+
+fn refusal(client: &mut Client, state: &Published) -> Reject {
+    match client.visit(&state.files, state.now, None) {
+        Err(Stop::Refused(reject)) => reject,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_key_that_comes_on_top_costs_no_floor() {
+    for role in ["timestamp", "snapshot", "targets"] {
+        let mut repository = Repository::new(true, true);
+        repository.set_image("targets", 1);
+        repository.publish();
+        let mut client = visited(&repository);
+        repository.change_keys(role, Change::Resign, |keys, fresh| keys.push(fresh));
+        repository.publish();
+        let [first, second, third] = &repository.states[..] else {
+            panic!("three states");
+        };
+        // The first Timestamp is still validly signed, and still older than what is trusted.
+        let mut replayed = third.clone();
+        replayed.files.extend(
+            [first.files.get_key_value("timestamp.json")]
+                .into_iter()
+                .flatten()
+                .map(|(name, file)| (name.clone(), file.clone())),
+        );
+        let reject = refusal(&mut client, &replayed);
+        assert_eq!(
+            (reject.code, &*reject.role),
+            (Code::VersionRollback, "timestamp"),
+            "{role}"
+        );
+        assert_eq!(second.versions[0] + 1, third.versions[0]);
+        client.visit(&third.files, third.now, None).unwrap();
+    }
+}
+
+#[test]
+fn a_driver_that_answers_a_history_step_with_nonsense_costs_no_floor() {
+    let mut repository = Repository::new(true, true);
+    let mut client = visited(&repository);
+    repository.publish_root(&[]);
+    repository.publish();
+    let state = repository.states.last().unwrap();
+    // The new Root and its history are written, and then the power goes.
+    assert!(matches!(
+        client.visit(&state.files, state.now, Some(2)),
+        Err(Stop::Cut)
+    ));
+
+    let mut session = Session::refresh(state.now);
+    let refused: Result<Trusted, Reject> = drive(&mut session, |step| {
+        Ok(match step {
+            Step::Load {
+                name: StoreName::RootHistory(1),
+            } => Reply::Saved,
+            Step::Load { name } => Reply::Stored(client.store[&name].clone()),
+            Step::Fetch { .. } => Reply::NotFound,
+            other => panic!("{other:?}"),
+        })
+    });
+    assert_eq!(refused.unwrap_err().code, Code::Misuse);
+    assert!(matches!(session.next(), Step::Done(Err(_))));
+}
+
+fn listed(now: UtcTime) -> ListedTarget {
+    let repository = Repository::new(true, true);
+    let client = visited(&repository);
+    let mut session = Session::with_context(Context {
+        repository: "image".into(),
+        ..Context::new(now)
+    });
+    let files = &repository.states[0].files;
+    let mut answer = |step: Step<'_, Trusted>| -> Result<Reply, Reject> {
+        Ok(match step {
+            Step::Load { name } => Reply::Stored(client.store[&name].clone()),
+            Step::Fetch { what, .. } => match files.get(&what.file_name()) {
+                Some(file) => Reply::Fetched(file.clone()),
+                None => Reply::NotFound,
+            },
+            other => panic!("{other:?}"),
+        })
+    };
+    let mut trusted = drive(&mut session, &mut answer).unwrap();
+    match trusted.search("top.img").next() {
+        Step::Done(Ok(target)) => target,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_stream_that_refused_bytes_proves_nothing_any_more() {
+    let now = Repository::new(true, true).states[0].now;
+    // The image is one zero byte.
+    let mut stream = listed(now).open(now).unwrap();
+    assert_eq!(stream.update(&[0, 0]).unwrap_err().code, Code::ImageTooLong);
+    assert_eq!(stream.update(&[0]).unwrap_err().code, Code::ImageTooLong);
+    assert_eq!(stream.finish().unwrap_err().code, Code::ImageTooLong);
+    let mut stream = listed(now).open(now).unwrap();
+    stream.update(&[0]).unwrap();
+    stream.finish().unwrap().check_fresh(now).unwrap();
+}
+
+#[test]
+fn refusals_of_images_name_the_repository() {
+    let now = Repository::new(true, true).states[0].now;
+    let late = now.plus_seconds(10 * 365 * 86_400).unwrap();
+    let too_late = listed(now).open(late).unwrap_err();
+    let mut stream = listed(now).open(now).unwrap();
+    stream.update(&[1]).unwrap();
+    let wrong = stream.finish().unwrap_err();
+    for (reject, code) in [(too_late, Code::Expired), (wrong, Code::ImageHash)] {
+        assert_eq!((reject.code, &*reject.repository), (code, "image"));
+    }
+}
