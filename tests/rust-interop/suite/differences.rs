@@ -3,6 +3,7 @@
 
 mod canonical_form;
 mod delegations;
+mod fetching;
 mod formats;
 mod keys;
 

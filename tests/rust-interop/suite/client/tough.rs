@@ -7,14 +7,17 @@ use std::io::ErrorKind;
 use futures_util::stream::once;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
+use tough::editor::RepositoryEditor;
 use tough::{
-    Bytes, IntoVec, RepositoryLoader, TargetName, Transport, TransportError, TransportErrorKind,
-    TransportStream, async_trait,
+    Bytes, IntoVec, Repository, RepositoryLoader, TargetName, Transport, TransportError,
+    TransportErrorKind, TransportStream, async_trait,
 };
 use url::Url;
 
 use super::{Client, Refusal, refusal};
 use crate::tree::Tree;
+
+type ToughResult<T> = Result<T, tough::error::Error>;
 
 pub(crate) struct Tough {
     root: Vec<u8>,
@@ -42,13 +45,24 @@ impl Client for Tough {
 }
 
 impl Tough {
-    async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, tough::error::Error> {
+    /// Takes the repository over into tough's editor, to go on publishing it.
+    pub(crate) fn take_over(&self) -> Result<RepositoryEditor, Refusal> {
+        let root = self.tree.metadata().join("1.root.json");
+        let edit = async { RepositoryEditor::from_repo(root, self.load().await?).await };
+        self.runtime.block_on(edit).map_err(refusal)
+    }
+
+    async fn load(&self) -> ToughResult<Repository> {
         let (metadata, targets) = (self.tree.metadata_url(), self.tree.targets_url());
-        let repository = RepositoryLoader::new(&self.root, metadata, targets)
+        RepositoryLoader::new(&self.root, metadata, targets)
             .transport(WebServer)
             .datastore(self.datastore.path())
             .load()
-            .await?;
+            .await
+    }
+
+    async fn get(&self, name: &str) -> ToughResult<Option<Vec<u8>>> {
+        let repository = self.load().await?;
         match repository.read_target(&TargetName::new(name)?).await? {
             Some(stream) => Ok(Some(stream.into_vec().await?)),
             None => Ok(None),

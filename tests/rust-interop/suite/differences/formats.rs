@@ -4,7 +4,7 @@ use countersign_metadata::json::Value;
 
 use super::{expect_image, expect_none};
 use crate::by_hand::ByHand;
-use crate::client::{Ours, Sigstore, Tough, expect_refusal};
+use crate::client::{Client as _, Ours, Sigstore, Tough, expect_refusal};
 
 /// With consistent snapshots `dir/name` is at `dir/HASH.name` (TUF 6.2.1); tough looks for it at
 /// `HASH.dir/name`. Without, everybody finds it.
@@ -72,4 +72,15 @@ fn a_further_entry_in_timestamp() {
     expect_image::<Sigstore>(&tree, "kernel.img");
     expect_refusal::<Tough>(&tree, "kernel.img", "meta");
     expect_none::<Ours>(&tree, "x.json");
+}
+
+/// tough's client takes any `spec_version`, its editor only 1.0.0: it cannot go on publishing a
+/// repository of ours. (Clients take any 1.x: TUF 4.2.)
+#[test]
+fn the_specification_version_we_write() {
+    let repository = ByHand::with_kernel();
+    let tree = repository.publish();
+    let client = Tough::new(&tree).expect("a client");
+    let refused = client.take_over().map(drop).expect_err("refused");
+    assert!(refused.contains("1.0.34"), "{refused}");
 }
