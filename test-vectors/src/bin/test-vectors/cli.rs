@@ -2,6 +2,8 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -60,6 +62,9 @@ enum Command {
         /// Known deviations: a TOML file of lines "AREA/NAME" = "reason".
         #[arg(long, value_name = "FILE")]
         exceptions: Option<PathBuf>,
+        /// How many cases to run at a time; a client's own waiting is most of the time.
+        #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+        jobs: u8,
         /// How to report.
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
@@ -101,11 +106,12 @@ pub(crate) fn run(cli: &Cli) -> Result<Report, Box<dyn Error>> {
             filter,
             client,
             exceptions,
+            jobs,
             format,
         } => {
             let vectors = vectors(filter)?;
             let exceptions = read_exceptions(exceptions.as_deref(), &cli.home)?;
-            let outcome = run_all(&vectors, client.as_deref(), &exceptions);
+            let outcome = run_all(&vectors, client.as_deref(), &exceptions, *jobs);
             Report {
                 text: match format {
                     Format::Text => outcome.to_text(),
@@ -161,17 +167,35 @@ fn read_exceptions(file: Option<&Path>, home: &Path) -> Result<Exceptions, Box<d
     Ok(Exceptions::from_toml(&text, &names).map_err(failed)?)
 }
 
-fn run_all(vectors: &[Vector], command: Option<&str>, exceptions: &Exceptions) -> Outcome {
-    let entries = vectors.iter().map(|vector| {
-        let start = Instant::now();
-        let result = run_one(vector, command);
-        Entry {
-            status: exceptions.judge(&result),
-            name: result.name,
-            time: start.elapsed(),
+fn run_all(
+    vectors: &[Vector],
+    command: Option<&str>,
+    exceptions: &Exceptions,
+    jobs: u8,
+) -> Outcome {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut entries = Vec::new();
+        while let Some(vector) = vectors.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let start = Instant::now();
+            let result = run_one(vector, command);
+            entries.push(Entry {
+                status: exceptions.judge(&result),
+                name: result.name,
+                time: start.elapsed(),
+            });
         }
+        entries
+    };
+    let mut entries: Vec<Entry> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
+        let joined = workers.into_iter().map(|worker| worker.join());
+        joined
+            .flat_map(|entries| entries.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     });
-    Outcome(entries.collect())
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    Outcome(entries)
 }
 
 fn run_one(vector: &Vector, command: Option<&str>) -> CaseResult {
