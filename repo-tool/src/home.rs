@@ -107,6 +107,10 @@ impl Home {
 
     /// Waits for the lock, then removes what a killed run left unfinished.
     pub(crate) fn lock(&self) -> Result<Lock, RepoError> {
+        self.lock_within(LOCK_PATIENCE)
+    }
+
+    fn lock_within(&self, patience: Duration) -> Result<Lock, RepoError> {
         let path = self.folder.join(".countersign-lock");
         let file = File::options()
             .create(true)
@@ -118,7 +122,7 @@ impl Home {
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_PATIENCE => {
+                Err(TryLockError::WouldBlock) if start.elapsed() < patience => {
                     thread::sleep(Duration::from_millis(50));
                 }
                 Err(TryLockError::WouldBlock) => return Err(RepoError::Locked { path }),
@@ -133,5 +137,25 @@ impl Home {
             _file: file,
             unfinished: [self.unfinished(), self.unfinished_public()],
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time() -> Result<(), RepoError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let home = Home::new(folder.path(), Path::new("published"));
+        let left = home.unfinished().join("left");
+        files::write(&home.unfinished(), &left, b"by a killed run")?;
+        let held = home.lock()?;
+        assert!(!left.exists());
+        let refused = home.lock_within(Duration::from_millis(120));
+        assert_eq!(refused.expect_err("held").name(), "locked");
+        drop(held);
+        assert!(home.lock_within(Duration::ZERO).is_ok());
+        Ok(())
     }
 }

@@ -1,10 +1,12 @@
 //! Keys by their names in `repo.toml`: URIs of keys that can sign here, and public key files of
 //! keys that sign elsewhere.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use countersign_metadata::json::{self, Object, Value};
 use countersign_metadata::{Key, PublicKey};
@@ -146,12 +148,14 @@ pub(crate) struct KeyRing {
     secrets: Secrets,
     /// Public halves by URI, so that a token is only opened to sign.
     known: BTreeMap<String, KeyJson>,
+    /// Keys that are open for one run of signing: a thousand bins are one passphrase.
+    open: RefCell<BTreeMap<String, Arc<dyn Signer>>>,
 }
 
 /// A key that a file needs, seen from here.
 pub(crate) enum Availability {
     /// It can sign.
-    Here(Box<dyn Signer>),
+    Here(Arc<dyn Signer>),
     /// It is named here but cannot be reached now.
     NotNow(String),
 }
@@ -164,7 +168,11 @@ impl KeyRing {
             Some(text) => serde_json::from_slice(&text).unwrap_or_default(),
             None => BTreeMap::new(),
         };
-        Ok(Self { secrets, known })
+        Ok(Self {
+            secrets,
+            known,
+            open: RefCell::default(),
+        })
     }
 
     fn remember(&mut self, home: &Home, uri: &KeyUri, key: &PublicKey) -> Result<(), RepoError> {
@@ -217,14 +225,33 @@ impl KeyRing {
             uri: uri.to_string(),
             source,
         };
+        let name = uri.to_string();
+        if let Some(signer) = self.open.borrow().get(&name) {
+            return Ok(here(uri, Arc::clone(signer), key));
+        }
         match countersign_signing::open(uri, &self.secrets) {
-            Ok(signer) if signer.public_key() == key => Ok(Availability::Here(signer)),
-            Ok(_) => Ok(Availability::NotNow(format!(
-                "{uri} now names another key than the one it was added as"
-            ))),
+            Ok(signer) => {
+                let signer: Arc<dyn Signer> = Arc::from(signer);
+                self.open.borrow_mut().insert(name, Arc::clone(&signer));
+                Ok(here(uri, signer, key))
+            }
             Err(error) if is_absence(&error) => Ok(Availability::NotNow(error.to_string())),
             Err(error) => Err(fail(error)),
         }
+    }
+
+    /// Forgets the private keys that are open.
+    pub(crate) fn close(&mut self) {
+        self.open.borrow_mut().clear();
+    }
+}
+
+fn here(uri: &KeyUri, signer: Arc<dyn Signer>, key: &PublicKey) -> Availability {
+    match signer.public_key() == key {
+        true => Availability::Here(signer),
+        false => Availability::NotNow(format!(
+            "{uri} now names another key than the one it was added as"
+        )),
     }
 }
 

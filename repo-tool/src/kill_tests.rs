@@ -133,10 +133,10 @@ fn check_publish(sandbox: &Sandbox, before: &Client, work: Work, expected: &[u8]
     killed_at_every_point(sandbox, work, |killed, point| {
         let say = |what: &str| format!("{work:?} killed at {point}: {what}");
         let mut met = at(killed, before);
-        met.refresh(killed.now).expect(&say("accepted half-way"));
-        Client::new(killed)
-            .refresh(killed.now)
-            .expect(&say("accepted half-way by a new client"));
+        let refreshed = met.refresh(killed.now);
+        assert!(refreshed.is_ok(), "{}: {refreshed:?}", say("half-way"));
+        let refreshed = Client::new(killed).refresh(killed.now);
+        assert!(refreshed.is_ok(), "{}: {refreshed:?}", say("half-way, new"));
 
         // Somebody goes on editing instead of running it again.
         let other = copy_of(killed);
@@ -144,14 +144,14 @@ fn check_publish(sandbox: &Sandbox, before: &Client, work: Work, expected: &[u8]
         other.release();
         for client in [&met, before, &Client::new(&other)] {
             let got = at(&other, client).get("after", other.now);
-            assert_eq!(got.expect(&say("accepted the next")), b"after");
+            assert_eq!(got.as_deref(), Ok(&b"after"[..]), "{}", say("the next"));
         }
 
         work.run(&mut killed.open());
         assert!(!killed.open().is_interrupted().expect("looks"));
         for client in [&met, before, &Client::new(killed)] {
             let got = at(killed, client).get("new", killed.now);
-            assert_eq!(got.expect(&say("accepted")), expected);
+            assert_eq!(got.as_deref(), Ok(expected), "{}", say("run again"));
         }
         let found = crate::verify(&killed.public(), killed.now, &crate::Silent).expect("looks");
         assert!(found.faults.is_empty(), "{:?}", found.faults);

@@ -1,7 +1,7 @@
 //! Long work, reported to whoever shows it.
 
 /// Gets told how far long work is. The library shows nothing itself.
-pub trait Progress {
+pub trait Progress: Send {
     /// A file of `bytes` is about to be read.
     fn start(&self, what: &str, bytes: u64);
     /// So many more of its bytes were read.

@@ -58,6 +58,7 @@ impl Repository {
             self.publish_staged(outgoing, &mut report)?;
         }
         self.retire_old_signatures(&mut report)?;
+        self.keys.close();
         Ok(report)
     }
 
@@ -165,8 +166,9 @@ impl Repository {
         if outgoing == Outgoing::Lost || !self.missing(Outgoing::Lost)?.is_empty() {
             return Ok(None);
         }
+        let requirements = Requirements::new(&self.drafts, &self.published, Outgoing::Sign)?;
         for role in [RoleType::Targets, RoleType::Snapshot, RoleType::Timestamp] {
-            if !self.is_complete(role.name(), Outgoing::Sign)? {
+            if !self.is_complete(role.name(), &requirements)? {
                 return Ok(Some(role.name().into()));
             }
         }

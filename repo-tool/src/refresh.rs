@@ -45,6 +45,7 @@ impl Repository {
             let release = self.reissue(snapshot_due)?;
             self.release_online(&release, &mut report)?;
         }
+        self.keys.close();
         Ok(report)
     }
 

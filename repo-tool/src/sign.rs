@@ -54,11 +54,13 @@ impl Repository {
         if self.drafts.exists("root") {
             roles.insert(0, "root".into());
         }
+        let requirements = Requirements::new(&self.drafts, &self.published, Outgoing::Sign)?;
         for role in &roles {
-            self.sign_draft(role, only, Outgoing::Sign, &mut report)?;
+            self.sign_draft(role, &requirements, only, &mut report)?;
         }
         self.sign_online(only, Outgoing::Sign, &mut report)?;
         report.missing = self.missing(Outgoing::Sign)?;
+        self.keys.close();
         Ok(report)
     }
 
@@ -89,14 +91,14 @@ impl Repository {
     fn sign_draft(
         &self,
         role: &str,
+        requirements: &Requirements<'_>,
         only: &[String],
-        outgoing: Outgoing,
         report: &mut SignReport,
     ) -> Result<(), RepoError> {
         let Some(file) = self.drafts.signed::<Targets>(role)? else {
             return Ok(());
         };
-        let needed = Requirements::new(&self.drafts, &self.published, outgoing)?.of(role)?;
+        let needed = requirements.of(role)?;
         let made = self.signatures_for(role, &file, &needed, only, report)?;
         self.drafts.add_signatures(role, made)
     }
@@ -159,32 +161,37 @@ impl Repository {
 
     /// Derives Snapshot and Timestamp and signs them, as far as what they describe is complete.
     pub(crate) fn sign_online(
-        &mut self,
+        &self,
         only: &[String],
         outgoing: Outgoing,
         report: &mut SignReport,
     ) -> Result<(), RepoError> {
+        let requirements = Requirements::new(&self.drafts, &self.published, outgoing)?;
         let roles = self.drafts.targets_roles()?;
         for role in &roles {
-            if !self.is_complete(role, outgoing)? {
+            if !self.is_complete(role, &requirements)? {
                 return Ok(());
             }
         }
         self.stage_snapshot(&roles, outgoing)?;
-        self.sign_draft("snapshot", only, outgoing, report)?;
-        if !self.is_complete("snapshot", outgoing)? {
+        self.sign_draft("snapshot", &requirements, only, report)?;
+        if !self.is_complete("snapshot", &requirements)? {
             return Ok(());
         }
         self.stage_timestamp(outgoing)?;
-        self.sign_draft("timestamp", only, outgoing, report)
+        self.sign_draft("timestamp", &requirements, only, report)
     }
 
     /// Whether nothing is staged for a role, or all its signatures are there.
-    pub(crate) fn is_complete(&self, role: &str, outgoing: Outgoing) -> Result<bool, RepoError> {
+    pub(crate) fn is_complete(
+        &self,
+        role: &str,
+        requirements: &Requirements<'_>,
+    ) -> Result<bool, RepoError> {
         let Some(file) = self.drafts.signed::<Targets>(role)? else {
             return Ok(true);
         };
-        let needed = Requirements::new(&self.drafts, &self.published, outgoing)?.of(role)?;
+        let needed = requirements.of(role)?;
         Ok(needed.iter().all(|requirement| requirement.is_met(&file)))
     }
 
