@@ -57,6 +57,34 @@ fn a_key_that_comes_on_top_costs_no_floor() {
 }
 
 #[test]
+fn a_timestamp_key_taken_away_keeps_the_floor_of_targets() {
+    let mut repository = Repository::new(true, true);
+    repository.change_keys("timestamp", Change::Resign, |keys, fresh| keys.push(fresh));
+    repository.publish();
+    repository.set_image("targets", 1);
+    repository.publish();
+    let mut client = visited(&repository);
+    // The key that stays has signed all that was published before.
+    repository.change_keys("timestamp", Change::Resign, |keys, _| drop(keys.remove(0)));
+    repository.publish();
+    let [_, older, _, newest] = &repository.states[..] else {
+        panic!("four states");
+    };
+    let mut replayed = older.clone();
+    let roots = newest.files.iter();
+    let roots = roots.filter(|(name, _)| name.ends_with(".root.json"));
+    replayed
+        .files
+        .extend(roots.map(|(name, file)| (name.clone(), file.clone())));
+    let reject = refusal(&mut client, &replayed);
+    assert_eq!(
+        (reject.code, &*reject.role),
+        (Code::VersionRollback, "targets")
+    );
+    client.visit(&newest.files, newest.now, None).unwrap();
+}
+
+#[test]
 fn a_driver_that_answers_a_history_step_with_nonsense_costs_no_floor() {
     let mut repository = Repository::new(true, true);
     let mut client = visited(&repository);

@@ -41,7 +41,7 @@ pub(crate) struct Client {
 impl Client {
     /// With a first Root.
     pub(crate) fn provisioned(root: &[u8]) -> Self {
-        let version = provision_root(root.to_vec()).unwrap().content().version();
+        let version = root_version(root);
         let stored = Stored {
             bytes: root.to_vec(),
             accepted_under: None,
@@ -83,6 +83,10 @@ impl Client {
     }
 }
 
+fn root_version(file: &[u8]) -> u64 {
+    provision_root(file.to_vec()).unwrap().content().version()
+}
+
 struct Run<'a> {
     store: &'a mut BTreeMap<StoreName, Stored>,
     files: &'a BTreeMap<String, Vec<u8>>,
@@ -108,6 +112,11 @@ impl Run<'_> {
                     bytes,
                     accepted_under,
                 } => {
+                    let in_force = match &name {
+                        StoreName::Root => version,
+                        _ => root_version(&self.store[&StoreName::Root].bytes),
+                    };
+                    assert_eq!(accepted_under, in_force, "{name:?}");
                     let stored = Stored {
                         bytes: bytes.to_vec(),
                         accepted_under: Some(accepted_under),

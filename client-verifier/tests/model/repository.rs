@@ -151,6 +151,29 @@ impl Repository {
         self.publish_root(&old_root_keys);
     }
 
+    /// A thief of `role`'s keys publishes versions far ahead; then the keys are replaced, and those
+    /// of Snapshot with them where it listed the version, and the honest versions go on.
+    pub(crate) fn survive_fast_forward(&mut self, role: &'static str) {
+        const FAR: u64 = 1 << 40;
+        self.changes.insert(role, Change::Next);
+        let honest = self.header(role).version;
+        self.header(role).version += FAR;
+        self.publish();
+        self.header(role).version = honest + 1;
+        self.change_keys(role, Change::Next, |keys, fresh| *keys = vec![fresh]);
+        if role != "timestamp" && role != "snapshot" {
+            self.change_keys("snapshot", Change::Next, |keys, fresh| *keys = vec![fresh]);
+        }
+    }
+
+    fn header(&mut self, role: &str) -> &mut Header {
+        match role {
+            "timestamp" => &mut self.timestamp.header,
+            "snapshot" => &mut self.snapshot.header,
+            _ => &mut self.targets.get_mut(role).unwrap().header,
+        }
+    }
+
     /// The next Root, signed with the keys of Root now and `also`.
     pub(crate) fn publish_root(&mut self, also: &[Signer]) {
         self.root = self.root.next(self.in_hours(365 * 24));
