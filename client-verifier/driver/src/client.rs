@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use countersign_metadata::{Root, Verified};
+use countersign_metadata::{Role, Root, Verified};
 use countersign_verifier::{
     Code, Context, ImageStream, ListedTarget, Protocol, Reject, Reply, Session, Step, StoreName,
     Trusted, VerifiedImage, drive, provision_root,
@@ -65,21 +65,25 @@ pub struct Image {
 /// Puts the first Root, which came here out of band, into the store. Makes no request.
 ///
 /// # Errors
-/// `root-conflict` when another Root is trusted already; the same one is fine.
+/// `root-conflict` when another Root is trusted already. The same one is fine, and so is one that
+/// the trusted Root was reached from: provisioning again changes nothing then.
 pub fn initialise(store: &mut impl Store, bytes: Vec<u8>) -> Result<Verified<Root>, ClientError> {
     let root = provision_root(bytes)?;
-    match store.load(&StoreName::Root)? {
-        None => {
-            let version = countersign_metadata::Role::version(root.content());
-            store.save(&StoreName::Root, root.received(), version)?;
-            Ok(root)
-        }
-        Some(known) if known.bytes == root.received() => Ok(root),
-        Some(_) => {
-            let detail = "another Root is trusted here; to start over, use an empty directory";
-            Err(Reject::new(Code::RootConflict, "root", detail).into())
+    let version = root.content().version();
+    if store.load(&StoreName::Root)?.is_none() {
+        store.save(&StoreName::Root, root.received(), version)?;
+        return Ok(root);
+    }
+    for name in [StoreName::Root, StoreName::RootHistory(version)] {
+        if store
+            .load(&name)?
+            .is_some_and(|known| known.bytes == root.received())
+        {
+            return Ok(root);
         }
     }
+    let detail = "another Root is trusted here; to start over, use an empty directory";
+    Err(Reject::new(Code::RootConflict, "root", detail).into())
 }
 
 impl<F: Fetcher, S: Store> Client<F, S> {

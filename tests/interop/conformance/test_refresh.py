@@ -101,6 +101,15 @@ def test_init_again_with_another_root_is_refused(client: Client, repo: Repo) -> 
     assert client.stored("root") == repo.trusted_root()
 
 
+def test_init_again_with_the_first_root_after_a_rotation_changes_nothing(client: Client, repo: Repo) -> None:
+    """A provisioning script that runs at every boot must neither fail nor set the device back."""
+    repo.publish("root")
+    assert client.refresh().ok
+    assert client.version("root") == 2
+    assert client.init(repo.trusted_root()).ok
+    assert client.version("root") == 2
+
+
 def test_a_stored_root_that_was_tampered_with_causes_no_request(client: Client, site: Site) -> None:
     root = client.metadata_dir / "root.json"
     root.write_bytes(root.read_bytes().replace(b'"consistent_snapshot": true', b'"consistent_snapshot": false'))
