@@ -15,3 +15,8 @@ pub mod run;
 pub mod simulate;
 pub mod suite;
 pub mod tree;
+
+/// The README's example compiles.
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;

@@ -356,6 +356,26 @@ fn renewed(all: &mut Cases) {
         },
     );
     all.case(
+        "delegations/fast-forward-recovered-by-snapshot-key",
+        &["5.3.11", "5.6.7"],
+        "A delegated version far ahead, published by mistake. Once the Snapshot key is replaced, low versions by the same delegated key are accepted again.",
+        |case, repo| {
+            supplied(repo);
+            repo.role("supplier").head.version = 2_147_483_647;
+            case.download(repo, &[ECU])
+                .accepts(ALL)
+                .trusts_role("supplier", 2_147_483_647)
+                .gets(ECU, BYTES);
+            repo.next_root(|root| root.keys("snapshot", &["snapshot-2"], 1));
+            repo.role("supplier").head.version = 2;
+            repo.next_online();
+            case.download(repo, &[ECU])
+                .accepts([2, 2, 2, 1])
+                .trusts_role("supplier", 2)
+                .gets(ECU, BYTES);
+        },
+    );
+    all.case(
         "delegations/broke-off",
         &["5.6.7"],
         "The delegated file is not there. What was verified before stays, and the next session goes on.",

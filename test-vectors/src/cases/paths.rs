@@ -377,7 +377,6 @@ fn role_names(all: &mut Cases) {
         ("not-ascii", "Zulieferer-ü"),
         ("percent", "tier%2F1"),
         ("url-characters", "a?b#c"),
-        ("case", "Root"),
     ];
     for (name, role) in odd {
         all.case(

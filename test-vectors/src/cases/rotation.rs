@@ -129,6 +129,20 @@ fn rotation(all: &mut Cases) {
         },
     );
     all.case(
+        "root/targets-fast-forward-recovered-by-snapshot-key",
+        &["5.3.11"],
+        "A Targets version far ahead, published by mistake. Once the Snapshot key is replaced, low versions by the same Targets key are accepted again.",
+        |case, repo| {
+            repo.release();
+            repo.targets().head.version = 2_147_483_647;
+            case.refresh(repo).accepts([1, 2, 2, 2_147_483_647]);
+            repo.next_root(|root| root.keys("snapshot", &["snapshot-2"], 1));
+            repo.next_online();
+            repo.targets().head.version = 2;
+            case.refresh(repo).accepts([2, 3, 3, 2]);
+        },
+    );
+    all.case(
         "root/targets-fast-forward-kept",
         &["5.5.5"],
         "A thief of the Targets key published a version far ahead. Without a new key, a Snapshot that lists a lower one is refused.",
@@ -142,6 +156,21 @@ fn rotation(all: &mut Cases) {
             honest.targets().head.version = 2;
             case.refresh(&mut honest)
                 .rejects("snapshot-entry-rollback", "targets", "rollback", [1, 3, 2, 2_147_483_647]);
+        },
+    );
+    all.case(
+        "root/targets-fast-forward-needs-snapshot-key",
+        &["5.3.11", "5.5.5"],
+        "A thief of the Targets key published a version far ahead, and a Snapshot listed it. Replacing the Targets key alone does not help: the trusted Snapshot stays the floor for what the next one may list.",
+        |case, repo| {
+            repo.release();
+            repo.targets().head.version = 2_147_483_647;
+            case.refresh(repo).accepts([1, 2, 2, 2_147_483_647]);
+            repo.next_root(|root| root.keys("targets", &["targets-2"], 1));
+            repo.next_online();
+            repo.targets().head.version = 2;
+            case.refresh(repo)
+                .rejects("snapshot-entry-rollback", "targets", "rollback", [2, 3, 2, ANY]);
         },
     );
     all.case(
@@ -171,6 +200,23 @@ fn rotation(all: &mut Cases) {
             old.timestamp.version = 4;
             case.refresh(&mut old)
                 .rejects("version-rollback", "timestamp", "rollback", [2, 5, 1, 1]);
+        },
+    );
+    all.case(
+        "root/rotation-and-back-survives-interruption",
+        &["5.3.8", "5.3.11"],
+        "The Timestamp key goes from A to B and back to A, and the session that follows these Roots breaks off. The old Timestamp still verifies, but the next session knows from the Roots that it is no floor.",
+        |case, repo| {
+            repo.timestamp.version = 100;
+            case.refresh(repo).accepts([1, 100, 1, 1]);
+            repo.next_root(|root| root.keys("timestamp", &["timestamp-2"], 1));
+            repo.next_root(|root| root.keys("timestamp", &["timestamp-1"], 1));
+            repo.timestamp.version = 1;
+            repo.withhold("timestamp");
+            case.refresh(repo)
+                .rejects("metadata-missing", "timestamp", "none", [3, ANY, ANY, 1]);
+            repo.honest();
+            case.refresh(repo).accepts([3, 1, 1, 1]);
         },
     );
     all.case(
