@@ -49,7 +49,7 @@ pub enum RepoError {
         source: io::Error,
     },
     /// The disk is full. Clients still see what was published before.
-    #[error("disk full while writing {}; nothing was made visible to clients: free some space and run the same command again", path.display())]
+    #[error("disk full while writing {}; clients accept what is published, and nothing is lost: free some space and run the same command again", path.display())]
     DiskFull {
         /// The file that did not fit.
         path: PathBuf,

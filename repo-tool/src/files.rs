@@ -17,16 +17,16 @@ pub(crate) fn write(unfinished: &Path, path: &Path, bytes: &[u8]) -> Result<(), 
     let fail = |source| RepoError::io("write", path, source);
     create_folders(unfinished)?;
     create_parent(path)?;
-    crash::point("write: before");
+    crash::point("write: before").map_err(fail)?;
     let mut file = tempfile::Builder::new()
         .permissions(Permissions::from_mode(0o644))
         .tempfile_in(unfinished)
         .map_err(fail)?;
     file.write_all(bytes).map_err(fail)?;
     file.as_file().sync_all().map_err(fail)?;
-    crash::point("write: before the rename");
+    crash::point("write: before the rename").map_err(fail)?;
     file.persist(path).map_err(|error| fail(error.error))?;
-    crash::point("write: after the rename");
+    crash::point("write: after the rename").map_err(fail)?;
     sync_parent(path)
 }
 
@@ -39,15 +39,15 @@ pub(crate) fn link(unfinished: &Path, from: &Path, to: &Path) -> Result<(), Repo
     }
     create_folders(unfinished)?;
     create_parent(to)?;
-    crash::point("link: before");
+    crash::point("link: before").map_err(fail)?;
     let folder = tempfile::tempdir_in(unfinished).map_err(fail)?;
     let between = folder.path().join("file");
     if fs::hard_link(from, &between).is_err() {
         copy(from, &between).map_err(fail)?;
     }
-    crash::point("link: before the rename");
+    crash::point("link: before the rename").map_err(fail)?;
     fs::rename(&between, to).map_err(fail)?;
-    crash::point("link: after the rename");
+    crash::point("link: after the rename").map_err(fail)?;
     sync_parent(to)
 }
 
@@ -77,8 +77,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, RepoError> {
 
 /// Removes a file; it may be gone already.
 pub(crate) fn remove(path: &Path) -> Result<(), RepoError> {
-    crash::point("remove: before");
-    match fs::remove_file(path) {
+    match crash::point("remove: before").and_then(|()| fs::remove_file(path)) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(RepoError::io("remove", path, source)),

@@ -78,7 +78,7 @@ pub(crate) fn take_in(
     files::create_folders(&home.unfinished())?;
     files::create_folders(&store)?;
     let write = |error| RepoError::io("copy the image into", &store, error);
-    crash::point("image: before");
+    crash::point("image: before").map_err(write)?;
     let mut copy = tempfile::Builder::new()
         .permissions(Permissions::from_mode(match visibility {
             Visibility::Public => 0o644,
@@ -106,7 +106,7 @@ pub(crate) fn take_in(
     copy.as_file().sync_all().map_err(write)?;
     let path = store.join(sha256_of(&file));
     copy.persist(&path).map_err(|error| write(error.error))?;
-    crash::point("image: after");
+    crash::point("image: after").map_err(write)?;
     files::sync_parent(&path)?;
     Ok(file)
 }

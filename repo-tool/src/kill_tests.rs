@@ -1,4 +1,4 @@
-//! The publisher killed at every file it touches, then run again: clients accept what they find
+//! The publisher killed, or out of disk space, at every file it touches, then run again: clients accept what they find
 //! at any moment, and the second run finishes the work.
 
 #[path = "../tests/common/mod.rs"]
@@ -11,11 +11,14 @@ use std::process::Command;
 use countersign_metadata::{Key, RoleType, UtcTime};
 
 use self::common::{Client, DAY, Sandbox, simple_policy, uri};
-use crate::crash::{CRASH_AT, CRASHED};
-use crate::{BinStyle, Due, NewBins, NewTarget, Outgoing, Repository, Visibility, keys};
+use crate::crash::{CRASH_AT, CRASHED, FAIL_AT};
+use crate::{BinStyle, Due, NewBins, NewTarget, Outgoing, RepoError, Repository, Visibility, keys};
 
 const FOLDER: &str = "COUNTERSIGN_TEST_FOLDER";
 const WORK: &str = "COUNTERSIGN_TEST_WORK";
+/// The exit code of a process that ran out of disk space and said so.
+const FAILED: i32 = 87;
+
 const NOW: &str = "COUNTERSIGN_TEST_NOW";
 
 /// What the process that is killed does.
@@ -38,6 +41,10 @@ impl Work {
     ];
 
     fn run(self, repository: &mut Repository) {
+        self.try_run(repository).expect("works");
+    }
+
+    fn try_run(self, repository: &mut Repository) -> Result<(), RepoError> {
         let path = repository.folder().join("images/new");
         match self {
             Self::Add => {
@@ -47,15 +54,16 @@ impl Work {
                     custom: None,
                     visibility: Visibility::Public,
                 };
-                drop(repository.add_targets(&[new], None).expect("adds"));
+                drop(repository.add_targets(&[new], None)?);
             }
-            Self::Sign => drop(repository.sign(&[]).expect("signs")),
-            Self::Publish => drop(repository.publish(Outgoing::Sign).expect("publishes")),
+            Self::Sign => drop(repository.sign(&[])?),
+            Self::Publish => drop(repository.publish(Outgoing::Sign)?),
             Self::PublishWithoutOldKeys => {
-                drop(repository.publish(Outgoing::Lost).expect("publishes"));
+                drop(repository.publish(Outgoing::Lost)?);
             }
-            Self::Refresh => drop(repository.refresh(Due::Now).expect("refreshes")),
+            Self::Refresh => drop(repository.refresh(Due::Now)?),
         }
+        Ok(())
     }
 }
 
@@ -74,7 +82,10 @@ fn child() {
     let mut repository = Repository::open(Path::new(&folder), now, secrets).expect("opens");
     let mut works = Work::ALL.into_iter();
     let work = works.find(|known| format!("{known:?}") == work);
-    work.expect("known work").run(&mut repository);
+    if let Err(error) = work.expect("known work").try_run(&mut repository) {
+        assert_eq!(error.name(), "disk-full", "{error}");
+        std::process::exit(FAILED);
+    }
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -98,9 +109,19 @@ fn copy_of(sandbox: &Sandbox) -> Sandbox {
     }
 }
 
-/// Runs `work` on copies of the sandbox, killed at every point in turn, and hands each killed
-/// copy with the number of its point to `check`.
+/// Runs `work` on copies of the sandbox, killed or out of disk space at every point in turn, and
+/// hands each copy with the number of its point to `check`.
 fn killed_at_every_point(sandbox: &Sandbox, work: Work, check: impl Fn(&Sandbox, usize)) {
+    stopped_at_every_point(sandbox, work, (CRASH_AT, CRASHED), &check);
+    stopped_at_every_point(sandbox, work, (FAIL_AT, FAILED), &check);
+}
+
+fn stopped_at_every_point(
+    sandbox: &Sandbox,
+    work: Work,
+    (variable, code): (&str, i32),
+    check: &impl Fn(&Sandbox, usize),
+) {
     let mut points = 0;
     loop {
         let killed = copy_of(sandbox);
@@ -110,11 +131,11 @@ fn killed_at_every_point(sandbox: &Sandbox, work: Work, check: impl Fn(&Sandbox,
             .env(FOLDER, killed.path())
             .env(WORK, format!("{work:?}"))
             .env(NOW, sandbox.now.to_string())
-            .env(CRASH_AT, (points + 1).to_string())
+            .env(variable, (points + 1).to_string())
             .output()
             .expect("runs");
         match child.status.code() {
-            Some(CRASHED) => points += 1,
+            Some(stopped) if stopped == code => points += 1,
             Some(0) => break,
             _ => panic!("{}", String::from_utf8_lossy(&child.stdout)),
         }

@@ -127,8 +127,11 @@ impl Repository {
     /// Publishes a release that clients would accept.
     pub(crate) fn execute(&mut self, release: &Release) -> Result<(), RepoError> {
         for image in &release.images {
+            // The further names are links to the first, which is on the same file system.
+            let mut from = &image.from;
             for to in &image.to {
-                files::link(&self.home.unfinished_public(), &image.from, to)?;
+                files::link(&self.home.unfinished_public(), from, to)?;
+                from = to;
             }
         }
         for file in release.versioned() {
@@ -141,13 +144,16 @@ impl Repository {
         if release.order == RootOrder::First {
             self.release_root(release)?;
         }
+        let decision = self.published.path(&RemoteName::Timestamp);
+        let point =
+            |name| crash::point(name).map_err(|error| RepoError::io("write", &decision, error));
         let replaced = self.replaced_by(release);
         if let Some(timestamp) = release.timestamp() {
             let bytes = timestamp.content.read()?;
-            crash::point("release: before it is decided");
+            point("release: before it is decided")?;
             self.home
                 .write(&self.published.path(&RemoteName::Timestamp), &bytes)?;
-            crash::point("release: decided");
+            point("release: decided")?;
             if !release.consistent {
                 for file in release.versioned() {
                     let bytes = file.content.read()?;
@@ -155,7 +161,7 @@ impl Repository {
                 }
             }
             self.write_public(&RemoteName::Timestamp, &bytes)?;
-            crash::point("release: visible");
+            point("release: visible")?;
         }
         if release.order == RootOrder::Last {
             self.release_root(release)?;
