@@ -7,7 +7,7 @@ mod roles;
 mod signatures;
 
 pub use document::SimulateError;
-pub use keys::TestKey;
+pub use keys::{KeyError, TestKey};
 pub use repo::{FAR, Repo, sha256_hex};
 pub use roles::{Bins, Delegation, Head, Keys, Listing, Root};
 pub use signatures::SignatureCache;
