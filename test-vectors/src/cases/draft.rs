@@ -9,7 +9,7 @@ use crate::simulate::{Json, Repo, SimulateError, sha256_hex};
 use crate::suite::Vector;
 use crate::tree::Files;
 
-/// In [`StepDraft::trusts`]: this role is not looked at.
+/// In [`StepDraft::accepts`] and [`StepDraft::rejects`]: this role is not looked at.
 pub const ANY: u64 = u64::MAX;
 
 const TOP_LEVEL: [&str; 4] = ["root", "timestamp", "snapshot", "targets"];
