@@ -4,20 +4,17 @@ use std::collections::BTreeMap;
 
 use countersign_metadata::json::Object;
 use countersign_metadata::{
-    DelegatedRole, Delegations, Key, KeyId, PathSet, RoleKeys, Roles, SuccinctRoles, TargetFile,
-    TargetPath, TargetsBuilder,
+    DelegatedRole, Delegations, Key, KeyId, PathSet, RoleKeys, Roles, TargetFile, TargetPath,
+    TargetsBuilder,
 };
 
 use crate::error::RepoError;
 use crate::policy::Span;
 use crate::policy_edit;
 use crate::repository::Repository;
-use crate::tree::{TOP, check_role_name, names, role_keys};
+use crate::tree::{TOP, check_role_name, names};
 
-/// The most bins that are made at once: 2^16 entries are a Snapshot of about 15 MB with hashes.
-pub const MAX_BIN_BITS: u32 = 16;
-
-type Images = BTreeMap<TargetPath, TargetFile>;
+pub(crate) type Images = BTreeMap<TargetPath, TargetFile>;
 
 /// Who signs a delegated role and for how long.
 #[derive(Debug, Clone)]
@@ -54,30 +51,6 @@ pub struct DelegationChange {
     pub threshold: Option<u32>,
     /// New paths.
     pub paths: Option<PathSet>,
-}
-
-/// How bins are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BinStyle {
-    /// `succinct_roles` (TAP 15): one entry for all.
-    Succinct,
-    /// One role with `path_hash_prefixes` each, for clients without TAP 15.
-    HashPrefixes,
-}
-
-/// Bins to make.
-#[derive(Debug, Clone)]
-pub struct NewBins {
-    /// The delegating role.
-    pub from: String,
-    /// Their names begin with this.
-    pub prefix: String,
-    /// How many: a power of two, 2 to 2^[`MAX_BIN_BITS`].
-    pub count: u64,
-    /// How they are written.
-    pub style: BinStyle,
-    /// Who signs all of them.
-    pub signers: DelegatedKeys,
 }
 
 impl Repository {
@@ -214,83 +187,14 @@ impl Repository {
         Ok(())
     }
 
-    /// Stages bins below a role. Images that the role lists move into them.
-    ///
-    /// # Errors
-    /// As [`Repository::add_delegation`].
-    pub fn add_bins(&mut self, new: NewBins) -> Result<u64, RepoError> {
-        check_role_name(&format!("{}-0", new.prefix))?;
-        self.check_delegator(&new.from)?;
-        let bits = new.count.checked_ilog2().unwrap_or(0);
-        if !new.count.is_power_of_two() || !(1..=MAX_BIN_BITS).contains(&bits) {
-            return Err(RepoError::Delegation {
-                role: new.from,
-                why: format!(
-                    "the number of bins must be a power of two from 2 to {}",
-                    1 << MAX_BIN_BITS
-                ),
-            });
-        }
-        let (role_keys, keys) = self.delegated_keys(&new.from, &new.signers)?;
-        let bins = SuccinctRoles {
-            role_keys,
-            bit_length: bits,
-            name_prefix: new.prefix.clone(),
-            extra: Object::new(),
-        };
-        // Bins are not searched by name in the whole tree one by one: the first decides, because
-        // their names differ in the number only.
-        if self.tree().delegation(&bins.bin_name(0))?.is_some() {
-            return Err(RepoError::RoleExists {
-                role: bins.bin_name(0),
-            });
-        }
-        let mut moved = BTreeMap::new();
-        self.edit(&new.from, |draft| {
-            moved = std::mem::take(&mut draft.targets);
-            let delegations = draft.delegations.get_or_insert_with(Delegations::empty);
-            delegations.keys.extend(keys);
-            match new.style {
-                BinStyle::HashPrefixes => {
-                    listed(&new.from, delegations)?.extend(prefix_bins(&bins));
-                }
-                BinStyle::Succinct if names(delegations).is_empty() => {
-                    delegations.roles = Roles::Succinct(bins.clone());
-                }
-                BinStyle::Succinct => {
-                    return Err(RepoError::Delegation {
-                        role: new.from.clone(),
-                        why: "succinct bins must be its only delegation; use --style prefixes, \
-                              or delegate to a role of its own and put the bins below that"
-                            .into(),
-                    });
-                }
-            }
-            Ok(())
-        })?;
-        self.remember_delegation(&new.prefix, &new.signers)?;
-        let mut by_bin: BTreeMap<String, Images> = BTreeMap::new();
-        for (path, file) in moved {
-            by_bin
-                .entry(bins.bin_of(&path))
-                .or_default()
-                .insert(path, file);
-        }
-        for name in bins.bin_names() {
-            let targets = by_bin.remove(&name).unwrap_or_default();
-            self.stage_first(&name, targets)?;
-        }
-        Ok(new.count)
-    }
-
-    fn check_delegator(&self, from: &str) -> Result<(), RepoError> {
+    pub(crate) fn check_delegator(&self, from: &str) -> Result<(), RepoError> {
         match from == TOP || self.tree().delegation(from)?.is_some() {
             true => Ok(()),
             false => Err(RepoError::NoSuchRole { role: from.into() }),
         }
     }
 
-    fn delegated_keys(
+    pub(crate) fn delegated_keys(
         &mut self,
         from: &str,
         signers: &DelegatedKeys,
@@ -300,7 +204,7 @@ impl Repository {
         Ok((RoleKeys::new(keys.keys().cloned(), signers.threshold), keys))
     }
 
-    fn remember_delegation(
+    pub(crate) fn remember_delegation(
         &mut self,
         role: &str,
         signers: &DelegatedKeys,
@@ -311,7 +215,7 @@ impl Repository {
 
     /// A delegated role needs a file, or every search that it matches would end there. A role
     /// that was there once begins anew, but with the version after its last one (TUF 5.5.5).
-    fn stage_first(&mut self, role: &str, targets: Images) -> Result<(), RepoError> {
+    pub(crate) fn stage_first(&mut self, role: &str, targets: Images) -> Result<(), RepoError> {
         let mut first = TargetsBuilder::new(self.policy.expires(role).after(self.now));
         first.header.version = self.published.version_of(role) + 1;
         first.targets = targets;
@@ -332,25 +236,7 @@ impl Repository {
     }
 }
 
-/// One role with hash prefixes for each bin. A bin is a run of prefixes of as many digits as the
-/// number of bins needs.
-fn prefix_bins(bins: &SuccinctRoles) -> impl Iterator<Item = DelegatedRole> {
-    let digits = bins.bit_length.div_ceil(4) as usize;
-    let per_bin = (1_u64 << (digits * 4)) / bins.bins();
-    (0..bins.bins()).map(move |number| {
-        let first = number * per_bin;
-        let prefixes = (first..first + per_bin).map(|prefix| format!("{prefix:0digits$x}"));
-        DelegatedRole {
-            name: bins.bin_name(number),
-            role_keys: bins.role_keys.clone(),
-            paths: PathSet::HashPrefixes(prefixes.collect()),
-            terminating: true,
-            extra: Object::new(),
-        }
-    })
-}
-
-fn listed<'a>(
+pub(crate) fn listed<'a>(
     from: &str,
     delegations: &'a mut Delegations,
 ) -> Result<&'a mut Vec<DelegatedRole>, RepoError> {
@@ -411,42 +297,4 @@ fn check_paths(from: &str, paths: &PathSet) -> Result<(), RepoError> {
         role: from.into(),
         why: why.into(),
     })
-}
-
-impl Repository {
-    /// Stages the next version of every role whose delegator has drafted other keys for it than
-    /// those that signed its published file.
-    pub(crate) fn restage_rekeyed(&mut self) -> Result<(), RepoError> {
-        for delegator in self.drafts.targets_roles()? {
-            let after = self.draft_of(&delegator)?.delegations;
-            let before = self.published.targets_content(&delegator)?;
-            let (Some(after), Some(before)) =
-                (after, before.as_ref().and_then(|file| file.delegations()))
-            else {
-                continue;
-            };
-            for role in names(&after) {
-                let old = role_keys(before, &role);
-                let same = old == role_keys(&after, &role)
-                    && old.is_some_and(|old| {
-                        let key = |from: &Delegations, id| from.keys.get(id).cloned();
-                        old.keyids
-                            .iter()
-                            .all(|id| key(before, id) == key(&after, id))
-                    });
-                if same || self.drafts.exists(&role) {
-                    continue;
-                }
-                let authority = after.claimed_authority(&role);
-                let published = self.published.targets(&role)?;
-                let met = published
-                    .zip(authority)
-                    .is_some_and(|(file, authority)| file.tally(&authority).is_met());
-                if !met {
-                    self.renew(&role)?;
-                }
-            }
-        }
-        Ok(())
-    }
 }

@@ -90,6 +90,7 @@ impl Repository {
     /// # Errors
     /// [`RepoError::NotStaged`] for a role that is not staged.
     pub fn request(&mut self, roles: &[String]) -> Result<Request, RepoError> {
+        self.check_not_overtaken()?;
         self.restage()?;
         let requirements = Requirements::new(&self.drafts, &self.published, Outgoing::Sign)?;
         let staged = self.drafts.roles()?;

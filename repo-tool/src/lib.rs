@@ -4,6 +4,7 @@
 #[cfg(test)]
 extern crate self as countersign_repo;
 
+mod bins;
 mod crash;
 mod diff;
 mod drafts;
@@ -26,6 +27,7 @@ mod progress;
 mod publish;
 mod published;
 mod refresh;
+mod rekey;
 mod release;
 mod repository;
 mod requirements;
@@ -35,10 +37,9 @@ mod tree;
 mod verify;
 mod walk;
 
+pub use bins::{BinStyle, MAX_BIN_BITS, NewBins};
 pub use diff::{Change, RoleDiff};
-pub use edit_delegations::{
-    BinStyle, DelegatedKeys, DelegationChange, MAX_BIN_BITS, NewBins, NewDelegation,
-};
+pub use edit_delegations::{DelegatedKeys, DelegationChange, NewDelegation};
 pub use edit_targets::{Listed, NewTarget, read_custom};
 pub use error::RepoError;
 pub use images::Visibility;

@@ -199,6 +199,18 @@ impl Repository {
 
     /// A draft must carry the version right after the published one.
     pub(crate) fn check_not_overtaken(&self) -> Result<(), RepoError> {
+        let published = self
+            .published
+            .root_content()?
+            .map_or(0, |root| root.version());
+        let staged = self.drafts.content::<Root>("root")?;
+        if let Some(staged) = staged.filter(|staged| staged.version() != published + 1) {
+            return Err(RepoError::Overtaken {
+                role: "root".into(),
+                staged: staged.version(),
+                published,
+            });
+        }
         for role in self.drafts.targets_roles()? {
             let published = self.published.version_of(&role);
             let staged = match self.drafts.content::<Targets>(&role)? {

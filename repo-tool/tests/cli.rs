@@ -171,7 +171,9 @@ fn wrong_usage_is_exit_code_2() {
         &["init"],
         &["init", "--root-key", "file:a"],
         &["target", "add"],
-        &["sign", "--request", "f"],
+        &["sign", "--request", "f", "--key", "file:a"],
+        &["sign", "--request", "f", "--out", "g"],
+        &["sign", "--out", "g"],
         &["status", "--format", "xml"],
         &["verify", "/nonexistent"],
     ] {
@@ -275,6 +277,8 @@ fn a_request_travels_and_signatures_come_back() {
     let request = here.path().join("request").display().to_string();
     let signatures = here.path().join("signatures").display().to_string();
     here.json(0, &["request", "--out", &request]);
+    let shown = there.json(0, &["sign", "--request", &request]);
+    assert_eq!(shown["payloads"][0]["role"], "root");
     let made = there.json(
         0,
         &[

@@ -228,6 +228,36 @@ fn a_missing_or_changed_image_stops_the_publish() {
     sandbox.open().publish(Outgoing::Sign).expect("publishes");
 }
 
+/// As when a second copy of the repository's folder has published meanwhile.
+#[test]
+fn a_draft_that_another_release_has_overtaken_is_not_published() {
+    let sandbox = Sandbox::published();
+    sandbox.add("a", b"x");
+    let path = sandbox.path().join("staged/metadata/targets.json");
+    let draft = fs::read(&path).expect("staged");
+    sandbox.release();
+    sandbox.add("b", b"y");
+    sandbox.release();
+    fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    fs::write(&path, draft).expect("writes");
+    for error in [
+        sandbox.open().sign(&[]).expect_err("overtaken"),
+        sandbox
+            .open()
+            .publish(Outgoing::Sign)
+            .expect_err("overtaken"),
+    ] {
+        assert_eq!(error.name(), "overtaken");
+        assert!(error.to_string().contains("discard targets"), "{error}");
+    }
+    sandbox
+        .open()
+        .discard(&["targets".into()])
+        .expect("discards");
+    sandbox.add("c", b"z");
+    sandbox.release();
+}
+
 #[test]
 fn confidential_bytes_never_enter_the_public_tree() {
     let sandbox = Sandbox::published();

@@ -15,8 +15,9 @@ pub(super) struct Sign {
     /// Sign with this key only, even beyond the threshold; repeat for more
     #[arg(long, value_name = "URI")]
     key: Vec<String>,
-    /// Sign this request from another machine; needs no repository here
-    #[arg(long, value_name = "FILE", requires_all = ["key", "out"])]
+    /// Sign this request from another machine; needs no repository here. Without --key, only
+    /// show what it asks to sign
+    #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
     /// Where to write the signatures of a request
     #[arg(long, value_name = "FILE", requires = "request")]
@@ -41,8 +42,14 @@ pub(super) struct Attach {
 
 impl Sign {
     pub(super) fn run(&self, global: &Global) -> Result<Report, RepoError> {
-        if let (Some(request), Some(out)) = (&self.request, &self.out) {
-            return self.sign_request(global, request, out);
+        match (&self.request, &self.out, self.key.is_empty()) {
+            (Some(request), Some(out), false) => return self.sign_request(global, request, out),
+            (Some(request), None, true) => return show_request(request),
+            (Some(_), ..) => {
+                let usage = "to sign a request name both --key URI and --out FILE";
+                return Err(RepoError::Usage(usage.into()));
+            }
+            (None, ..) => {}
         }
         let report = global.open()?.sign(&self.key)?;
         let mut lines: Vec<String> = report
@@ -114,6 +121,23 @@ impl Sign {
         let json = json!({ "payloads": summaries, "signatures": made, "out": out });
         Ok(Report::new(lines.join("\n"), json))
     }
+}
+
+fn show_request(path: &std::path::Path) -> Result<Report, RepoError> {
+    let summaries = exchange::Request::read(path)?.summaries(path)?;
+    let lines: Vec<String> = summaries
+        .iter()
+        .map(|summary| {
+            format!(
+                "asks to sign {} version {} (expires {}), sha256 {}",
+                summary.role, summary.version, summary.expires, summary.sha256
+            )
+        })
+        .collect();
+    Ok(Report::new(
+        lines.join("\n"),
+        json!({ "payloads": summaries }),
+    ))
 }
 
 impl Request {
