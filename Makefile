@@ -23,7 +23,7 @@ export COUNTERSIGN_BIN_DIR := $(TARGET_DIR)/debug
 export COUNTERSIGN_FIRMWARE_DIR := $(abspath $(S)/firmware)
 
 .PHONY: help demo test test-all check bench audit setup clean
-.PHONY: fmt clippy deny docs no-std unit doctest vectors interop demo-quick unit-long audit-if-online
+.PHONY: fmt clippy deny docs no-std unit doctest vectors interop demo-quick unit-long vectors-by-pytuf audit-if-online
 
 help: ## this list
 	grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,7 +35,7 @@ demo: $(S)/debian.stamp $(S)/firmware.stamp ## sign real firmware in tokens, upd
 test: fmt deny docs clippy no-std unit doctest vectors interop demo-quick ## everything CI runs, cheap gates first
 	echo "make test: passed"
 
-test-all: test unit-long audit-if-online demo ## test, and the long property tests, advisories and the full demo
+test-all: test unit-long vectors-by-pytuf audit-if-online demo ## test, and the long property tests, the vectors on python-tuf, advisories and the release demo
 	echo "make test-all: passed"
 
 check: fmt deny clippy docs ## the quick gates: format, dependencies, lints, documentation
@@ -85,6 +85,7 @@ no-std: $(S)/toolchain.stamp
 unit: $(S)/debian.stamp
 	echo "==> tests"
 	cargo $(RUN_TESTS) --locked --workspace
+	cargo $(RUN_TESTS) --locked -p countersign-client --features crash-points --test crash
 
 doctest:
 	echo "==> doc tests"
@@ -93,6 +94,7 @@ doctest:
 unit-long: $(S)/debian.stamp
 	echo "==> tests, long: more property-test cases, and the tests marked as ignored"
 	PROPTEST_CASES=2048 cargo test --locked --workspace --lib --bins --tests -- --include-ignored
+	cargo test --locked -p countersign-metadata --no-default-features --features rustcrypto,std
 
 audit-if-online: $(S)/tools.stamp
 	echo "==> RustSec advisories"
@@ -104,16 +106,19 @@ audit-if-online: $(S)/tools.stamp
 
 vectors:
 	echo "==> test vectors: regenerated with an empty diff"
-	if [ -d test-vectors/vectors ]; then
-	  cargo run --locked --quiet -p countersign-vectors --bin test-vectors -- generate --check
-	else
-	  echo "    skipped: test-vectors/vectors does not exist"
-	fi
+	cargo run --locked --quiet -p countersign-vectors --bin test-vectors -- generate --check
+
+vectors-by-pytuf: $(S)/debian.stamp $(S)/python.stamp
+	echo "==> every vector against python-tuf, with its known exceptions"
+	cargo run --locked --quiet -p countersign-vectors --bin test-vectors -- run --jobs 4 \
+	  --exceptions test-vectors/exceptions/python-tuf.toml --client "$(S)/venv/bin/python tests/interop/pytuf_client.py"
 
 interop: $(S)/debian.stamp $(S)/python.stamp
 	echo "==> python-tuf and securesystemslib, both ways"
 	cargo build --locked --quiet $(BINS)
 	$(PYTEST) tests/interop
+	echo "==> every vector against the client-verifier command"
+	cargo run --locked --quiet -p countersign-vectors --bin test-vectors -- run --jobs 4 --client "$(COUNTERSIGN_BIN_DIR)/client-verifier --format json"
 
 demo-quick: $(S)/debian.stamp $(S)/firmware.stamp
 	echo "==> demo"

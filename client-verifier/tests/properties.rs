@@ -29,8 +29,8 @@ enum Operation {
     AddKey(usize, Change),
     /// The oldest key goes, unless it is the only one.
     DropKey(usize, Change),
-    /// A thief pushes a version of this role far ahead, and the keys are replaced.
-    FastForward(usize),
+    /// A version of this role is pushed far ahead, by a thief or not, and keys are replaced.
+    FastForward(usize, bool),
     /// Hours go by, and what expired is signed anew.
     Wait(i64),
 }
@@ -46,7 +46,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => keys.clone().prop_map(|(role, change)| Operation::ReplaceKeys(role, change)),
         2 => keys.clone().prop_map(|(role, change)| Operation::AddKey(role, change)),
         1 => keys.prop_map(|(role, change)| Operation::DropKey(role, change)),
-        1 => (1..5usize).prop_map(Operation::FastForward),
+        2 => (1..ROLES.len(), any::<bool>())
+            .prop_map(|(role, thief)| Operation::FastForward(role, thief)),
         2 => (1..24 * 100i64).prop_map(Operation::Wait),
     ]
 }
@@ -82,7 +83,9 @@ fn perform(repository: &mut Repository, operation: Operation) {
                 }
             });
         }
-        Operation::FastForward(role) => repository.survive_fast_forward(ROLES[role]),
+        Operation::FastForward(role, thief) => {
+            repository.survive_fast_forward(ROLES[role], thief);
+        }
         Operation::Wait(hours) => repository.pass(hours),
     }
 }

@@ -112,6 +112,32 @@ fn a_driver_that_answers_a_history_step_with_nonsense_costs_no_floor() {
     assert!(matches!(session.next(), Step::Done(Err(_))));
 }
 
+#[test]
+fn a_gap_in_the_history_costs_floors_but_strands_nobody() {
+    let mut repository = Repository::new(true, true);
+    repository.set_image("targets", 1);
+    repository.publish();
+    let mut client = visited(&repository);
+    repository.publish_root(&[]);
+    repository.publish();
+    let [first, _, third] = &repository.states[..] else {
+        panic!("three states");
+    };
+    assert!(matches!(
+        client.visit(&third.files, third.now, Some(2)),
+        Err(Stop::Cut)
+    ));
+    let mut older = first.clone();
+    let root = third.files.get_key_value("2.root.json").unwrap();
+    older.files.insert(root.0.clone(), root.1.clone());
+    let code = refusal(&mut client.clone(), &older).code;
+    assert_eq!(code, Code::VersionRollback);
+    // Nothing tells any more whether keys were taken away between Root 1 and Root 2.
+    client.store.remove(&StoreName::RootHistory(1));
+    client.visit(&older.files, older.now, None).unwrap();
+    client.visit(&third.files, third.now, None).unwrap();
+}
+
 fn listed(now: UtcTime) -> ListedTarget {
     let repository = Repository::new(true, true);
     let client = visited(&repository);

@@ -17,3 +17,8 @@ pub mod store;
 
 mod crash;
 mod durable;
+
+/// Compiles and runs the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

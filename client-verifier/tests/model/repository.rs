@@ -70,7 +70,11 @@ pub(crate) struct Repository {
 
 impl Repository {
     pub(crate) fn new(consistent: bool, with_hashes: bool) -> Self {
-        let now: UtcTime = "2030-01-01T00:00:00Z".parse().unwrap();
+        let now = "2030-01-01T00:00:00Z".parse().unwrap();
+        Self::starting_at(now, consistent, with_hashes)
+    }
+
+    pub(crate) fn starting_at(now: UtcTime, consistent: bool, with_hashes: bool) -> Self {
         let mut repository = Self {
             with_hashes,
             now,
@@ -115,12 +119,16 @@ impl Repository {
         self.now = self.now.plus_seconds(hours * HOUR).unwrap();
     }
 
-    /// `role` lists its image with this content.
+    /// `role` lists its image with this byte as its content.
     pub(crate) fn set_image(&mut self, role: &'static str, content: u8) {
+        self.set_image_bytes(role, &[content]);
+    }
+
+    pub(crate) fn set_image_bytes(&mut self, role: &'static str, image: &[u8]) {
         let (_, path) = IMAGES.into_iter().find(|(r, _)| *r == role).unwrap();
         let builder = self.targets.get_mut(role).unwrap();
         let path = TargetPath::new(path).unwrap();
-        let file = TargetFile::describing(&[content]);
+        let file = TargetFile::describing(image);
         builder.targets.insert(path, file);
         self.changes.insert(role, Change::Next);
     }
@@ -151,18 +159,33 @@ impl Repository {
         self.publish_root(&old_root_keys);
     }
 
-    /// A thief of `role`'s keys publishes versions far ahead; then the keys are replaced, and those
-    /// of Snapshot with them where it listed the version, and the honest versions go on.
-    pub(crate) fn survive_fast_forward(&mut self, role: &'static str) {
+    /// A version of `role` far ahead is published, by a thief or by mistake. Then keys are replaced
+    /// such that clients forget it, and the honest versions go on.
+    pub(crate) fn survive_fast_forward(&mut self, role: &'static str, thief: bool) {
         const FAR: u64 = 1 << 40;
         self.changes.insert(role, Change::Next);
         let honest = self.header(role).version;
         self.header(role).version += FAR;
         self.publish();
         self.header(role).version = honest + 1;
-        self.change_keys(role, Change::Next, |keys, fresh| *keys = vec![fresh]);
-        if role != "timestamp" && role != "snapshot" {
-            self.change_keys("snapshot", Change::Next, |keys, fresh| *keys = vec![fresh]);
+        self.changes.insert(role, Change::Next);
+        let replaced: &[&'static str] = match (role, thief) {
+            ("timestamp", _) => &["timestamp"],
+            ("snapshot", true) => &["timestamp", "snapshot"],
+            // A Timestamp that names the version must not be replayed to clients that forgot it:
+            // it has to be of a former key, or expired.
+            ("snapshot", false) => {
+                self.pass(FRESH_HOURS + 1);
+                &["snapshot"]
+            }
+            // Snapshot listed the version.
+            ("targets", true) => &["targets", "snapshot"],
+            ("vendor", true) => &["vendor", "snapshot"],
+            ("sub", true) => &["sub", "snapshot"],
+            _ => &["snapshot"],
+        };
+        for role in replaced {
+            self.change_keys(role, Change::Next, |keys, fresh| *keys = vec![fresh]);
         }
     }
 

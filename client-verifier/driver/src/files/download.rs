@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::partial::Partial;
+use super::partial::{self, Partial};
 use super::{CHUNK, DownloadError, ImageCheck, TargetDir};
 use crate::crash;
 use crate::fetch::{Effort, FetchError, Fetcher};
@@ -52,6 +52,7 @@ pub fn download<C: ImageCheck>(
     new_check: &mut dyn FnMut() -> C,
 ) -> Result<Downloaded<C::Proof>, DownloadError<C::Refusal>> {
     if let Some(proof) = targets.existing(wanted.name, wanted.length, new_check())? {
+        partial::discard(partial_directory, wanted.key)?;
         return Ok(Downloaded {
             proof,
             path: targets.path_of(wanted.name)?,

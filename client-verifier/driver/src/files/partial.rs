@@ -115,18 +115,27 @@ impl Partial {
 
     /// Removes the file, if it is still there, and the directory with it.
     pub(super) fn remove(self) -> Result<(), FilesError> {
-        match fs::remove_file(&self.path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                return Err(FilesError::io("remove", &self.path)(e));
-            }
-            _ => {}
+        remove(&self.directory, &self.path)
+    }
+}
+
+/// Removes what a run that was killed after it had placed the file left for `key`.
+pub(super) fn discard(directory: &Path, key: &str) -> Result<(), FilesError> {
+    remove(directory, &directory.join(sha256_hex(key.as_bytes())))
+}
+
+fn remove(directory: &Path, path: &Path) -> Result<(), FilesError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            return Err(FilesError::io("remove", path)(e));
         }
-        match fs::remove_dir(&self.directory) {
-            Err(e) if e.kind() != io::ErrorKind::DirectoryNotEmpty => {
-                Err(FilesError::io("remove", &self.directory)(e))
-            }
-            _ => Ok(()),
-        }
+        _ => {}
+    }
+    match fs::remove_dir(directory) {
+        Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(FilesError::io("remove", directory)(e)),
+        Ok(()) => Ok(()),
     }
 }
 
