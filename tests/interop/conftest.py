@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from our_client import Client
+from our_repo import RepoTool
 from pytuf_repo import Repo
 from serving import Server, Site
 
@@ -36,6 +37,12 @@ def client_command() -> list[str]:
 @pytest.fixture(scope="session")
 def repo_tool() -> Path:
     return binary("repo-tool")
+
+
+@pytest.fixture
+def tool(repo_tool: Path, tmp_path: Path) -> RepoTool:
+    """repo-tool, on a folder in which nothing is started yet."""
+    return RepoTool(repo_tool, tmp_path / "repository")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -45,6 +46,7 @@ class RepoTool:
         self.published = folder / "published"
         # Nothing of the caller's environment but where programs are, as in a clean CI job.
         self.env = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+        self.days_ahead = 0
         self._images = folder.parent / f"{folder.name}-images"
         self._keys_made = 0
         folder.mkdir(parents=True)
@@ -55,6 +57,10 @@ class RepoTool:
     def start(self, *words: str | Path) -> subprocess.Popen:
         """Starts a command without a controlling terminal, so that a prompt could only fail."""
         command = [self.binary, "--repo", self.folder, "--format", "json", *words]
+        if self.days_ahead:
+            faketime = shutil.which("faketime")
+            assert faketime, "faketime is not installed: run 'make setup'"
+            command = [faketime, "-f", f"+{self.days_ahead}d", *command]
         return subprocess.Popen(
             [str(word) for word in command],
             stdin=subprocess.DEVNULL,

@@ -80,11 +80,6 @@ def keyid_by_securesystemslib(key: Key) -> str:
     return SSlibKey.from_crypto(public, scheme=key.scheme).keyid
 
 
-@pytest.fixture
-def tool(repo_tool: Path, tmp_path: Path) -> RepoTool:
-    return RepoTool(repo_tool, tmp_path / "repository")
-
-
 class Follower:
     """An installed python-tuf client, which can be copied with all it trusts."""
 
