@@ -1,7 +1,7 @@
 """repo-tool in a CI job: one JSON object for each command, exit codes, and nothing half-done."""
 
+import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -76,6 +76,30 @@ def test_closed_standard_streams_do_no_harm(started: RepoTool) -> None:
         done = subprocess.run(command, env=started.env, timeout=60, check=False)
         assert done.returncode == code, words
     assert started.run("status")["staged"] == []
+
+
+def test_no_prompt_means_none_even_at_a_terminal(tool: RepoTool) -> None:
+    """Without the option it asks, which shows that the terminal of this test is one."""
+    for options, asks in (["--no-prompt"], False), ([], True):
+        ours, its = os.openpty()
+        command = [tool.binary, "--repo", tool.folder, *options, "key", "generate", "file:k.pem"]
+        process = subprocess.Popen(
+            ["setsid", "--ctty", "--wait", *command],
+            stdin=its,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=tool.env,
+        )
+        os.close(its)
+        if asks:
+            assert b"passphrase" in os.read(ours, 100)
+            process.kill()
+            process.communicate()
+        else:
+            _, errors = process.communicate(timeout=20)
+            assert (process.returncode, b"COUNTERSIGN_PASSPHRASE" in errors) == (1, True), errors
+        os.close(ours)
+    assert files_below(tool.folder) == {}
 
 
 @pytest.mark.parametrize(
