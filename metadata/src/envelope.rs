@@ -64,8 +64,9 @@ pub struct SignatureEntry {
     pub signature: Option<Vec<u8>>,
 }
 
-/// A file as received. Its content is not decoded, so that nothing can act on what nobody
-/// vouched for: there is no way to a `T` but through [`Signed::verify`].
+/// A file as received. Its content is not decoded, so that nothing acts by accident on what nobody
+/// vouched for: [`Signed::verify`] is the way to a `T`. Tools that edit their own working copies
+/// have [`Signed::decode_unverified`], which says what it is.
 #[derive(Debug, Clone)]
 pub struct Signed<T> {
     received: Arc<String>,
