@@ -69,42 +69,52 @@ impl Repository {
                 role: bins.bin_name(0),
             });
         }
-        let mut moved = BTreeMap::new();
+        let before = self.draft_of(&new.from)?;
+        check_style(&new, before.delegations.clone())?;
+        let mut by_bin: BTreeMap<String, Images> = BTreeMap::new();
+        for (path, file) in before.targets {
+            by_bin
+                .entry(bins.bin_of(&path))
+                .or_default()
+                .insert(path, file);
+        }
+        // The bins come before the role that delegates to them and gives up its images, so that a
+        // run that is killed in between loses nothing.
+        self.remember_delegation(&new.prefix, &new.signers)?;
+        for name in bins.bin_names() {
+            let targets = by_bin.remove(&name).unwrap_or_default();
+            self.stage_first(&name, targets)?;
+        }
         self.edit(&new.from, |draft| {
-            moved = std::mem::take(&mut draft.targets);
+            draft.targets.clear();
             let delegations = draft.delegations.get_or_insert_with(Delegations::empty);
             delegations.keys.extend(keys);
             match new.style {
                 BinStyle::HashPrefixes => {
                     listed(&new.from, delegations)?.extend(prefix_bins(&bins));
                 }
-                BinStyle::Succinct if names(delegations).is_empty() => {
-                    delegations.roles = Roles::Succinct(bins.clone());
-                }
-                BinStyle::Succinct => {
-                    return Err(RepoError::Delegation {
-                        role: new.from.clone(),
-                        why: "succinct bins must be its only delegation; use --style prefixes, \
-                              or delegate to a role of its own and put the bins below that"
-                            .into(),
-                    });
-                }
+                BinStyle::Succinct => delegations.roles = Roles::Succinct(bins),
             }
             Ok(())
         })?;
-        self.remember_delegation(&new.prefix, &new.signers)?;
-        let mut by_bin: BTreeMap<String, Images> = BTreeMap::new();
-        for (path, file) in moved {
-            by_bin
-                .entry(bins.bin_of(&path))
-                .or_default()
-                .insert(path, file);
-        }
-        for name in bins.bin_names() {
-            let targets = by_bin.remove(&name).unwrap_or_default();
-            self.stage_first(&name, targets)?;
-        }
         Ok(new.count)
+    }
+}
+
+/// Whether bins of this style can stand beside the delegations that are there.
+fn check_style(new: &NewBins, delegations: Option<Delegations>) -> Result<(), RepoError> {
+    let Some(mut delegations) = delegations else {
+        return Ok(());
+    };
+    match new.style {
+        BinStyle::HashPrefixes => listed(&new.from, &mut delegations).map(|_| ()),
+        BinStyle::Succinct if names(&delegations).is_empty() => Ok(()),
+        BinStyle::Succinct => Err(RepoError::Delegation {
+            role: new.from.clone(),
+            why: "succinct bins must be its only delegation; use --style prefixes, or delegate \
+                  to a role of its own and put the bins below that"
+                .into(),
+        }),
     }
 }
 

@@ -74,14 +74,20 @@ impl Repository {
             terminating: new.terminating,
             extra: Object::new(),
         };
+        if let Some(delegations) = &mut self.draft_of(&new.from)?.delegations {
+            listed(&new.from, delegations)?;
+        }
+        // The new role's file comes before the delegation to it, so that a run that is killed in
+        // between leaves no delegation to a role without a file.
+        self.remember_delegation(&new.role, &new.signers)?;
+        self.stage_first(&new.role, Images::new())?;
         self.edit(&new.from, |draft| {
             let delegations = draft.delegations.get_or_insert_with(Delegations::empty);
             delegations.keys.extend(keys);
             listed(&new.from, delegations)?.push(role);
             Ok(())
         })?;
-        self.remember_delegation(&new.role, &new.signers)?;
-        self.stage_first(&new.role, Images::new())
+        Ok(())
     }
 
     /// Changes the keys, threshold or paths of a delegated role, and stages its next version

@@ -14,6 +14,7 @@ use crate::release::{Content, NewFile, Placement, Release, RootOrder};
 use crate::repository::Repository;
 use crate::requirements::{Outgoing, Requirements};
 use crate::sign::SignReport;
+use crate::tree::names;
 use crate::walk::{Visible, walk};
 
 /// What a publish did.
@@ -72,7 +73,7 @@ impl Repository {
         let leads_over = self.missing(Outgoing::Sign)?.is_empty();
         let mut release = Release {
             consistent: self.policy.consistent_snapshot,
-            order: match leads_over && self.published.root.is_some() {
+            order: match leads_over && self.published_root_is_current()? {
                 true => RootOrder::Last,
                 false => RootOrder::First,
             },
@@ -107,6 +108,13 @@ impl Repository {
         files::remove_folder(&self.home.staged_images())?;
         report.images += release.images.len();
         self.note_files(&release, report)
+    }
+
+    /// Whether a Root is published that clients still go by. One that has expired is of no use
+    /// but to lead to the next (TUF 5.3.10), so that one goes out before anything else.
+    fn published_root_is_current(&self) -> Result<bool, RepoError> {
+        let root = self.published.root_content()?;
+        Ok(root.is_some_and(|root| self.now < root.expires()))
     }
 
     pub(crate) fn note_files(
@@ -158,7 +166,23 @@ impl Repository {
                 None => RepoError::Incomplete { missing },
             });
         }
+        self.check_delegated_files()?;
         self.check_dates()
+    }
+
+    /// A delegated role without a file would end every search that it matches.
+    fn check_delegated_files(&self) -> Result<(), RepoError> {
+        for role in self.drafts.targets_roles()? {
+            let Some(draft) = self.drafts.content::<Targets>(&role)? else {
+                continue;
+            };
+            for name in draft.delegations().map(names).unwrap_or_default() {
+                if !self.drafts.exists(&name) && self.published.version_of(&name) == 0 {
+                    return Err(RepoError::NotStaged { role: name });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The first role that lacks nothing but the keys that leave it.

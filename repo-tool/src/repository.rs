@@ -110,6 +110,9 @@ impl Repository {
     /// # Errors
     /// [`RepoError::NoSuchRole`]
     pub fn renew(&mut self, role: &str) -> Result<(), RepoError> {
+        if role != "targets" && self.tree().delegation(role)?.is_none() {
+            return Err(RepoError::NoSuchRole { role: role.into() });
+        }
         let mut draft = self.draft_of(role)?;
         draft.header.expires = self.policy.expires(role).after(self.now);
         self.drafts.stage(role, draft.to_payload())

@@ -219,10 +219,6 @@ def test_a_killed_edit_leaves_a_repository_that_works(tool: RepoTool) -> None:
     assert tool.run("status")["staged"] == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the delegating role is staged before the delegated ones, and publish does not miss them",
-)
 @pytest.mark.parametrize(
     ("words", "lost"),
     [
