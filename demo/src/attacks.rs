@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-use countersign_metadata::{Key, MetaFile, Role, RoleType, TargetFile};
+use countersign_metadata::{Key, MetaFile, Role, RoleType, TargetFile, TargetPath, TargetsBuilder};
 
 use crate::device::Device;
 use crate::forge::{Published, later, next_timestamp, signed, signed_twice, targets_with};
@@ -133,9 +133,9 @@ impl Attacks<'_> {
         self.refresh(what, tricks, "snapshot-entry-removed", "rollback")?;
 
         let evil = TargetFile::describing(b"evil");
-        let file = countersign_metadata::TargetsBuilder {
-            targets: [(countersign_metadata::TargetPath::new(KERNEL)?, evil)].into(),
-            ..countersign_metadata::TargetsBuilder::next_of(
+        let file = TargetsBuilder {
+            targets: [(TargetPath::new(KERNEL)?, evil)].into(),
+            ..TargetsBuilder::next_of(
                 &self.published.targets("targets")?,
                 later(current.expires())?,
             )?
@@ -189,24 +189,46 @@ impl Attacks<'_> {
 
     fn with_the_suppliers_key(&mut self) -> Result<()> {
         let supplier = self.stage.steal(&self.told.keys.supplier)?;
+        let (inside, outside) = ("opensbi/extra.bin", "boot/extra.bin");
+        let image = b"listed by the supplier";
         let (version, file) = targets_with(
             &self.published,
             "opensbi",
-            "boot/shim.bin",
-            b"evil",
+            &[inside, outside],
+            image,
             &*supplier,
         )?;
-        let tricks = self.naming_targets("opensbi", version, file)?;
-        let tricks = tricks.iter().map(|(path, trick)| (&**path, trick.clone()));
-        let what = "supplier's key: an image outside the delegated paths";
-        self.play(
-            &self.told.device.clone(),
-            what,
-            tricks,
-            "target-not-found",
-            "none",
-            |device, stage, server| device.download(stage, server, &["boot/shim.bin"]),
-        )
+        let mut tricks = self.naming_targets("opensbi", version, file)?;
+        for path in [inside, outside] {
+            let prefix = hex::encode(countersign_metadata::sha256(image));
+            let path = TargetPath::new(path)?.with_prefix(&prefix);
+            tricks.push((format!("targets/{path}"), Trick::Serve(image.to_vec())));
+        }
+        // The same files from the same server: only the path decides.
+        for (what, path, name) in [
+            (
+                "supplier's key: an image inside the delegated paths",
+                inside,
+                "ok",
+            ),
+            (
+                "supplier's key: the same image outside of them",
+                outside,
+                "target-not-found",
+            ),
+        ] {
+            let tricks = tricks.iter().map(|(path, trick)| (&**path, trick.clone()));
+            let device = self.told.device.clone();
+            self.play(
+                &device,
+                what,
+                tricks,
+                name,
+                "none",
+                |device, stage, server| device.download(stage, server, &[path]),
+            )?;
+        }
+        Ok(())
     }
 
     /// Serves a Targets role as current: with stolen online keys, that takes a new Snapshot and

@@ -112,18 +112,20 @@ pub(crate) fn next_timestamp(
     signed(next.to_payload(), &[key])
 }
 
-/// A Targets file with one more image, as the next version.
+/// A Targets file with more images of this content, as the next version.
 pub(crate) fn targets_with(
     published: &Published,
     role: &str,
-    path: &str,
+    paths: &[&str],
     image: &[u8],
     key: &dyn Signer,
 ) -> Result<(u64, Vec<u8>)> {
     let current = published.targets(role)?;
     let mut next = TargetsBuilder::next_of(&current, later(current.expires())?)?;
-    next.targets
-        .insert(TargetPath::new(path)?, TargetFile::describing(image));
+    for path in paths {
+        let path = TargetPath::new(path)?;
+        next.targets.insert(path, TargetFile::describing(image));
+    }
     Ok((next.header.version, signed(next.to_payload(), &[key])?))
 }
 
