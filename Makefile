@@ -63,6 +63,7 @@ fmt: $(S)/toolchain.stamp
 clippy: $(S)/toolchain.stamp
 	echo "==> clippy"
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked -p countersign-client --features crash-points --all-targets -- -D warnings
 
 deny: $(S)/tools.stamp
 	echo "==> cargo-deny: bans, licences, sources"

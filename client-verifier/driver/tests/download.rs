@@ -234,6 +234,95 @@ fn a_server_that_ignores_ranges_is_read_from_the_start() {
     device.assert_complete();
 }
 
+/// Answers with all of `content` or with the range asked for, as `ranges` says for the number of
+/// requests before, and breaks off when the whole file has come to byte `cut`. After 40 requests
+/// there is no file any more: a client that came so far goes on for ever.
+fn teasing_server(content: Vec<u8>, cut: usize, ranges: fn(usize) -> bool) -> Server {
+    Server::http(move |request, stream, before| {
+        if before >= 40 {
+            return status(stream, "404 Not Found");
+        }
+        let asked = request
+            .header("range")
+            .map(|range| range["bytes=".len()..].trim_end_matches('-'));
+        let (from, head) = match asked {
+            Some(from) if ranges(before) => {
+                let (from, last): (usize, _) = (from.parse().unwrap(), content.len() - 1);
+                let range = format!("Content-Range: bytes {from}-{last}/{}", content.len());
+                (from, format!("HTTP/1.1 206 x\r\n{range}\r\n"))
+            }
+            _ => (0, "HTTP/1.1 200 OK\r\n".into()),
+        };
+        let length = content.len() - from;
+        send(stream, format!("{head}Content-Length: {length}\r\n\r\n"));
+        send(stream, &content[from..cut.max(from)]);
+    })
+}
+
+/// A device that wants more than what counts as progress.
+fn device_for_megabytes() -> Device {
+    let content = (0..3_000_000u32).map(|i| (i / 3 % 253) as u8).collect();
+    Device {
+        content,
+        ..Device::new()
+    }
+}
+
+#[track_caller]
+fn assert_given_up(device: &Device, server: &Server, requests: usize) {
+    let error = device.get(&server.url).unwrap_err();
+    assert!(
+        matches!(error, DownloadError::Fetch(FetchError::Disconnected { .. })),
+        "{error}"
+    );
+    assert_eq!(server.requests().len(), requests);
+}
+
+#[test]
+fn the_same_bytes_over_and_over_are_no_progress() {
+    let device = device_for_megabytes();
+    // The first 2.5 MB, each time from the start.
+    let server = teasing_server(device.content.clone(), 2_500_000, |_| false);
+    assert_given_up(&device, &server, 3);
+    // And once more over what that left.
+    let server = teasing_server(device.content.clone(), 2_500_000, |_| false);
+    assert_given_up(&device, &server, 3);
+
+    // From the start and from where it was, in turn.
+    let device = device_for_megabytes();
+    let server = teasing_server(device.content.clone(), 2_500_000, |before| before % 2 == 1);
+    assert_given_up(&device, &server, 3);
+}
+
+#[test]
+fn megabytes_in_many_pieces_are_progress() {
+    const PIECE: usize = 300_000;
+    let device = device_for_megabytes();
+    let server = broken_server(device.content.clone(), 2 * PIECE);
+    device.get(&server.url).unwrap();
+    device.assert_complete();
+    assert_eq!(server.requests().len(), device.content.len() / (2 * PIECE));
+}
+
+#[test]
+fn a_file_is_not_started_over_without_end_for_a_little_more_each_time() {
+    let device = device_for_megabytes();
+    let content = device.content.clone();
+    // 600 KB more each time, but from the start.
+    let server = Server::http(move |_, stream, before| {
+        if before >= 40 {
+            return status(stream, "404 Not Found");
+        }
+        let length = content.len();
+        send(
+            stream,
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"),
+        );
+        send(stream, &content[..length.min(600_000 * (before + 1)) - 1]);
+    });
+    assert_given_up(&device, &server, 4);
+}
+
 #[test]
 fn bad_bytes_of_an_earlier_server_do_not_stand_in_the_way() {
     // Found bad when they are read back.

@@ -17,6 +17,10 @@ const RETRY_WITHIN: Duration = Duration::from_secs(15);
 /// Bytes that count as real progress and restart the clock.
 const PROGRESS: u64 = 1024 * 1024;
 
+/// How often one download may be started over, whatever it gains by that: a server without ranges
+/// must not be paid a whole file for each further piece of it.
+const FRESH_STARTS: u32 = 3;
+
 /// The first back-off; the next one is twice as long. Each is stretched by up to its half at
 /// random, so that a fleet which lost its server does not come back in step.
 const BACK_OFF: Duration = Duration::from_millis(250);
@@ -31,6 +35,11 @@ pub struct Effort {
     tries: u32,
     since: Instant,
     unreported: u64,
+    /// The furthest byte that a download that resumes has come to, in any try.
+    furthest: u64,
+    /// Bytes beyond what was `furthest` when the tries were last counted anew.
+    gained: u64,
+    fresh_starts: u32,
 }
 
 impl Effort {
@@ -40,6 +49,17 @@ impl Effort {
             tries: 1,
             since: Instant::now(),
             unreported: 0,
+            furthest: 0,
+            gained: 0,
+            fresh_starts: 0,
+        }
+    }
+
+    /// The first try starts now, of a download of which `furthest` bytes are there.
+    pub(crate) fn resuming_at(furthest: u64) -> Self {
+        Effort {
+            furthest,
+            ..Self::start()
         }
     }
 
@@ -52,14 +72,23 @@ impl Effort {
         }
     }
 
-    /// Notes progress that later tries build on (a download that resumes), so that a long download
-    /// over a poor line is not limited to a fixed number of tries.
-    pub(crate) fn resumable(&mut self, n: u64) {
-        let before = self.since;
+    /// Notes that `n` bytes of a download that resumes arrived, and that it has come to byte
+    /// `position`. Bytes that no try had brought before are progress that later tries build on, so
+    /// a long download over a poor line is not limited to a fixed number of tries; the same bytes
+    /// once more are none. That bounds the requests by the length of the file.
+    pub(crate) fn advanced(&mut self, n: u64, position: u64) {
         self.received(n);
-        if self.since != before {
+        self.gained += position.saturating_sub(self.furthest);
+        self.furthest = self.furthest.max(position);
+        if self.gained >= PROGRESS {
+            self.gained = 0;
             self.tries = 1;
         }
+    }
+
+    /// Notes that the server sends again from the first byte what was there in part.
+    pub(crate) fn starts_over(&mut self) {
+        self.fresh_starts += 1;
     }
 
     /// Waits and returns when another try is due after `error`.
@@ -67,7 +96,7 @@ impl Effort {
     /// # Errors
     /// `error` itself if another try would not help, or there were enough of them.
     pub fn again_after(&mut self, error: FetchError) -> Result<(), FetchError> {
-        if !error.is_transient() || self.tries >= TRIES {
+        if !error.is_transient() || self.tries >= TRIES || self.fresh_starts >= FRESH_STARTS {
             return Err(error);
         }
         let asked = match &error {
@@ -139,6 +168,19 @@ mod tests {
         assert!(effort.again_after(unavailable(None)).is_err());
         effort.received(PROGRESS);
         assert!(effort.again_after(unavailable(None)).is_ok());
+    }
+
+    #[test]
+    fn only_bytes_beyond_the_furthest_one_count_the_tries_anew() {
+        let mut effort = Effort::resuming_at(10 * PROGRESS);
+        effort.tries = TRIES;
+        effort.advanced(10 * PROGRESS, 10 * PROGRESS);
+        effort.advanced(1, 10 * PROGRESS + 1);
+        assert_eq!(effort.tries, TRIES);
+        effort.advanced(PROGRESS, 10 * PROGRESS + 1);
+        assert_eq!(effort.tries, TRIES);
+        effort.advanced(PROGRESS - 1, 11 * PROGRESS);
+        assert_eq!(effort.tries, 1);
     }
 
     #[test]

@@ -114,7 +114,7 @@ fn fetch_rest<C: ImageCheck>(
     mut check: C,
     new_check: &mut dyn FnMut() -> C,
 ) -> Result<C::Proof, DownloadError<C::Refusal>> {
-    let mut effort = Effort::start();
+    let mut effort = Effort::resuming_at(partial.length());
     // An interrupted run may have had all of it; only an empty file is asked for even so, as its
     // absence has to be noticed.
     while partial.length() < wanted.length || wanted.length == 0 {
@@ -153,6 +153,7 @@ fn fetch_once<C: ImageCheck>(
         }
         partial.clear()?;
         *check = new_check();
+        effort.starts_over();
     }
     let left = wanted.length - partial.length();
     if body.content_length().is_some_and(|n| n > left) {
@@ -175,7 +176,7 @@ fn fetch_once<C: ImageCheck>(
         }
         check.update(&buffer[..n]).map_err(DownloadError::Refused)?;
         partial.append(&buffer[..n])?;
-        effort.resumable(n as u64);
+        effort.advanced(n as u64, partial.length());
     }
 }
 
