@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use countersign_metadata::percent_encode;
+use countersign_metadata::{RoleType, percent_encode};
 
 /// A file in the local store.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +36,16 @@ pub enum RemoteName {
 }
 
 impl RemoteName {
+    /// The role whose file it is.
+    pub fn role(&self) -> &str {
+        match self {
+            Self::Root(_) => RoleType::Root.name(),
+            Self::Timestamp => RoleType::Timestamp.name(),
+            Self::Snapshot(_) => RoleType::Snapshot.name(),
+            Self::Targets(role, _) => role,
+        }
+    }
+
     /// The file's name under the metadata URL, percent-encoded as one URL segment
     /// (TUF 5.3.3, 5.5.1, 5.6.1).
     pub fn file_name(&self) -> String {
@@ -44,10 +54,9 @@ impl RemoteName {
             None => format!("{}.json", percent_encode(name)),
         };
         match self {
-            Self::Root(version) => versioned("root", &Some(*version)),
-            Self::Timestamp => versioned("timestamp", &None),
-            Self::Snapshot(version) => versioned("snapshot", version),
-            Self::Targets(role, version) => versioned(role, version),
+            Self::Root(version) => versioned(self.role(), &Some(*version)),
+            Self::Timestamp => versioned(self.role(), &None),
+            Self::Snapshot(version) | Self::Targets(_, version) => versioned(self.role(), version),
         }
     }
 }

@@ -67,6 +67,7 @@ codes! {
     RootConflict = 801, "root-conflict", None, "Another Root is trusted here already.";
     StoreFailed = 802, "store-failed", None, "The local store could not be read or written.";
     Misuse = 803, "misuse", None, "A session was answered with something it did not ask for.";
+    Usage = 804, "usage", None, "The command was called wrongly, or something it needs here cannot be used.";
 }
 
 impl Code {
