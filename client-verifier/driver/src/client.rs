@@ -2,15 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use countersign_metadata::{Role, Root, Verified};
+use countersign_metadata::TargetFile;
 use countersign_verifier::{
-    Code, Context, ImageStream, ListedTarget, Protocol, Reject, Reply, Session, Step, StoreName,
-    Trusted, VerifiedImage, drive, provision_root,
+    Code, Context, ImageStream, ListedTarget, Protocol, Reject, Reply, Session, Step, Trusted,
+    VerifiedImage, drive,
 };
 
-use crate::fetch::{FetchError, Fetcher, fetch_bytes};
+use crate::fetch::{FetchError, Fetcher, check_base_url, fetch_bytes};
 use crate::files::{DownloadError, FilesError, ImageCheck, TargetDir, Wanted, download};
 use crate::store::{Store, StoreError};
+
+mod init;
+
+pub use init::{Initialised, initialise, read_root};
 
 /// Why a client stopped.
 #[derive(Debug, thiserror::Error)]
@@ -20,8 +24,16 @@ pub enum ClientError {
     #[error(transparent)]
     Rejected(#[from] Reject),
     /// A file could not be fetched, which says nothing about whether there is one.
+    #[error("{error}")]
+    Fetch {
+        /// The role whose file it is, or that lists the image.
+        role: String,
+        /// Why not.
+        error: FetchError,
+    },
+    /// A base URL that files cannot be asked for below. No request was made.
     #[error(transparent)]
-    Fetch(#[from] FetchError),
+    BaseUrl(FetchError),
     /// The local store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -31,15 +43,22 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// The error as a refusal with a stable code, for reports.
+    /// The error as a refusal with a stable code, for reports. It is of `repository` unless it
+    /// names one already.
     pub fn to_reject(&self, repository: &str) -> Reject {
-        let code = match self {
+        let (code, role) = match self {
+            Self::Rejected(reject) if reject.repository.is_empty() => {
+                return reject.clone().at(repository);
+            }
             Self::Rejected(reject) => return reject.clone(),
-            Self::Fetch(FetchError::Slow { .. }) => Code::SlowRetrieval,
-            Self::Fetch(_) => Code::FetchFailed,
-            Self::Store(_) | Self::Files(_) => Code::StoreFailed,
+            Self::Fetch { role, error } => match error {
+                FetchError::Slow { .. } => (Code::SlowRetrieval, role.as_str()),
+                _ => (Code::FetchFailed, role.as_str()),
+            },
+            Self::BaseUrl(_) => (Code::Usage, ""),
+            Self::Store(_) | Self::Files(_) => (Code::StoreFailed, ""),
         };
-        Reject::new(code, "", self.to_string()).at(repository)
+        Reject::new(code, role, self.to_string()).at(repository)
     }
 }
 
@@ -62,30 +81,6 @@ pub struct Image {
     pub was_there: bool,
 }
 
-/// Puts the first Root, which came here out of band, into the store. Makes no request.
-///
-/// # Errors
-/// `root-conflict` when another Root is trusted already. The same one is fine, and so is one that
-/// the trusted Root was reached from: provisioning again changes nothing then.
-pub fn initialise(store: &mut impl Store, bytes: Vec<u8>) -> Result<Verified<Root>, ClientError> {
-    let root = provision_root(bytes)?;
-    let version = root.content().version();
-    if store.load(&StoreName::Root)?.is_none() {
-        store.save(&StoreName::Root, root.received(), version)?;
-        return Ok(root);
-    }
-    for name in [StoreName::Root, StoreName::RootHistory(version)] {
-        if store
-            .load(&name)?
-            .is_some_and(|known| known.bytes == root.received())
-        {
-            return Ok(root);
-        }
-    }
-    let detail = "another Root is trusted here; to start over, use an empty directory";
-    Err(Reject::new(Code::RootConflict, "root", detail).into())
-}
-
 impl<F: Fetcher, S: Store> Client<F, S> {
     /// A client of the repository whose metadata is below `metadata_url`.
     pub fn new(fetcher: F, store: S, metadata_url: &str) -> Self {
@@ -101,6 +96,7 @@ impl<F: Fetcher, S: Store> Client<F, S> {
     /// # Errors
     /// [`ClientError`]; what was verified until then is kept and the next refresh goes on from it.
     pub fn refresh(&mut self, context: Context) -> Result<Trusted, ClientError> {
+        check_base_url(&self.metadata_url).map_err(ClientError::BaseUrl)?;
         self.drive(&mut Session::with_context(context))
     }
 
@@ -127,11 +123,12 @@ impl<F: Fetcher, S: Store> Client<F, S> {
         partial: &Path,
         progress: &dyn Fn(Option<u64>),
     ) -> Result<Image, ClientError> {
+        check_base_url(targets_url).map_err(ClientError::BaseUrl)?;
         let now = trusted.now();
         // Refuses before the first request what could never be verified.
         target.clone().open(now)?;
         let url = format!("{}{}", with_slash(targets_url), target.remote_path()?);
-        let key = format!("{:?}", target.file().hashes);
+        let key = partial_key(target.file());
         let wanted = Wanted {
             url: &url,
             name: target.path().as_str(),
@@ -178,7 +175,10 @@ impl<F: Fetcher, S: Store> Client<F, S> {
                     Ok(bytes) => Ok(Reply::Fetched(bytes)),
                     Err(error) if error.is_not_found() => Ok(Reply::NotFound),
                     Err(FetchError::TooLarge { .. }) => Ok(Reply::TooLarge),
-                    Err(error) => Err(error.into()),
+                    Err(error) => Err(ClientError::Fetch {
+                        role: what.role().to_owned(),
+                        error,
+                    }),
                 }
             }
             Step::Save {
@@ -213,8 +213,23 @@ fn refused(error: DownloadError<Reject>, target: &ListedTarget) -> ClientError {
             );
             reject(Code::ImageMissing, detail)
         }
-        DownloadError::Fetch(error) => error.into(),
+        DownloadError::Fetch(error) => ClientError::Fetch {
+            role: target.role().to_owned(),
+            error,
+        },
     }
+}
+
+/// What a partial file is known by: the first known hash of the image, and its length.
+fn partial_key(file: &TargetFile) -> String {
+    let (sha256, sha512) = (file.hashes.sha256, file.hashes.sha512);
+    let hash = match (&sha256, &sha512) {
+        (Some(hash), _) => &hash[..],
+        (None, Some(hash)) => &hash[..],
+        (None, None) => &[],
+    };
+    let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{digits} {}", file.length)
 }
 
 /// The image gate as the download sees it.
@@ -245,5 +260,32 @@ fn with_slash(url: &str) -> String {
     match url.ends_with('/') {
         true => url.into(),
         false => format!("{url}/"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partial_file_is_known_by_hash_and_length_alone() {
+        let file = TargetFile::describing(b"abc");
+        assert_eq!(
+            partial_key(&file),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad 3"
+        );
+        let mut other = file;
+        other.hashes.sha256 = None;
+        assert!(partial_key(&other).starts_with("ddaf35a193617aba"));
+        assert_eq!(partial_key(&other).len(), 128 + 2);
+    }
+
+    #[test]
+    fn a_refusal_keeps_the_repository_it_names() {
+        let reject = Reject::new(Code::Expired, "root", "late");
+        let named = ClientError::from(reject.clone().at("director"));
+        assert_eq!(named.to_reject("image").repository, "director");
+        let unnamed = ClientError::from(reject);
+        assert_eq!(unnamed.to_reject("image").repository, "image");
     }
 }

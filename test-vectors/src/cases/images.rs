@@ -370,7 +370,7 @@ fn trouble(all: &mut Cases) {
             let path = format!("targets/{}.{NAME}", sha256_hex(IMAGE));
             case.download(repo, &[NAME]).status(&path, 500).rejects(
                 "fetch-failed",
-                "",
+                "targets",
                 "none",
                 ALL,
             );

@@ -306,7 +306,7 @@ fn trouble(all: &mut Cases) {
         |case, repo| {
             case.refresh(repo)
                 .status("metadata/2.root.json", 500)
-                .rejects("fetch-failed", "", "none", [1, 0, 0, 0]);
+                .rejects("fetch-failed", "root", "none", [1, 0, 0, 0]);
         },
     );
     all.case(

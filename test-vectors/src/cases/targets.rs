@@ -437,7 +437,7 @@ fn interrupted(all: &mut Cases) {
                 repo.release();
                 case.refresh(repo)
                     .status(path, 500)
-                    .rejects("fetch-failed", "", "none", versions);
+                    .rejects("fetch-failed", name, "none", versions);
                 case.refresh(repo).accepts([1, 2, 2, 2]);
             },
         );

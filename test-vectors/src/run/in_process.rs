@@ -140,6 +140,7 @@ impl Run<'_> {
             },
             Step::Fetch { what, max_len } => {
                 let name = what.file_name();
+                let role = what.role().to_owned();
                 let answer = self.site.get(&format!("metadata/{name}"));
                 self.requests.push(name);
                 match answer {
@@ -147,7 +148,9 @@ impl Run<'_> {
                     Answer::Found(bytes) => Reply::Fetched(bytes),
                     // Object stores say 403 for what is not there.
                     Answer::Status(403 | 404 | 410) => Reply::NotFound,
-                    Answer::Status(status) => return Err(no_file(Code::FetchFailed, "", status)),
+                    Answer::Status(status) => {
+                        return Err(no_file(Code::FetchFailed, &role, status));
+                    }
                 }
             }
             Step::Save {

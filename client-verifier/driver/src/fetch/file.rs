@@ -41,7 +41,7 @@ impl Fetcher for FileFetcher {
 }
 
 /// The path that a `file:` URL names (RFC 8089).
-fn path_of(url: &str) -> Result<PathBuf, FetchError> {
+pub(super) fn path_of(url: &str) -> Result<PathBuf, FetchError> {
     let bad = |why| FetchError::BadUrl {
         url: url.to_owned(),
         why,

@@ -14,6 +14,25 @@ pub(super) fn scheme(url: &str) -> Option<&str> {
     valid.then_some(scheme)
 }
 
+/// Whether names can be put behind `url`, of whatever scheme: a query or fragment would swallow
+/// them.
+///
+/// # Errors
+/// [`FetchError::BadUrl`] if it is empty or has a `?` or `#`.
+pub fn check_base_url(url: &str) -> Result<(), FetchError> {
+    let why = if url.is_empty() {
+        "it is empty"
+    } else if url.contains(['?', '#']) {
+        "file names are put behind it, so it can have no '?' and no '#'"
+    } else {
+        return Ok(());
+    };
+    Err(FetchError::BadUrl {
+        url: without_credentials(url),
+        why,
+    })
+}
+
 /// An `http` or `https` URL, in parts of the text it was given as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct HttpUrl<'a> {
@@ -124,7 +143,7 @@ fn without_dots(path: &str) -> String {
 }
 
 /// `url` with its user name and password left out, for error messages.
-fn without_credentials(url: &str) -> String {
+pub(super) fn without_credentials(url: &str) -> String {
     let Some(start) = url.find("//").map(|i| i + 2) else {
         return url.to_owned();
     };

@@ -15,6 +15,7 @@ mod transport;
 pub use error::{FetchError, SlowPhase};
 pub use file::FileFetcher;
 pub use http::{HttpFetcher, TlsRoots};
+pub use location::check_base_url;
 pub use pace::Patience;
 pub use retry::Effort;
 
@@ -180,6 +181,25 @@ impl UrlFetcher {
         UrlFetcher {
             http,
             file: FileFetcher::new(),
+        }
+    }
+
+    /// Whether files can be asked for below `url`, as far as that shows without a request.
+    ///
+    /// # Errors
+    /// As [`check_base_url`], and for what is no whole `http`, `https` or `file` URL.
+    pub fn check_base_url(url: &str) -> Result<(), FetchError> {
+        check_base_url(url)?;
+        match location::scheme(url)
+            .map(str::to_ascii_lowercase)
+            .as_deref()
+        {
+            Some("http" | "https") => location::HttpUrl::parse(url).map(|_| ()),
+            Some("file") => file::path_of(url).map(|_| ()),
+            _ => Err(FetchError::UnsupportedScheme {
+                url: location::without_credentials(url),
+                supported: "one that begins with https://, http:// or file:///",
+            }),
         }
     }
 }

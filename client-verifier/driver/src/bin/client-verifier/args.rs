@@ -120,11 +120,22 @@ pub(crate) fn parse() -> Result<Arguments, ExitCode> {
                     .any(|pair| pair[0] == "--format" && pair[1] == "json")
         };
         if !help && json() {
-            let usage = Reject::new(Code::Misuse, "", error.to_string());
+            let usage = Reject::new(Code::Usage, "", in_a_sentence(&error));
             return output::show(Format::Json, &Err(usage));
         }
         // There is nowhere left to report a failure to print.
         let _ = error.print();
         ExitCode::from(u8::from(!help))
     })
+}
+
+/// What is wrong, without the tips and the usage that are for a terminal.
+fn in_a_sentence(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines = text.trim_start_matches("error: ").lines();
+    let first: Vec<&str> = lines
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    format!("{}; see --help", first.join(" "))
 }

@@ -1,11 +1,10 @@
 //! One function for each command: library calls, no rules.
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::CommandFactory;
-use countersign_client::client::{Client, ClientError, initialise};
+use countersign_client::client::{Client, ClientError, initialise, read_root};
 use countersign_client::clock::system_time;
 use countersign_client::fetch::{HttpFetcher, Patience, TlsRoots, UrlFetcher};
 use countersign_client::files::TargetDir;
@@ -23,7 +22,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) fn run(arguments: Arguments) -> Result<Vec<String>, Reject> {
     let repository = arguments.repository.clone();
     let outcome = match &arguments.command {
-        Command::Init { root } => init(&arguments, root.clone()),
+        Command::Init { root } => init(&arguments, root),
         Command::Refresh => refresh(&arguments),
         Command::Download => download(&arguments),
         Command::Completions { shell } => return Ok(completions(*shell)),
@@ -32,31 +31,32 @@ pub(crate) fn run(arguments: Arguments) -> Result<Vec<String>, Reject> {
     outcome.map_err(|error| error.to_reject(&repository))
 }
 
-fn init(arguments: &Arguments, root: PathBuf) -> Result<Vec<String>, ClientError> {
-    let bytes = fs::read(&root).map_err(|error| {
-        Reject::new(
-            Code::Misuse,
-            "root",
-            format!("cannot read {}: {error}", root.display()),
-        )
-    })?;
-    let root = initialise(&mut store(arguments)?, bytes)?;
-    let content = root.content();
-    Ok(vec![format!(
-        "trusting root version {}, expires {}",
-        content.version(),
-        content.expires()
-    )])
+fn init(arguments: &Arguments, root: &Path) -> Result<Vec<String>, ClientError> {
+    let bytes = read_root(root)
+        .map_err(|error| usage(format!("cannot read {}: {error}", root.display())))?;
+    let done = initialise(&mut store(arguments)?, bytes)?;
+    let (version, expires) = (
+        done.trusted.content().version(),
+        done.trusted.content().expires(),
+    );
+    Ok(vec![match done.given == version {
+        true => format!("trusting root version {version}, expires {expires}"),
+        false => format!(
+            "root version {version} is trusted here, reached from this one (version {}); it expires {expires}",
+            done.given
+        ),
+    }])
 }
 
 fn refresh(arguments: &Arguments) -> Result<Vec<String>, ClientError> {
-    let mut client = client(arguments)?;
+    let mut client = client_with(arguments, store(arguments)?)?;
     let trusted = client.refresh(context(arguments)?)?;
     Ok(vec![summary(&trusted)])
 }
 
 fn download(arguments: &Arguments) -> Result<Vec<String>, ClientError> {
-    let targets_url = needed(&arguments.target_base_url, "--target-base-url")?;
+    let targets_url = needed_url(&arguments.target_base_url, "--target-base-url")?;
+    needed_url(&arguments.metadata_url, "--metadata-url")?;
     let directory = TargetDir::open(needed(&arguments.target_dir, "--target-dir")?)?;
     if arguments.target_names.is_empty() {
         return Err(missing("--target-name").into());
@@ -99,17 +99,13 @@ fn store(arguments: &Arguments) -> Result<DirStore, ClientError> {
     Ok(DirStore::open(directory, LOCK_PATIENCE)?)
 }
 
-fn client(arguments: &Arguments) -> Result<Client<UrlFetcher, DirStore>, ClientError> {
-    client_with(arguments, store(arguments)?)
-}
-
 fn client_with(
     arguments: &Arguments,
     store: DirStore,
 ) -> Result<Client<UrlFetcher, DirStore>, ClientError> {
-    let url = needed(&arguments.metadata_url, "--metadata-url")?;
+    let url = needed_url(&arguments.metadata_url, "--metadata-url")?;
     let roots = match &arguments.ca_file {
-        Some(file) => TlsRoots::from_pem_file(file)?,
+        Some(file) => TlsRoots::from_pem_file(file).map_err(|error| usage(error.to_string()))?,
         None => TlsRoots::mozilla(),
     };
     let window = Duration::from_secs(arguments.patience);
@@ -127,13 +123,8 @@ fn client_with(
 }
 
 fn context(arguments: &Arguments) -> Result<Context, Reject> {
-    let now = system_time().ok_or_else(|| {
-        Reject::new(
-            Code::Misuse,
-            "",
-            "the system's clock is outside the years 0 to 9999; set it",
-        )
-    })?;
+    let now = system_time()
+        .ok_or_else(|| usage("the system's clock is outside the years 0 to 9999; set it"))?;
     Ok(Context {
         repository: arguments.repository.clone(),
         ..Context::new(now)
@@ -144,12 +135,18 @@ fn needed<'a, T>(option: &'a Option<T>, name: &str) -> Result<&'a T, Reject> {
     option.as_ref().ok_or_else(|| missing(name))
 }
 
+fn needed_url<'a>(option: &'a Option<String>, name: &str) -> Result<&'a str, Reject> {
+    let url = needed(option, name)?;
+    UrlFetcher::check_base_url(url).map_err(|error| usage(format!("{name}: {error}")))?;
+    Ok(url)
+}
+
 fn missing(name: &str) -> Reject {
-    Reject::new(
-        Code::Misuse,
-        "",
-        format!("this command needs {name}; see --help"),
-    )
+    usage(format!("this command needs {name}; see --help"))
+}
+
+fn usage(detail: impl Into<String>) -> Reject {
+    Reject::new(Code::Usage, "", detail)
 }
 
 fn completions(shell: clap_complete::Shell) -> Vec<String> {
@@ -167,6 +164,6 @@ fn man() -> Result<Vec<String>, Reject> {
     let mut page = Vec::new();
     match clap_mangen::Man::new(Arguments::command()).render(&mut page) {
         Ok(()) => Ok(vec![String::from_utf8_lossy(&page).into_owned()]),
-        Err(error) => Err(Reject::new(Code::Misuse, "", error.to_string())),
+        Err(error) => Err(usage(error.to_string())),
     }
 }
