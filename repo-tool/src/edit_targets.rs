@@ -13,7 +13,7 @@ use crate::repository::Repository;
 use crate::tree::{TOP, check_target_name};
 
 /// The largest file of custom data.
-const MAX_CUSTOM: usize = 1 << 20;
+const MAX_CUSTOM: u64 = 1 << 20;
 
 /// An image to add.
 #[derive(Debug, Clone)]
@@ -48,10 +48,7 @@ pub fn read_custom(path: &Path) -> Result<Object, RepoError> {
         path: path.into(),
         what,
     };
-    let text = files::read(path)?.ok_or_else(|| fail("there is no such file".into()))?;
-    if text.len() > MAX_CUSTOM {
-        return Err(fail("it is larger than 1 MiB".into()));
-    }
+    let text = files::read_up_to(path, MAX_CUSTOM)?;
     match json::parse(&text) {
         Ok(Value::Object(members)) => Ok(members),
         Ok(_) => Err(fail("it is not an object".into())),

@@ -143,6 +143,22 @@ pub enum RepoError {
         /// The path.
         path: PathBuf,
     },
+    /// A file that is larger than what it is taken for can be.
+    #[error("{} is longer than {limit} bytes, which no file of this kind is; nothing was read from it", path.display())]
+    TooLarge {
+        /// The path.
+        path: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A file is to be written into a folder that does not exist.
+    #[error("cannot write {}: there is no folder {}; make it first, or choose another name", path.display(), folder.display())]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The bytes of an image are not where they should be.
     #[error("the image {name:?} is missing: neither staged nor in {}; add it again with 'repo-tool target add'", looked.display())]
     ImageMissing {
@@ -185,6 +201,20 @@ pub enum RepoError {
         /// Why not.
         source: SignError,
     },
+    /// A key that was named to sign has nothing to sign.
+    #[error(
+        "key {uri} has nothing to sign: {}", match *nothing_staged {
+            true => "nothing is staged",
+            false => "no role that is staged asks for it now; 'repo-tool status' shows who has to \
+                      sign (snapshot and timestamp follow once all targets roles are signed)",
+        }
+    )]
+    NothingToSign {
+        /// Its URI.
+        uri: String,
+        /// Whether there is nothing to sign at all.
+        nothing_staged: bool,
+    },
     /// A public key could not be read.
     #[error("key {key}: {why}")]
     PublicKey {
@@ -211,7 +241,8 @@ pub enum RepoError {
     },
     /// A threshold above the number of a role's usable keys.
     #[error(
-        "{role} needs {threshold} signatures but has only {keys} usable keys, so it can never be signed; add keys or lower the threshold first"
+        "{role} needs {threshold} signatures but has only {keys} usable key{}, so it can never be signed; add keys or lower the threshold first",
+        if *keys == 1 { "" } else { "s" }
     )]
     Unreachable {
         /// The role.
@@ -319,11 +350,14 @@ impl RepoError {
             Self::NotDelegated { .. } => "not-delegated",
             Self::ImageChanged { .. } => "image-changed",
             Self::NotAFile { .. } => "not-a-file",
+            Self::TooLarge { .. } => "too-large",
+            Self::NoFolder { .. } => "no-folder",
             Self::ImageMissing { .. } => "image-missing",
             Self::ImageDiffers { .. } => "image-differs",
             Self::Confidential { .. } => "confidential",
             Self::Custom { .. } => "custom",
             Self::Key { .. } => "key",
+            Self::NothingToSign { .. } => "nothing-to-sign",
             Self::PublicKey { .. } => "public-key",
             Self::KeyId { .. } => "key-id",
             Self::Incomplete { .. } => "incomplete",
@@ -375,9 +409,12 @@ fn list(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n  {line}")).collect()
 }
 
-fn renew(role: &str) -> String {
+/// What to do when a role has expired.
+pub(crate) fn renew(role: &str) -> String {
     match role {
-        "root" => "give it a new date with 'repo-tool root set-expiry' and sign it".into(),
+        "root" => {
+            "give it a new date with 'repo-tool root set-expiry', then sign and publish".into()
+        }
         "timestamp" | "snapshot" => "run 'repo-tool refresh'".into(),
         _ => format!("run 'repo-tool renew {role}', then sign and publish"),
     }

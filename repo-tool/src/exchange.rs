@@ -5,7 +5,6 @@
 //! in after they verified over what is staged now.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use countersign_metadata::{
@@ -23,9 +22,6 @@ use crate::requirements::{Outgoing, Requirements};
 
 const REQUEST: &str = "countersign-signing-request-1";
 const SIGNATURES: &str = "countersign-signatures-1";
-
-/// The largest file that is read: a payload of a million images fits.
-const MAX_FILE: u64 = 1 << 30;
 
 /// What is to be signed elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -335,10 +331,7 @@ fn read<T: serde::de::DeserializeOwned>(path: &Path, kind: &str) -> Result<T, Re
         path: path.into(),
         what,
     };
-    let metadata = fs::metadata(path).map_err(|source| RepoError::io("read", path, source))?;
-    if metadata.len() > MAX_FILE {
-        return Err(fail(format!("too large for a {kind}")));
-    }
-    let text = files::read(path)?.unwrap_or_default();
+    let missing = || RepoError::io("read", path, std::io::ErrorKind::NotFound.into());
+    let text = files::read(path)?.ok_or_else(missing)?;
     serde_json::from_slice(&text).map_err(|error| fail(format!("not a {kind}: {error}")))
 }

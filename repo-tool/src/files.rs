@@ -1,8 +1,8 @@
 //! Writing files so that a power cut leaves the old content or the new, never a mixture.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use crate::crash;
@@ -11,6 +11,9 @@ use crate::error::RepoError;
 /// The folder for unfinished files, beside the files they will become so that a rename is
 /// enough. It is emptied when the lock is taken: what is in it then is a killed run's.
 pub(crate) const UNFINISHED: &str = ".countersign-tmp";
+
+/// The largest file that is read into memory: metadata or a request for a million images fits.
+const MAX_FILE: u64 = 1 << 30;
 
 /// Writes `path` through a temporary file in `unfinished`, on the same file system.
 pub(crate) fn write(unfinished: &Path, path: &Path, bytes: &[u8]) -> Result<(), RepoError> {
@@ -68,10 +71,41 @@ fn same_file(one: &Path, other: &Path) -> bool {
 
 /// The content, or `None` if there is no such file.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, RepoError> {
-    match fs::read(path) {
+    match read_up_to(path, MAX_FILE) {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(RepoError::io("read", path, source)),
+        Err(RepoError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The content of a regular file of at most `limit` bytes.
+pub(crate) fn read_up_to(path: &Path, limit: u64) -> Result<Vec<u8>, RepoError> {
+    let mut bytes = Vec::new();
+    open(path)?
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|source| RepoError::io("read", path, source))?;
+    match bytes.len() as u64 > limit {
+        true => Err(RepoError::TooLarge {
+            path: path.into(),
+            limit,
+        }),
+        false => Ok(bytes),
+    }
+}
+
+/// Opens a regular file for reading, and nothing else: a FIFO would wait for a writer for ever,
+/// a device may have no end.
+pub(crate) fn open(path: &Path) -> Result<File, RepoError> {
+    let fail = |source| RepoError::io("read", path, source);
+    let file = File::options()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32)
+        .open(path)
+        .map_err(fail)?;
+    match file.metadata().map_err(fail)?.is_file() {
+        true => Ok(file),
+        false => Err(RepoError::NotAFile { path: path.into() }),
     }
 }
 

@@ -64,13 +64,8 @@ pub(crate) fn take_in(
     progress: &dyn Progress,
 ) -> Result<TargetFile, RepoError> {
     let read = |error| RepoError::io("read", source, error);
-    let mut input = File::open(source).map_err(read)?;
+    let mut input = files::open(source)?;
     let before = input.metadata().map_err(read)?;
-    if !before.is_file() {
-        return Err(RepoError::NotAFile {
-            path: source.into(),
-        });
-    }
     let store = match visibility {
         Visibility::Public => home.staged_images(),
         Visibility::Confidential => home.confidential(),
@@ -118,7 +113,7 @@ pub(crate) fn matches(
     progress: &dyn Progress,
 ) -> Result<bool, RepoError> {
     let read = |error| RepoError::io("read", path, error);
-    let mut input = File::open(path).map_err(read)?;
+    let mut input = files::open(path)?;
     if input.metadata().map_err(read)?.len() != file.length {
         return Ok(false);
     }

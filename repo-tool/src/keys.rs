@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder};
+use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -77,9 +77,51 @@ pub fn is_uri(entry: &str) -> bool {
 /// Parses a key URI.
 pub(crate) fn parse_uri(text: &str) -> Result<KeyUri, RepoError> {
     text.parse().map_err(|error| RepoError::Key {
-        uri: text.into(),
+        uri: redact(text),
         source: SignError::Uri(error),
     })
+}
+
+/// Refuses an entry under `keys` that can name no key, without a look at the key.
+pub(crate) fn check_entry(entry: &str) -> Result<(), RepoError> {
+    let fail = |why: &str| RepoError::PublicKey {
+        key: redact(entry),
+        why: why.into(),
+    };
+    if is_uri(entry) {
+        return parse_uri(entry).map(drop);
+    }
+    if entry.trim().is_empty() {
+        return Err(fail(
+            "no key is named; write file:PATH or pkcs11:token=LABEL;object=LABEL for a key that \
+             signs here, or the path of a public key file",
+        ));
+    }
+    match entry.contains('?') {
+        true => Err(fail(
+            "what follows '?' belongs to a key URI; write file:PATH?... for a key that signs \
+             here, or the path of a public key file alone",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// A text that names keys, without what may be secret in it. Where somebody wrote a PIN or a
+/// passphrase into a URI against the rules, messages must not carry it on into logs: each line
+/// ends where a URI's query or such an attribute begins.
+pub fn redact(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(redact_line).collect();
+    lines.join("\n")
+}
+
+fn redact_line(line: &str) -> String {
+    let lower = line.to_ascii_lowercase();
+    let secrets = ["?", "pin-value", "pin=", "passphrase=", "password="];
+    let end = secrets.iter().filter_map(|mark| lower.find(mark)).min();
+    match end {
+        Some(end) => format!("{}...", &line[..end]),
+        None => line.to_owned(),
+    }
 }
 
 /// Reads a public key file: PEM SubjectPublicKeyInfo, or JSON as in metadata.
@@ -91,11 +133,19 @@ pub fn read_public(path: &Path) -> Result<PublicKey, RepoError> {
         key: path.display().to_string(),
         why: why.into(),
     };
-    let metadata = fs::metadata(path).map_err(|source| RepoError::io("read", path, source))?;
-    if !metadata.is_file() || metadata.len() > MAX_KEY_FILE {
-        return Err(fail("not a public key file"));
+    let text = match files::read_up_to(path, MAX_KEY_FILE) {
+        Err(RepoError::NotAFile { .. } | RepoError::TooLarge { .. }) => {
+            return Err(fail("not a public key file"));
+        }
+        read => read?,
+    };
+    let holds = |label: &[u8]| text.windows(label.len()).any(|window| window == label);
+    if holds(b"BEGIN EC PRIVATE KEY-") || holds(b"BEGIN RSA PRIVATE KEY-") {
+        return Err(fail(
+            "this is a private key in an old form; convert it with: openssl pkcs8 -topk8 -v2 \
+             aes-256-cbc -in OLD -out NEW, then name it as file:NEW",
+        ));
     }
-    let text = fs::read(path).map_err(|source| RepoError::io("read", path, source))?;
     if text.windows(12).any(|window| window == b"PRIVATE KEY-") {
         return Err(fail(
             "this is a private key; to sign with it here write it as file:PATH, for its public \
@@ -187,6 +237,7 @@ impl KeyRing {
 
     /// The key of an entry, from the key itself.
     pub(crate) fn resolve(&mut self, home: &Home, entry: &str) -> Result<PublicKey, RepoError> {
+        check_entry(entry)?;
         if !is_uri(entry) {
             return read_public(&home.folder().join(entry));
         }
@@ -201,15 +252,6 @@ impl KeyRing {
         Ok(key)
     }
 
-    /// As [`KeyRing::resolve`], for a key that need not be there.
-    pub(crate) fn resolve_if_there(&mut self, home: &Home, entry: &str) -> Result<(), RepoError> {
-        match self.resolve(home, entry) {
-            Ok(_) => Ok(()),
-            Err(RepoError::Key { source, .. }) if is_absence(&source) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
     /// The key of an entry as far as it is known without opening it.
     pub(crate) fn recall(&self, home: &Home, entry: &str) -> Option<PublicKey> {
         if !is_uri(entry) {
@@ -219,25 +261,34 @@ impl KeyRing {
         self.known.get(&uri.to_string())?.public()
     }
 
+    /// Opens a key that somebody named, and learns its public half.
+    pub(crate) fn open_named(&mut self, home: &Home, text: &str) -> Result<PublicKey, RepoError> {
+        let uri = parse_uri(text)?;
+        let key = self.signer(&uri)?.public_key().clone();
+        self.remember(home, &uri, &key)?;
+        Ok(key)
+    }
+
     /// Opens the URI for signing with `key`.
     pub(crate) fn open(&self, uri: &KeyUri, key: &PublicKey) -> Result<Availability, RepoError> {
-        let fail = |source| RepoError::Key {
-            uri: uri.to_string(),
-            source,
-        };
+        match self.signer(uri) {
+            Ok(signer) => Ok(here(uri, signer, key)),
+            Err(error) if error.is_absent_key() => Ok(Availability::NotNow(error.to_string())),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The open key of a URI.
+    fn signer(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, RepoError> {
         let name = uri.to_string();
         if let Some(signer) = self.open.borrow().get(&name) {
-            return Ok(here(uri, Arc::clone(signer), key));
+            return Ok(Arc::clone(signer));
         }
-        match countersign_signing::open(uri, &self.secrets) {
-            Ok(signer) => {
-                let signer: Arc<dyn Signer> = Arc::from(signer);
-                self.open.borrow_mut().insert(name, Arc::clone(&signer));
-                Ok(here(uri, signer, key))
-            }
-            Err(error) if is_absence(&error) => Ok(Availability::NotNow(error.to_string())),
-            Err(error) => Err(fail(error)),
-        }
+        let signer = countersign_signing::open(uri, &self.secrets)
+            .map_err(|source| key_error(&name, source))?;
+        let signer: Arc<dyn Signer> = Arc::from(signer);
+        self.open.borrow_mut().insert(name, Arc::clone(&signer));
+        Ok(signer)
     }
 
     /// Forgets the private keys that are open.
@@ -281,6 +332,7 @@ pub fn generate(
 /// # Errors
 /// [`RepoError::Key`], [`RepoError::PublicKey`]
 pub fn public(entry: &str, secrets: &Secrets) -> Result<PublicKey, RepoError> {
+    check_entry(entry)?;
     if !is_uri(entry) {
         return read_public(&secrets.resolve(Path::new(entry)));
     }
@@ -317,17 +369,22 @@ fn key_error(uri: &str, source: SignError) -> RepoError {
     }
 }
 
-/// Whether a key is merely not there now, as a token that somebody else holds. Everything else,
-/// a wrong PIN first of all, must stop the run rather than be passed over.
-fn is_absence(error: &SignError) -> bool {
-    match error {
-        SignError::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
-        SignError::NoPassphrase { .. }
-        | SignError::NoModule { .. }
-        | SignError::NoToken { .. }
-        | SignError::NoPin { .. }
-        | SignError::NoKey { .. } => true,
-        _ => false,
+impl RepoError {
+    /// Whether a key is merely not there now, as a token that somebody else holds. Everything
+    /// else, a wrong PIN first of all, is a fault that somebody has to hear of.
+    pub(crate) fn is_absent_key(&self) -> bool {
+        let Self::Key { source, .. } = self else {
+            return false;
+        };
+        match source {
+            SignError::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+            SignError::NoPassphrase { .. }
+            | SignError::NoModule { .. }
+            | SignError::NoToken { .. }
+            | SignError::NoPin { .. }
+            | SignError::NoKey { .. } => true,
+            _ => false,
+        }
     }
 }
 
@@ -339,6 +396,24 @@ mod tests {
     fn uris_and_paths_are_told_apart() {
         assert!(is_uri("file:keys/a.pem") && is_uri("pkcs11:token=t") && is_uri("yubihsm:x"));
         assert!(!is_uri("keys/a.pub") && !is_uri("./file:a") && !is_uri("C:x"));
+    }
+
+    #[test]
+    fn what_may_be_secret_is_cut_off() {
+        for (text, shown) in [
+            ("file:a?passphrase=1234", "file:a..."),
+            (
+                "pkcs11:token=t;object=o;PIN-value=1234",
+                "pkcs11:token=t;object=o;...",
+            ),
+            (
+                "1 | keys = \"file:a?x=1234\"\n  | ^^^",
+                "1 | keys = \"file:a...\n  | ^^^",
+            ),
+            ("file:keys/\u{fc}.pem", "file:keys/\u{fc}.pem"),
+        ] {
+            assert_eq!(redact(text), shown);
+        }
     }
 
     #[test]
@@ -355,11 +430,11 @@ mod tests {
                    MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n\
                    -----END PUBLIC KEY-----\n";
         for text in [json.as_str(), pem] {
-            fs::write(&path, text).expect("writes");
+            std::fs::write(&path, text).expect("writes");
             assert_eq!(read_public(&path)?, PublicKey::Ed25519(expected));
         }
         for text in ["", "{}", "x", "-----BEGIN PRIVATE KEY-----\n"] {
-            fs::write(&path, text).expect("writes");
+            std::fs::write(&path, text).expect("writes");
             assert!(read_public(&path).is_err(), "{text}");
         }
         Ok(())

@@ -169,7 +169,7 @@ fn check_publish(sandbox: &Sandbox, before: &Client, work: Work, expected: &[u8]
         }
 
         work.run(&mut killed.open());
-        assert!(!killed.open().is_interrupted().expect("looks"));
+        assert_eq!(killed.open().lacking().expect("looks"), [""; 0]);
         for client in [&met, before, &Client::new(killed)] {
             let got = at(killed, client).get("new", killed.now);
             assert_eq!(got.as_deref(), Ok(expected), "{}", say("run again"));

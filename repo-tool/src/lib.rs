@@ -43,7 +43,7 @@ pub use edit_delegations::{DelegatedKeys, DelegationChange, NewDelegation};
 pub use edit_targets::{Listed, NewTarget, read_custom};
 pub use error::RepoError;
 pub use images::Visibility;
-pub use list::{DelegationSummary, NamedKey, export, files_below, read_file, write_file};
+pub use list::{DelegationSummary, NamedKey, export, files_below, read_root, write_new};
 pub use progress::{Progress, Silent};
 pub use publish::PublishReport;
 pub use refresh::Due;

@@ -13,6 +13,9 @@ use crate::files;
 use crate::repository::Repository;
 use crate::tree::TOP;
 
+/// The largest root file that is read; clients by default take 512,000 bytes.
+const MAX_ROOT: u64 = 16 << 20;
+
 /// A key that `repo.toml` names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NamedKey {
@@ -143,11 +146,30 @@ pub fn export(path: &Path, bytes: &[u8]) -> Result<(), RepoError> {
     }
 }
 
-/// Writes a file durably, in place of what was there.
+/// Writes what a person asked for to a file that they named, durably. What is there already is
+/// only left alone if it is the same.
 ///
 /// # Errors
-/// [`RepoError::Io`], [`RepoError::DiskFull`]
-pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), RepoError> {
+/// [`RepoError::AlreadyExists`], [`RepoError::NoFolder`]: folders are not made for a path that
+/// may be misspelt.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), RepoError> {
+    if path.symlink_metadata().is_ok() {
+        let limit = bytes.len() as u64;
+        return match files::read_up_to(path, limit).is_ok_and(|there| there == bytes) {
+            true => Ok(()),
+            false => Err(RepoError::AlreadyExists { path: path.into() }),
+        };
+    }
+    match path.parent() {
+        Some(folder) if folder != Path::new("") && !folder.is_dir() => Err(RepoError::NoFolder {
+            path: path.into(),
+            folder: folder.into(),
+        }),
+        _ => write_file(path, bytes),
+    }
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), RepoError> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -155,10 +177,10 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), RepoError> {
     files::write(folder, path, bytes)
 }
 
-/// Reads a file that a person named.
+/// Reads a root file that a person named.
 ///
 /// # Errors
-/// [`RepoError::Io`]
-pub fn read_file(path: &Path) -> Result<Vec<u8>, RepoError> {
-    fs::read(path).map_err(|source| RepoError::io("read", path, source))
+/// [`RepoError::Io`], [`RepoError::NotAFile`], [`RepoError::TooLarge`]
+pub fn read_root(path: &Path) -> Result<Vec<u8>, RepoError> {
+    files::read_up_to(path, MAX_ROOT)
 }

@@ -2,7 +2,6 @@
 //! repository is published.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +9,8 @@ use countersign_metadata::{RoleType, UtcTime};
 use serde::{Deserialize, Serialize};
 
 use crate::error::RepoError;
+use crate::files;
+use crate::keys::{check_entry, redact};
 
 /// The policy's file name in the repository's folder.
 pub const POLICY_FILE: &str = "repo.toml";
@@ -187,15 +188,15 @@ impl Policy {
     /// what is wrong in it.
     pub fn load(folder: &Path) -> Result<Self, RepoError> {
         let path = folder.join(POLICY_FILE);
-        match fs::read_to_string(&path) {
-            Ok(text) => Self::parse(&text, &path),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(RepoError::NotARepository {
-                    folder: folder.to_owned(),
-                })
-            }
-            Err(source) => Err(RepoError::io("read", &path, source)),
-        }
+        let not_a_repository = || RepoError::NotARepository {
+            folder: folder.to_owned(),
+        };
+        let bytes = files::read(&path)?.ok_or_else(not_a_repository)?;
+        let text = String::from_utf8(bytes).map_err(|_| RepoError::Policy {
+            path: path.clone(),
+            what: "is not UTF-8".into(),
+        })?;
+        Self::parse(&text, &path)
     }
 
     /// Reads and checks a policy; `path` is for messages only.
@@ -207,7 +208,8 @@ impl Policy {
             path: path.to_owned(),
             what,
         };
-        let policy: Self = toml::from_str(text).map_err(|error| fail(error.to_string()))?;
+        let policy: Self =
+            toml::from_str(text).map_err(|error| fail(redact(&error.to_string())))?;
         policy.check().map_err(fail)?;
         Ok(policy)
     }
@@ -265,6 +267,17 @@ impl Policy {
                      list more keys or lower the threshold",
                     keys.len()
                 ));
+            }
+        }
+        let top = RoleType::ALL
+            .into_iter()
+            .map(|role| (format!("roles.{role}.keys"), &self.role(role).keys));
+        let delegated = self.delegations.iter();
+        let delegated = delegated.map(|(role, of)| (format!("delegations.{role}.keys"), &of.keys));
+        let retired = [("retired_keys".to_owned(), &self.retired_keys)];
+        for (at, keys) in top.chain(delegated).chain(retired) {
+            for key in keys {
+                check_entry(key).map_err(|error| format!("{at}: {error}"))?;
             }
         }
         if self.destination.as_os_str().is_empty() {

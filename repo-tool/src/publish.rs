@@ -13,7 +13,7 @@ use crate::published::decode;
 use crate::release::{Content, NewFile, Placement, Release, RootOrder};
 use crate::repository::Repository;
 use crate::requirements::{Outgoing, Requirements};
-use crate::sign::SignReport;
+use crate::sign::{Only, SignReport};
 use crate::tree::names;
 use crate::walk::{Visible, walk};
 
@@ -68,7 +68,11 @@ impl Repository {
         outgoing: Outgoing,
         report: &mut PublishReport,
     ) -> Result<(), RepoError> {
-        self.sign_online(&[], outgoing, &mut SignReport::default())?;
+        let mut made = SignReport::default();
+        self.sign_online(&Only::new(), outgoing, &mut made)?;
+        if !self.missing(outgoing)?.is_empty() {
+            made.take_fault()?;
+        }
         self.check_complete(outgoing)?;
         let leads_over = self.missing(Outgoing::Sign)?.is_empty();
         let mut release = Release {

@@ -220,9 +220,37 @@ impl Repository {
         old
     }
 
-    /// Whether the public tree lags behind what was decided.
-    pub(crate) fn is_interrupted(&self) -> Result<bool, RepoError> {
-        Ok(!self.root_is_public()? || !self.timestamp_is_public()?)
+    /// What of the decided release the public tree lacks, one line for each file.
+    pub(crate) fn lacking(&self) -> Result<Vec<String>, RepoError> {
+        let mut expected = Vec::new();
+        if let Some(root) = &self.published.root {
+            let version = self
+                .published
+                .root_content()?
+                .map_or(0, |root| root.version());
+            let name = RemoteName::Root(version).file_name();
+            expected.extend([
+                (name, root.received()),
+                ("root.json".into(), root.received()),
+            ]);
+        }
+        if let Some(timestamp) = &self.published.timestamp {
+            let name = RemoteName::Timestamp.file_name();
+            expected.push((name, timestamp.received()));
+        }
+        let mut lines = Vec::new();
+        for (name, content) in expected {
+            let path = self.home.public_metadata().join(name);
+            match files::read(&path)? {
+                Some(bytes) if bytes == content => {}
+                Some(_) => lines.push(format!(
+                    "{} is not the one that was published last",
+                    path.display()
+                )),
+                None => lines.push(format!("{} is missing", path.display())),
+            }
+        }
+        Ok(lines)
     }
 
     /// Brings the public tree in line with what was decided before a run was killed, or before

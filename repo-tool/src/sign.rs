@@ -1,11 +1,13 @@
 //! Signing what is staged with the keys that are here, and deriving Snapshot and Timestamp from
 //! what has been signed.
 
+use std::collections::BTreeMap;
+
 use countersign_metadata::{
-    KeyId, MetaFile, Role, RoleType, Signed, Snapshot, Targets, Timestamp, Unsigned,
+    KeyId, MetaFile, PublicKey, Role, RoleType, Signed, Snapshot, Targets, Timestamp, Unsigned,
 };
 
-use crate::error::RepoError;
+use crate::error::{RepoError, renew};
 use crate::keys::{Availability, is_uri, parse_uri};
 use crate::policy::Listing;
 use crate::published::decode;
@@ -13,15 +15,33 @@ use crate::repository::Repository;
 use crate::requirements::{Outgoing, Requirement, Requirements};
 
 /// What a run of signing did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct SignReport {
     /// Signatures made now.
     pub signed: Vec<Signature>,
     /// Keys that are named in `repo.toml` but could not be reached: key id and why.
     pub unreachable: Vec<(KeyId, String)>,
-    /// What is still missing, one line for each role; nothing means ready to publish.
+    /// What went wrong with keys that are there, by their URIs: a wrong PIN first of all.
+    pub faults: BTreeMap<String, RepoError>,
+    /// What is still missing, one line for each role; nothing means that all is signed.
     pub missing: Vec<String>,
+    /// Staged files that are over, signed or not, one line for each with what to do.
+    pub expired: Vec<String>,
+    /// Whether anything is staged.
+    pub staged: bool,
 }
+
+impl SignReport {
+    /// Takes the first fault of a key, which explains better than anything why signatures lack.
+    pub(crate) fn take_fault(&mut self) -> Result<(), RepoError> {
+        self.faults
+            .pop_first()
+            .map_or(Ok(()), |(_, fault)| Err(fault))
+    }
+}
+
+/// The keys that a run of signing is restricted to: URIs and what they open. None: no restriction.
+pub(crate) type Only = BTreeMap<String, PublicKey>;
 
 /// A signature made now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,12 +63,20 @@ impl Repository {
     /// complete, Snapshot is derived from them and signed, then Timestamp.
     ///
     /// # Errors
-    /// What went wrong with a key that is there: a wrong PIN first of all. A key that is not
-    /// there is no error; the report names it.
+    /// What went wrong with a key that is there, such as a wrong PIN, if signatures are missing
+    /// in the end; all other keys have signed then. A key of `repo.toml` that is not there is no
+    /// error; the report names it. A key of `only` must be there, and be asked for:
+    /// [`RepoError::Key`], [`RepoError::NothingToSign`].
     pub fn sign(&mut self, only: &[String]) -> Result<SignReport, RepoError> {
         self.check_not_overtaken()?;
         let mut report = SignReport::default();
-        self.learn_keys(only)?;
+        let named = only.iter();
+        let only: Only = named
+            .map(|uri| Ok((uri.clone(), self.keys.open_named(&self.home, uri)?)))
+            .collect::<Result<_, RepoError>>()?;
+        if only.is_empty() {
+            self.learn_keys(&mut report);
+        }
         self.restage()?;
         let mut roles = self.drafts.targets_roles()?;
         if self.drafts.exists("root") {
@@ -56,12 +84,52 @@ impl Repository {
         }
         let requirements = Requirements::new(&self.drafts, &self.published, Outgoing::Sign)?;
         for role in &roles {
-            self.sign_draft(role, &requirements, only, &mut report)?;
+            self.sign_draft(role, &requirements, &only, &mut report)?;
         }
-        self.sign_online(only, Outgoing::Sign, &mut report)?;
+        self.sign_online(&only, Outgoing::Sign, &mut report)?;
         report.missing = self.missing(Outgoing::Sign)?;
+        report.expired = self.expired_drafts()?;
+        report.staged = !self.drafts.roles()?.is_empty();
         self.keys.close();
-        Ok(report)
+        self.check_all_asked_for(&only)?;
+        match report.missing.is_empty() {
+            true => Ok(report),
+            false => report.take_fault().map(|()| report),
+        }
+    }
+
+    /// Somebody who names a key expects it to sign, so one that nothing asks for is a mistake.
+    fn check_all_asked_for(&self, only: &Only) -> Result<(), RepoError> {
+        let requirements = Requirements::new(&self.drafts, &self.published, Outgoing::Sign)?;
+        let mut asked: Vec<PublicKey> = Vec::new();
+        let staged = self.drafts.roles()?;
+        for role in &staged {
+            for needed in requirements.of(role)? {
+                asked.extend(needed.keys.into_values());
+            }
+        }
+        match only.iter().find(|(_, key)| !asked.contains(key)) {
+            None => Ok(()),
+            Some((uri, _)) => Err(RepoError::NothingToSign {
+                uri: uri.clone(),
+                nothing_staged: staged.is_empty(),
+            }),
+        }
+    }
+
+    fn expired_drafts(&self) -> Result<Vec<String>, RepoError> {
+        let mut lines = Vec::new();
+        for role in self.drafts.roles()? {
+            let header = self.draft_header(&role)?;
+            if let Some(header) = header.filter(|header| header.expires <= self.now) {
+                let (version, expires) = (header.version, header.expires);
+                let remedy = renew(&role);
+                lines.push(format!(
+                    "{role} version {version} expired at {expires}; {remedy}"
+                ));
+            }
+        }
+        Ok(lines)
     }
 
     /// Stages what changes elsewhere make necessary: roles whose keys change need a new version.
@@ -92,7 +160,7 @@ impl Repository {
         &self,
         role: &str,
         requirements: &Requirements<'_>,
-        only: &[String],
+        only: &Only,
         report: &mut SignReport,
     ) -> Result<(), RepoError> {
         let Some(file) = self.drafts.signed::<Targets>(role)? else {
@@ -109,7 +177,7 @@ impl Repository {
         role: &str,
         file: &AnyFile,
         needed: &[Requirement],
-        only: &[String],
+        only: &Only,
         report: &mut SignReport,
     ) -> Result<Vec<(KeyId, Vec<u8>)>, RepoError> {
         let mut made: Vec<(KeyId, Vec<u8>)> = Vec::new();
@@ -127,19 +195,32 @@ impl Repository {
                 let Some(key) = requirement.keys.get(&keyid) else {
                     continue;
                 };
-                let Some(uri) = self.uri_of(key).or_else(|| self.uri_among(only, key)) else {
+                let uri = match only.is_empty() {
+                    true => self.uri_of(key),
+                    false => uri_among(only, key),
+                };
+                // A key that failed is not asked again: a second wrong PIN may lock a token.
+                let Some(uri) = uri.filter(|uri| !report.faults.contains_key(uri)) else {
                     continue;
                 };
-                if !only.is_empty() && !only.contains(&uri) {
-                    continue;
-                }
-                match self.keys.open(&parse_uri(&uri)?, key)? {
+                let opened = match self.keys.open(&parse_uri(&uri)?, key) {
+                    Ok(opened) => opened,
+                    Err(fault) => {
+                        report.faults.insert(uri, fault);
+                        continue;
+                    }
+                };
+                match opened {
                     Availability::Here(signer) => {
-                        let signature = signer.sign(file.payload().as_bytes());
-                        let signature = signature.map_err(|source| RepoError::Key {
-                            uri: uri.clone(),
-                            source,
-                        })?;
+                        let signature = match signer.sign(file.payload().as_bytes()) {
+                            Ok(signature) => signature,
+                            Err(source) => {
+                                let name = uri.clone();
+                                let fault = RepoError::Key { uri: name, source };
+                                report.faults.insert(uri, fault);
+                                continue;
+                            }
+                        };
                         made.push((keyid.clone(), signature));
                         report.signed.push(Signature {
                             role: role.into(),
@@ -162,7 +243,7 @@ impl Repository {
     /// Derives Snapshot and Timestamp and signs them, as far as what they describe is complete.
     pub(crate) fn sign_online(
         &self,
-        only: &[String],
+        only: &Only,
         outgoing: Outgoing,
         report: &mut SignReport,
     ) -> Result<(), RepoError> {
@@ -266,17 +347,19 @@ impl Repository {
         let mut file = Unsigned::new(payload);
         let unsigned =
             AnyFile::parse(file.to_file()).map_err(|error| RepoError::metadata(role, error))?;
-        for (keyid, signature) in self.signatures_for(role, &unsigned, &needed, &[], report)? {
+        let only = Only::new();
+        for (keyid, signature) in self.signatures_for(role, &unsigned, &needed, &only, report)? {
             file.add_signature(keyid, signature);
         }
         let signed =
             AnyFile::parse(file.to_file()).map_err(|error| RepoError::metadata(role, error))?;
         let mut missing = Vec::new();
         self.describe_missing(role, &signed, &needed, &mut missing);
-        match missing.is_empty() {
-            true => Ok(file.to_file()),
-            false => Err(RepoError::Incomplete { missing }),
+        if missing.is_empty() {
+            return Ok(file.to_file());
         }
+        report.take_fault()?;
+        Err(RepoError::Incomplete { missing })
     }
 
     /// Who must still sign, one line for each role and authority.
@@ -326,24 +409,24 @@ impl Repository {
     }
 
     /// Learns the public halves of keys that were never used on this machine.
-    fn learn_keys(&mut self, only: &[String]) -> Result<(), RepoError> {
-        let entries: Vec<String> = match only.is_empty() {
-            true => self.policy.all_keys().map(str::to_owned).collect(),
-            false => only.to_vec(),
-        };
+    fn learn_keys(&mut self, report: &mut SignReport) {
+        let entries: Vec<String> = self.policy.all_keys().map(str::to_owned).collect();
         for entry in entries {
-            if is_uri(&entry) && self.keys.recall(&self.home, &entry).is_none() {
-                self.keys.resolve_if_there(&self.home, &entry)?;
+            if !is_uri(&entry) || self.keys.recall(&self.home, &entry).is_some() {
+                continue;
+            }
+            match self.keys.resolve(&self.home, &entry) {
+                Err(fault) if !fault.is_absent_key() => drop(report.faults.insert(entry, fault)),
+                _ => {}
             }
         }
-        Ok(())
     }
+}
 
-    fn uri_among(&self, only: &[String], key: &countersign_metadata::PublicKey) -> Option<String> {
-        only.iter()
-            .find(|entry| self.keys.recall(&self.home, entry).as_ref() == Some(key))
-            .cloned()
-    }
+fn uri_among(only: &Only, key: &PublicKey) -> Option<String> {
+    let mut keys = only.iter();
+    keys.find(|(_, named)| *named == key)
+        .map(|(uri, _)| uri.clone())
 }
 
 /// What one file states of another.

@@ -3,7 +3,7 @@
 use countersign_metadata::{Header, Role, RoleType, Root, Snapshot, Targets, Timestamp};
 use serde::Serialize;
 
-use crate::error::RepoError;
+use crate::error::{RepoError, renew};
 use crate::published::decode;
 use crate::repository::Repository;
 use crate::requirements::{Outgoing, Requirement, Requirements};
@@ -12,14 +12,17 @@ use crate::tree::TOP;
 /// The state of a repository, for people and scripts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Status {
-    /// Whether a killed publish is waiting to be finished by the next one.
+    /// Whether the public tree lacks anything of what was published last. A publish may have
+    /// been interrupted, `destination` changed, or a file removed; the next publish mends it.
     pub interrupted: bool,
+    /// The metadata files that it lacks, one line for each.
+    pub lacking: Vec<String>,
     /// What is published, in the order clients meet it.
     pub published: Vec<FileStatus>,
     /// What is staged.
     pub staged: Vec<StagedStatus>,
     /// Whether `publish` would find every signature it needs, apart from those that it makes
-    /// itself for Snapshot and Timestamp.
+    /// itself for Snapshot and Timestamp, on files that are not over.
     pub ready: bool,
 }
 
@@ -45,6 +48,9 @@ pub struct StagedStatus {
     pub version: u64,
     /// When it will expire.
     pub expires: String,
+    /// What to do if it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expired: Option<String>,
     /// Who has to sign, one entry for each authority.
     pub signatures: Vec<SignatureStatus>,
 }
@@ -93,13 +99,13 @@ impl Repository {
         let by_people =
             |staged: &&StagedStatus| !matches!(staged.role.as_str(), "snapshot" | "timestamp");
         let complete = |staged: &StagedStatus| {
-            staged
-                .signatures
-                .iter()
-                .all(|by| by.have >= by.need as usize)
+            let mut signatures = staged.signatures.iter();
+            staged.expired.is_none() && signatures.all(|by| by.have >= by.need as usize)
         };
+        let lacking = self.lacking()?;
         Ok(Status {
-            interrupted: self.is_interrupted()?,
+            interrupted: !lacking.is_empty(),
+            lacking,
             published: self.published_status(extent)?,
             ready: !staged.is_empty() && staged.iter().filter(by_people).all(complete),
             staged,
@@ -165,6 +171,7 @@ impl Repository {
                 signatures: needed.iter().map(status).collect(),
                 version: header.version,
                 expires: header.expires.to_string(),
+                expired: (header.expires <= self.now).then(|| renew(&role)),
                 role,
             });
         }

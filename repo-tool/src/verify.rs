@@ -19,6 +19,7 @@ use crate::files;
 use crate::images::{self, Visibility};
 use crate::progress::Progress;
 use crate::tree::{TOP, names};
+use crate::walk::explain;
 
 /// What a check found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -34,6 +35,7 @@ pub struct Verification {
     /// What is wrong. Nothing means that every client gets what was signed.
     pub faults: Vec<Fault>,
     /// Files that no current metadata names: older versions, or left behind. They do no harm.
+    /// Not looked for where a new client is refused: then no metadata is current.
     pub extra: Vec<PathBuf>,
 }
 
@@ -63,17 +65,23 @@ pub fn verify(
         consistent: true,
         expected: HashSet::new(),
         hashed: HashSet::new(),
+        trusted: false,
         found: Verification::default(),
     };
     if let Some(first) = check.roots()? {
         match check.refresh(first) {
-            Ok(trusted) => check.roles(&trusted)?,
+            Ok(trusted) => {
+                check.trusted = true;
+                check.roles(&trusted)?;
+            }
             Err(Stop::Repo(error)) => return Err(error),
-            Err(Stop::Reject(reject)) => check.fault("a new client", reject.to_string()),
+            Err(Stop::Reject(reject)) => check.fault("a new client", explain(&reject)),
         }
     }
-    for part in ["metadata", "targets"] {
-        check.look_for_extra(&folder.join(part))?;
+    if check.trusted {
+        for part in ["metadata", "targets"] {
+            check.look_for_extra(&folder.join(part))?;
+        }
     }
     Ok(check.found)
 }
@@ -87,6 +95,8 @@ struct Check<'a> {
     expected: HashSet<[u8; 32]>,
     /// Device, inode and digest of images that were hashed: each has several names.
     hashed: HashSet<(u64, u64, [u8; 32])>,
+    /// Whether there is current metadata, so that a file that it does not name is extra.
+    trusted: bool,
     found: Verification,
 }
 

@@ -1,13 +1,13 @@
 //! The real verifier, walking the tree as clients would see it after a release.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 
 use countersign_metadata::{Role, TargetPath, UtcTime};
-use countersign_verifier::{Reject, RemoteName, Reply, Session, Step, StoreName, Stored, drive};
+use countersign_verifier::{
+    Code, Reject, RemoteName, Reply, Session, Step, StoreName, Stored, drive,
+};
 
-use crate::error::RepoError;
+use crate::error::{RepoError, renew};
 use crate::files;
 use crate::home::Home;
 use crate::published::Published;
@@ -74,8 +74,16 @@ fn refused(walk: &'static str, failure: Failure) -> RepoError {
         Failure::Repo(error) => error,
         Failure::Reject(reject) => RepoError::Refused {
             walk,
-            what: reject.to_string(),
+            what: explain(&reject),
         },
+    }
+}
+
+/// What the verifier says, and what to do if something is merely over.
+pub(crate) fn explain(reject: &Reject) -> String {
+    match reject.code {
+        Code::Expired => format!("{reject}; {}", renew(&reject.role)),
+        _ => reject.to_string(),
     }
 }
 
@@ -122,18 +130,16 @@ impl Tree<'_> {
             Some(content) => content.read()?,
             None => {
                 let path = self.home.public_metadata().join(name);
-                let mut bytes = Vec::new();
-                match File::open(&path) {
-                    Ok(file) => file
-                        .take(max_len.saturating_add(1))
-                        .read_to_end(&mut bytes)
-                        .map_err(|source| RepoError::io("read", &path, source))?,
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                match files::read_up_to(&path, max_len) {
+                    Ok(bytes) => bytes,
+                    Err(RepoError::TooLarge { .. }) => return Ok(Reply::TooLarge),
+                    Err(RepoError::Io { source, .. })
+                        if source.kind() == std::io::ErrorKind::NotFound =>
+                    {
                         return Ok(Reply::NotFound);
                     }
-                    Err(source) => return Err(RepoError::io("read", &path, source)),
-                };
-                bytes
+                    Err(error) => return Err(error),
+                }
             }
         };
         Ok(match bytes.len() as u64 > max_len {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use common::{Client, Sandbox, role, simple_policy, uri};
 use countersign_repo::exchange::{Request, Signatures};
-use countersign_repo::{Outgoing, keys, write_file};
+use countersign_repo::{Outgoing, keys};
 use countersign_signing::{Algorithm, Secrets};
 
 /// A repository whose three root keys are on another machine.
@@ -19,7 +19,7 @@ fn with_keys_elsewhere(there: &Path) -> Sandbox {
         let key = keys::generate(&uri(name), Algorithm::Ed25519, &secrets).expect("a key");
         let entry = format!("keys/{name}.pub.json");
         let json = serde_json::to_vec(&keys::KeyJson::new(&key)).expect("serialises");
-        write_file(&sandbox.path().join(&entry), &json).expect("writes");
+        std::fs::write(sandbox.path().join(&entry), &json).expect("writes");
         policy.roles.root.keys.push(entry);
     }
     countersign_repo::Repository::init(
@@ -47,7 +47,7 @@ fn two_of_three_people_sign_elsewhere() {
 
     let path = there.path().join("request.json");
     let request = sandbox.open().request(&[]).expect("asks");
-    write_file(&path, &request.to_file()).expect("travels");
+    std::fs::write(&path, request.to_file()).expect("travels");
     let request = Request::read(&path).expect("arrives");
     let summaries = request.summaries(&path).expect("is what it says");
     assert_eq!(summaries.len(), 1);
@@ -59,7 +59,7 @@ fn two_of_three_people_sign_elsewhere() {
     for name in ["r1", "r3"] {
         let signatures = request.sign(&path, &[uri(name)], &secrets).expect("signs");
         let back = there.path().join("signatures.json");
-        write_file(&back, &signatures.to_file()).expect("travels");
+        std::fs::write(&back, signatures.to_file()).expect("travels");
         let signatures = Signatures::read(&back).expect("arrives");
         let attached = sandbox.open().attach(&signatures, &back).expect("right");
         assert_eq!(attached.len(), 1);
@@ -158,7 +158,7 @@ fn files_of_another_kind_are_refused() {
         r#"{"format":"something else","payloads":[]}"#,
         r#"{"format":"countersign-signing-request-1","format":"countersign-signing-request-1","payloads":[]}"#,
     ] {
-        write_file(&path, text.as_bytes()).expect("writes");
+        std::fs::write(&path, text.as_bytes()).expect("writes");
         assert_eq!(Request::read(&path).expect_err(text).name(), "exchange");
         assert_eq!(Signatures::read(&path).expect_err(text).name(), "exchange");
     }

@@ -7,7 +7,9 @@ use std::fs;
 use common::{Client, DAY, Sandbox, role, simple_policy, uri};
 use countersign_metadata::{Signed, Timestamp};
 use countersign_repo::policy::Listing;
-use countersign_repo::{Due, NewTarget, Outgoing, RepoError, Repository, Visibility};
+use countersign_repo::{
+    Due, Extent, NewTarget, Outgoing, RepoError, Repository, Silent, Visibility, verify,
+};
 
 #[test]
 fn a_client_follows_from_the_first_release_to_the_third() {
@@ -187,6 +189,7 @@ fn expired_targets_are_named_and_can_be_renewed() {
         .expect_err("targets is over");
     assert_eq!(error.name(), "refused-by-verifier");
     assert!(error.to_string().contains("expired (targets)"), "{error}");
+    assert!(error.to_string().contains("renew targets"), "{error}");
     sandbox.open().renew("targets").expect("stages");
     sandbox.release();
     Client::new(&sandbox)
@@ -203,6 +206,36 @@ fn a_staged_file_that_expired_is_not_published() {
     let error = sandbox.open().publish(Outgoing::Sign).expect_err("over");
     assert_eq!(error.name(), "expired");
     assert!(error.to_string().contains("renew targets"), "{error}");
+    let report = sandbox.open().sign(&[]).expect("signs the rest");
+    assert!(report.missing.is_empty());
+    assert!(report.expired[0].contains("renew targets"), "{report:?}");
+    let status = sandbox.open().status(Extent::All).expect("looks");
+    assert!(!status.ready);
+    let remedies: Vec<&String> = status
+        .staged
+        .iter()
+        .filter_map(|f| f.expired.as_ref())
+        .collect();
+    assert!(remedies[0].contains("renew targets"), "{remedies:?}");
+}
+
+#[test]
+fn an_expired_root_is_named_with_the_way_out() {
+    let mut sandbox = Sandbox::published();
+    sandbox.later(366 * DAY);
+    let error = sandbox.open().refresh(Due::Now).expect_err("root is over");
+    assert!(error.to_string().contains("expired (root)"), "{error}");
+    assert!(error.to_string().contains("root set-expiry"), "{error}");
+    sandbox.open().renew("targets").expect("stages");
+    sandbox.open().sign(&[]).expect("signs");
+    let error = sandbox.open().publish(Outgoing::Sign).expect_err("over");
+    assert!(error.to_string().contains("root set-expiry"), "{error}");
+    let found = verify(&sandbox.public(), sandbox.now, &Silent).expect("looks");
+    assert!(
+        found.faults[0].what.contains("root set-expiry"),
+        "{found:?}"
+    );
+    assert!(found.extra.is_empty(), "{found:?}");
 }
 
 #[test]

@@ -15,9 +15,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use countersign_metadata::UtcTime;
-use countersign_repo::{RepoError, Repository};
+use countersign_repo::{RepoError, Repository, keys};
 use countersign_signing::Secrets;
 
 use self::output::{Format, Report, write_stdout};
@@ -35,9 +36,13 @@ Examples:
 
 Exit codes:
   0  done, or nothing to do
-  1  refused or failed; nothing was made visible to clients
+  1  refused or failed; clients accept what they find. After a fault of the disk, or between the
+     steps of a rotation, the first part of a release may be visible; the next 'publish'
+     finishes it. 'verify': the tree has faults
   2  wrong usage
-  3  signatures are missing; the same command works once they are there";
+  3  publish, refresh: signatures are missing; the same command works once they are there.
+     'sign' ends with 0 even if others have to sign too: it lists them, and in JSON says
+     \"complete\": false";
 
 /// Edits, signs and publishes a TUF image repository.
 ///
@@ -53,6 +58,9 @@ struct Cli {
     command: Command,
 }
 
+/// Apart from the options of the command itself.
+const GLOBAL: &str = "Global options";
+
 #[derive(clap::Args)]
 struct Global {
     /// The repository's folder
@@ -61,17 +69,18 @@ struct Global {
         global = true,
         value_name = "DIR",
         default_value = ".",
-        env = "COUNTERSIGN_REPO"
+        env = "COUNTERSIGN_REPO",
+        help_heading = GLOBAL
     )]
     repo: PathBuf,
     /// How to print results
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, help_heading = GLOBAL)]
     format: Format,
     /// Print nothing but errors
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = GLOBAL)]
     quiet: bool,
     /// Never ask for a PIN or passphrase; implied when standard input is no terminal
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     no_prompt: bool,
 }
 
@@ -99,12 +108,20 @@ enum Command {
     /// Show what publishing would change
     Diff,
     /// Sign what is staged, or a request from another machine
+    ///
+    /// Ends with exit code 0 although others still have to sign: they are listed, and with
+    /// --format json "complete" is false. A key of repo.toml that is not here is passed over; one
+    /// that is here but fails (a wrong PIN, a damaged file) is an error unless its signature
+    /// turned out not to be needed.
     Sign(sign::Sign),
     /// Write what has to be signed on another machine
     Request(sign::Request),
     /// Take in signatures made on another machine
     Attach(sign::Attach),
     /// Make what is staged and signed visible to clients
+    ///
+    /// Only what is new is checked: images that were published before are not read again; that
+    /// is what 'verify' is for.
     Publish(publish::Publish),
     /// Show, edit or import the root
     #[command(subcommand)]
@@ -127,7 +144,10 @@ enum Command {
 }
 
 pub(crate) fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return wrong_usage(&error),
+    };
     let Global { format, quiet, .. } = cli.global;
     match execute(&cli) {
         Ok(report) => {
@@ -139,6 +159,48 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Help and version go to standard output; an error goes where all errors go.
+fn wrong_usage(error: &clap::Error) -> ExitCode {
+    let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    let text = error.render().to_string();
+    let safe = keys::redact(&text);
+    if error.use_stderr() && wants_json() {
+        let message = match error.kind() {
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                "a command is missing; 'repo-tool --help' lists them".to_owned()
+            }
+            _ => one_sentence(&safe),
+        };
+        output::print_error(&RepoError::Usage(message), Format::Json);
+    } else if error.use_stderr() && safe != text {
+        output::print_error(&RepoError::Usage(one_sentence(&safe)), Format::Text);
+    } else {
+        // There is nowhere left to report a failure to print.
+        let _ = error.print();
+    }
+    code
+}
+
+/// The first paragraph of what clap says, without line breaks.
+fn one_sentence(text: &str) -> String {
+    let first = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = first.split_whitespace().collect();
+    let sentence = words.join(" ");
+    sentence
+        .strip_prefix("error: ")
+        .unwrap_or(&sentence)
+        .to_owned()
+}
+
+/// What --format says, on a command line that could not be read.
+fn wants_json() -> bool {
+    let words: Vec<_> = std::env::args_os().collect();
+    words.iter().any(|word| word == "--format=json")
+        || words
+            .windows(2)
+            .any(|pair| pair[0] == "--format" && pair[1] == "json")
 }
 
 fn execute(cli: &Cli) -> Result<Report, RepoError> {

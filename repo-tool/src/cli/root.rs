@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum};
 use countersign_metadata::{Key, Role, RoleType, UtcTime};
 use countersign_repo::policy::Span;
-use countersign_repo::{RepoError, read_file};
+use countersign_repo::{RepoError, read_root};
 use serde_json::{Value, json};
 
 use super::output::Report;
@@ -107,7 +107,7 @@ impl Root {
                 window,
             } => {
                 let version =
-                    repository.import_root(&file.display().to_string(), read_file(file)?)?;
+                    repository.import_root(&file.display().to_string(), read_root(file)?)?;
                 if *stage {
                     let text = format!("staged root version {version}");
                     return Ok(Report::new(text, json!({ "version": version })));

@@ -32,7 +32,17 @@ impl Status {
         let status = global.open()?.status(extent)?;
         let mut lines = Vec::new();
         if status.interrupted {
-            lines.push("a publish was interrupted; run 'repo-tool publish' to finish it".into());
+            lines.push(
+                "the public tree is not what was published last: a publish was interrupted, \
+                 'destination' in repo.toml was changed, or files were removed"
+                    .into(),
+            );
+            lines.extend(status.lacking.iter().map(|line| format!("  {line}")));
+            lines.push(
+                "  run 'repo-tool publish' to put the metadata right, then 'repo-tool verify', \
+                 which tells whether images are missing too"
+                    .into(),
+            );
         }
         lines.push(match status.published.is_empty() {
             true => "nothing is published yet".to_owned(),
@@ -58,6 +68,9 @@ impl Status {
                 "  {} {}, expires {}",
                 file.role, file.version, file.expires
             ));
+            if let Some(remedy) = &file.expired {
+                lines.push(format!("    expired, so it cannot be published; {remedy}"));
+            }
             lines.extend(file.signatures.iter().map(signatures));
         }
         let json = serde_json::to_value(&status).unwrap_or_default();

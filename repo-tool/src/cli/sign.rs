@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use countersign_repo::exchange::{self, Signatures};
-use countersign_repo::{RepoError, write_file};
+use countersign_repo::{RepoError, write_new};
 use serde_json::{Value, json};
 
 use super::Global;
@@ -12,14 +12,15 @@ use super::output::{Report, count};
 
 #[derive(Args)]
 pub(super) struct Sign {
-    /// Sign with this key only, even beyond the threshold; repeat for more
+    /// Sign with this key only, even beyond the threshold; repeat for more. It must be here, and
+    /// a staged role must ask for it
     #[arg(long, value_name = "URI")]
     key: Vec<String>,
     /// Sign this request from another machine; needs no repository here. Without --key, only
     /// show what it asks to sign
     #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
-    /// Where to write the signatures of a request
+    /// Where to write the signatures of a request; a file that is there is not overwritten
     #[arg(long, value_name = "FILE", requires = "request")]
     out: Option<PathBuf>,
 }
@@ -28,7 +29,7 @@ pub(super) struct Sign {
 pub(super) struct Request {
     /// Only for these roles
     roles: Vec<String>,
-    /// Where to write the request
+    /// Where to write the request; a file that is there is not overwritten
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -57,18 +58,32 @@ impl Sign {
             .iter()
             .map(|made| format!("signed {} with {}", made.role, made.uri))
             .collect();
-        if lines.is_empty() {
+        if !report.staged {
+            lines.push("nothing is staged".into());
+        } else if lines.is_empty() && !report.missing.is_empty() {
             lines.push("nothing to sign with the keys that are here".into());
         }
         for (id, why) in &report.unreachable {
             lines.push(format!("key {id} could not be used: {why}"));
         }
-        match report.missing.is_empty() {
-            true => lines.push("complete: run 'repo-tool publish'".into()),
-            false => {
-                lines.push("still missing:".into());
-                lines.extend(report.missing.iter().map(|line| format!("  {line}")));
-            }
+        let faults = report.faults.values().map(ToString::to_string);
+        let faults: Vec<String> = faults.collect();
+        lines.extend(
+            faults
+                .iter()
+                .map(|fault| format!("could not be used: {fault}")),
+        );
+        if !report.missing.is_empty() {
+            lines.push("still missing:".into());
+            lines.extend(report.missing.iter().map(|line| format!("  {line}")));
+        }
+        if !report.expired.is_empty() {
+            lines.push("signed or not, these cannot be published:".into());
+            lines.extend(report.expired.iter().map(|line| format!("  {line}")));
+        }
+        let complete = report.missing.is_empty() && report.expired.is_empty();
+        if complete && report.staged {
+            lines.push("complete: run 'repo-tool publish'".into());
         }
         let signed = report.signed.iter();
         let signed: Vec<Value> = signed
@@ -81,8 +96,11 @@ impl Sign {
         let json = json!({
             "signed": signed,
             "unreachable": unreachable,
+            "faults": faults,
             "missing": report.missing,
-            "complete": report.missing.is_empty(),
+            "expired": report.expired,
+            "staged": report.staged,
+            "complete": complete,
         });
         Ok(Report::new(lines.join("\n"), json))
     }
@@ -96,7 +114,7 @@ impl Sign {
         let request = exchange::Request::read(path)?;
         let summaries = request.summaries(path)?;
         let signatures = request.sign(path, &self.key, &global.secrets())?;
-        write_file(out, &signatures.to_file())?;
+        write_new(out, &signatures.to_file())?;
         let mut lines: Vec<String> = summaries
             .iter()
             .filter(|summary| {
@@ -148,7 +166,7 @@ impl Request {
             let text = "nothing that is staged lacks a signature; no request was written";
             return Ok(Report::new(text, json!({ "payloads": [] })));
         }
-        write_file(&self.out, &request.to_file())?;
+        write_new(&self.out, &request.to_file())?;
         let mut lines: Vec<String> = request
             .payloads
             .iter()
