@@ -17,10 +17,12 @@ mod files;
 mod home;
 mod images;
 mod init;
+mod keyring;
 pub mod keys;
 #[cfg(test)]
 mod kill_tests;
 mod list;
+mod online;
 pub mod policy;
 mod policy_edit;
 mod progress;

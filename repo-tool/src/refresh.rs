@@ -5,11 +5,12 @@ use countersign_metadata::{KeyId, Role, RoleType, Signed, TargetsBuilder, UtcTim
 use countersign_verifier::RemoteName;
 
 use crate::error::RepoError;
+use crate::online::{describe, reread};
 use crate::publish::PublishReport;
 use crate::release::{Content, NewFile, Release};
 use crate::repository::Repository;
 use crate::requirements::Requirements;
-use crate::sign::{AnyFile, SignReport, describe, reread};
+use crate::sign::{AnyFile, SignReport};
 use crate::walk::{Visible, walk};
 
 /// When to renew.

@@ -8,7 +8,7 @@ use countersign_signing::Secrets;
 use crate::drafts::Drafts;
 use crate::error::RepoError;
 use crate::home::{Home, Lock};
-use crate::keys::KeyRing;
+use crate::keyring::KeyRing;
 use crate::policy::{POLICY_FILE, Policy};
 use crate::progress::{Progress, Silent};
 use crate::published::Published;
