@@ -20,6 +20,9 @@ pub struct Limits {
     /// included. Deep or wide delegation graphs of real repositories stay well below; each visit
     /// can cost a request.
     pub visited_roles: usize,
+    /// All files of delegated roles that one session holds, taken together: what every supplier
+    /// of a search can make a client keep in memory. As much as one Targets file may have.
+    pub delegated_len: u64,
 }
 
 impl Default for Limits {
@@ -31,6 +34,7 @@ impl Default for Limits {
             targets_len: 512 << 20,
             root_versions: 1 << 10,
             visited_roles: 64,
+            delegated_len: 512 << 20,
         }
     }
 }

@@ -185,6 +185,7 @@ impl<'t> Search<'t> {
         };
         match floor {
             Some(file) if link::is_named(&file, &wanted.meta) => {
+                link::within(&wanted.visit.role, file.received(), self.max_len(&wanted))?;
                 let now = self.trusted.context.now;
                 let file = Current::fresh(file, &wanted.visit.role, now)?;
                 Ok(self.obtained(wanted, file))
@@ -194,7 +195,11 @@ impl<'t> Search<'t> {
     }
 
     fn max_len(&self, wanted: &Wanted) -> u64 {
-        link::max_len(&wanted.meta, self.trusted.context.limits.targets_len)
+        let limits = &self.trusted.context.limits;
+        let left = limits
+            .delegated_len
+            .saturating_sub(self.trusted.delegated_len());
+        link::max_len(&wanted.meta, limits.targets_len.min(left))
     }
 
     fn fetched(

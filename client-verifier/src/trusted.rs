@@ -100,6 +100,14 @@ impl Trusted {
         Some(Arc::clone(file))
     }
 
+    /// Bytes of all delegated files held.
+    pub(crate) fn delegated_len(&self) -> u64 {
+        let files = self.delegated.values().flatten();
+        files
+            .map(|(_, file)| file.verified().received().len() as u64)
+            .sum()
+    }
+
     pub(crate) fn add_delegated(
         &mut self,
         role: &str,

@@ -6,7 +6,8 @@ mod model;
 
 use countersign_metadata::UtcTime;
 use countersign_verifier::{
-    Code, Context, ListedTarget, Protocol, Reject, Reply, Session, Step, StoreName, Trusted, drive,
+    Code, Context, Limits, ListedTarget, Protocol, Reject, Reply, Session, Step, StoreName,
+    Trusted, drive,
 };
 use model::client::{Client, Stop};
 use model::repository::{Change, Published, Repository};
@@ -160,6 +161,58 @@ fn listed(now: UtcTime) -> ListedTarget {
     match trusted.search("top.img").next() {
         Step::Done(Ok(target)) => target,
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn delegated_files_are_bounded_together_fetched_or_stored() {
+    let repository = Repository::new(true, true);
+    let client = visited(&repository);
+    let state = &repository.states[0];
+    let length = |role: &str| client.store[&StoreName::Delegated(role.into())].bytes.len() as u64;
+    let (vendor, sub) = (length("vendor"), length("sub"));
+    let find = |delegated_len, stored: bool| -> Result<ListedTarget, Reject> {
+        let limits = Limits {
+            delegated_len,
+            ..Limits::default()
+        };
+        let context = Context {
+            limits,
+            ..Context::new(state.now)
+        };
+        let load = |name: &StoreName| match name {
+            StoreName::Delegated(_) if !stored => Reply::NotFound,
+            name => Reply::Stored(client.store[name].clone()),
+        };
+        let fetch = |name: &str, max_len: u64| match state.files.get(name) {
+            Some(file) if file.len() as u64 > max_len => Reply::TooLarge,
+            Some(file) => Reply::Fetched(file.clone()),
+            None => Reply::NotFound,
+        };
+        let mut trusted: Trusted = drive(&mut Session::with_context(context), |step| {
+            Ok::<_, Reject>(match step {
+                Step::Load { name } => load(&name),
+                Step::Fetch { what, max_len } => fetch(&what.file_name(), max_len),
+                _ => Reply::Saved,
+            })
+        })?;
+        drive(&mut trusted.search("d/sub.img"), |step| {
+            Ok(match step {
+                Step::Load { name } => load(&name),
+                Step::Fetch { what, max_len } => fetch(&what.file_name(), max_len),
+                _ => Reply::Saved,
+            })
+        })
+    };
+    for stored in [false, true] {
+        assert_eq!(find(vendor + sub, stored).unwrap().role(), "sub");
+        let reject = find(vendor + sub - 1, stored).unwrap_err();
+        let cause = reject.cause.unwrap();
+        assert_eq!(
+            (reject.code, cause.code),
+            (Code::TargetNotFound, Code::TooLarge)
+        );
+        assert_eq!(cause.role, "sub");
     }
 }
 

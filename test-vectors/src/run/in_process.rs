@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_metadata::UtcTime;
+use countersign_metadata::{Role, UtcTime};
 use countersign_verifier::{
     Code, ListedTarget, Protocol, Reject, Reply, Session, Step, StoreName, Stored, Trusted, drive,
+    provision_root,
 };
 
 use super::{Client, Observed, Refusal, RunError};
@@ -35,6 +36,12 @@ impl Client for InProcess {
             bytes: root.to_vec(),
             accepted_under: None,
         };
+        // As a real store does: the first Root belongs in the history too.
+        if let Ok(root) = provision_root(root.to_vec()) {
+            let version = root.content().version();
+            let stored = stored.clone();
+            self.store.insert(StoreName::RootHistory(version), stored);
+        }
         self.store.insert(StoreName::Root, stored);
         Ok(())
     }
