@@ -139,6 +139,29 @@ fn a_gap_in_the_history_costs_floors_but_strands_nobody() {
     client.visit(&third.files, third.now, None).unwrap();
 }
 
+#[test]
+fn a_targets_key_that_was_away_and_came_back_has_cleared_the_floor() {
+    let mut repository = Repository::new(true, true);
+    let honest = repository.header("targets").version;
+    repository.header("targets").version += 1 << 40;
+    repository.set_image("targets", 1);
+    repository.publish();
+    let mut client = visited(&repository);
+    // The stored Targets verifies under the last Root again; only the Roots between tell.
+    let mut away = Vec::new();
+    repository.change_keys("targets", Change::Next, |keys, fresh| {
+        away = std::mem::replace(keys, vec![fresh]);
+    });
+    repository.change_keys("targets", Change::Next, |keys, _| *keys = away);
+    // Snapshot listed the version, and is forgotten with the Timestamp's key.
+    repository.change_keys("timestamp", Change::Next, |keys, fresh| *keys = vec![fresh]);
+    repository.header("targets").version = honest;
+    repository.publish();
+    let newest = repository.states.last().unwrap();
+    client.visit(&newest.files, newest.now, None).unwrap();
+    assert_eq!(newest.versions[3], honest + 1);
+}
+
 fn listed(now: UtcTime) -> ListedTarget {
     let repository = Repository::new(true, true);
     let client = visited(&repository);

@@ -189,7 +189,7 @@ impl Repository {
         }
     }
 
-    fn header(&mut self, role: &str) -> &mut Header {
+    pub(crate) fn header(&mut self, role: &str) -> &mut Header {
         match role {
             "timestamp" => &mut self.timestamp.header,
             "snapshot" => &mut self.snapshot.header,
