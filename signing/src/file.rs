@@ -16,6 +16,7 @@ use self::container::Container;
 use self::keypair::KeyPair;
 use crate::Signer;
 use crate::algorithm::Algorithm;
+use crate::custody::Custody;
 use crate::error::SignError;
 use crate::secrets::{Secret, Secrets, check_private, variables};
 use crate::uri::FileUri;
@@ -42,6 +43,10 @@ impl fmt::Debug for FileSigner {
 impl Signer for FileSigner {
     fn public_key(&self) -> &PublicKey {
         &self.public
+    }
+
+    fn custody(&self) -> Custody {
+        Custody::file(&self.path)
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {

@@ -1,20 +1,25 @@
 #![doc = include_str!("../README.md")]
 
 mod algorithm;
+mod custody;
 mod error;
 mod file;
+mod inventory;
 mod pkcs11;
 mod secrets;
 mod uri;
+mod yubihsm;
 
 use std::fmt;
 
 use countersign_metadata::{Key, KeyId, PublicKey};
 
 pub use algorithm::{Algorithm, RsaBits, UnknownAlgorithm};
+pub use custody::{Custody, Home, Weakness};
 pub use error::{PinTries, SignError};
+pub use inventory::{ListedKey, Listing, LogIn, Source, inventory};
 pub use secrets::Secrets;
-pub use uri::{FileUri, KeyUri, Pkcs11Uri, UriError};
+pub use uri::{FileUri, KeyUri, Pkcs11Uri, UriError, YubiHsmUri};
 
 /// Signs with one private key that never leaves its home.
 pub trait Signer: Send + Sync + fmt::Debug {
@@ -28,6 +33,9 @@ pub trait Signer: Send + Sync + fmt::Debug {
     /// [`SignError::Token`] when the device fails, [`SignError::BadSignature`] when it signed
     /// wrongly, [`SignError::Crypto`] when the key library fails.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError>;
+
+    /// Where the private half lives and what keeps it there.
+    fn custody(&self) -> Custody;
 
     /// The public half as metadata lists it.
     fn key(&self) -> Key {
@@ -51,6 +59,7 @@ pub fn open(uri: &KeyUri, secrets: &Secrets) -> Result<Box<dyn Signer>, SignErro
     Ok(match uri {
         KeyUri::File(uri) => Box::new(file::open(uri, secrets)?),
         KeyUri::Pkcs11(uri) => Box::new(pkcs11::open(uri, secrets)?),
+        KeyUri::YubiHsm(uri) => yubihsm::open(uri, secrets)?,
     })
 }
 
@@ -67,6 +76,7 @@ pub fn generate(
     match uri {
         KeyUri::File(uri) => file::generate(uri, algorithm, secrets),
         KeyUri::Pkcs11(uri) => pkcs11::generate(uri, algorithm, secrets),
+        KeyUri::YubiHsm(uri) => yubihsm::generate(uri, algorithm, secrets),
     }
 }
 

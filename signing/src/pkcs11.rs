@@ -19,7 +19,9 @@ use self::key::PrivateKey;
 use self::mechanism::SignMechanism;
 use self::token::{Access, Token};
 use crate::Signer;
+use crate::custody::Custody;
 use crate::error::SignError;
+use crate::inventory::{Listing, LogIn};
 use crate::secrets::Secrets;
 use crate::uri::Pkcs11Uri;
 
@@ -60,6 +62,15 @@ impl Signer for TokenSigner {
         &self.key.public
     }
 
+    fn custody(&self) -> Custody {
+        Custody {
+            home: self.token.home(),
+            extractable: self.key.extractable,
+            sensitive: self.key.sensitive,
+            made_inside: self.key.made_inside,
+        }
+    }
+
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         // A session does one operation at a time. A panic elsewhere leaves it as usable as it was.
         let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,4 +94,13 @@ pub(crate) fn open(uri: &Pkcs11Uri, secrets: &Secrets) -> Result<TokenSigner, Si
     let session = token.session(Access::ReadOnly, uri, secrets)?;
     let key = PrivateKey::find(&token, &session, uri)?;
     TokenSigner::new(token, session, key)
+}
+
+pub(crate) fn inventory(
+    _module: Option<&std::path::Path>,
+    _slot: Option<u64>,
+    _log_in: LogIn,
+    _secrets: &Secrets,
+) -> Result<Vec<Listing>, SignError> {
+    Ok(Vec::new())
 }

@@ -3,12 +3,14 @@
 mod file;
 mod percent;
 mod pkcs11;
+mod yubihsm;
 
 use std::fmt;
 use std::str::FromStr;
 
 pub use file::FileUri;
 pub use pkcs11::Pkcs11Uri;
+pub use yubihsm::YubiHsmUri;
 
 /// Longest accepted URI, in bytes. Paths end at 4,096 (PATH_MAX); two of them and labels fit.
 const MAX_LEN: usize = 16_384;
@@ -27,6 +29,8 @@ pub enum KeyUri {
     File(FileUri),
     /// `pkcs11:ATTRIBUTES?QUERY`
     Pkcs11(Pkcs11Uri),
+    /// `yubihsm:ATTRIBUTES?QUERY`
+    YubiHsm(YubiHsmUri),
 }
 
 /// Why a text is not a key URI. Never repeats attribute values, which may be secret.
@@ -59,13 +63,25 @@ impl FromStr for KeyUri {
         match scheme.to_ascii_lowercase().as_str() {
             "file" => FileUri::parse(rest).map(Self::File),
             "pkcs11" => Pkcs11Uri::parse(rest).map(Self::Pkcs11),
-            "yubihsm" => Err(UriError::new(
-                "yubihsm: keys are not built in yet; reach a YubiHSM through its PKCS#11 module \
-                 with pkcs11:token=YubiHSM;object=LABEL?module-path=PATH",
-            )),
+            "yubihsm" => YubiHsmUri::parse(rest).map(Self::YubiHsm),
             _ => Err(UriError::new(
-                "unknown scheme; key URIs start with file: or pkcs11:",
+                "unknown scheme; key URIs start with file:, pkcs11: or yubihsm:",
             )),
+        }
+    }
+}
+
+impl KeyUri {
+    /// The same key, opened even if its token would let it leave. For callers that judge its
+    /// [`Custody`](crate::Custody) themselves.
+    #[must_use]
+    pub fn allowing_extractable(self) -> Self {
+        match self {
+            Self::Pkcs11(uri) => Self::Pkcs11(Pkcs11Uri {
+                allow_extractable: true,
+                ..uri
+            }),
+            other => other,
         }
     }
 }
@@ -75,6 +91,7 @@ impl fmt::Display for KeyUri {
         match self {
             Self::File(uri) => write!(f, "file:{uri}"),
             Self::Pkcs11(uri) => write!(f, "pkcs11:{uri}"),
+            Self::YubiHsm(uri) => write!(f, "yubihsm:{uri}"),
         }
     }
 }

@@ -21,6 +21,10 @@ pub(super) struct PrivateKey {
     pub(super) public: PublicKey,
     /// Label and id, written as in a key URI.
     pub(super) name: String,
+    pub(super) extractable: Option<bool>,
+    pub(super) sensitive: Option<bool>,
+    /// CKA_LOCAL
+    pub(super) made_inside: Option<bool>,
 }
 
 /// The attributes of a key object that its token shows.
@@ -31,6 +35,7 @@ struct Attributes {
     key_type: Option<KeyType>,
     sensitive: Option<bool>,
     extractable: Option<bool>,
+    local: Option<bool>,
     sign: Option<bool>,
     always_authenticate: Option<bool>,
     modulus: Option<Vec<u8>>,
@@ -107,6 +112,9 @@ impl PrivateKey {
             handle,
             public,
             name: private.name(),
+            extractable: private.extractable,
+            sensitive: private.sensitive,
+            made_inside: private.local,
         })
     }
 }
@@ -205,12 +213,13 @@ fn public_half(
 
 impl Attributes {
     fn read(token: &Token, session: &Session, handle: ObjectHandle) -> Result<Self, SignError> {
-        const TYPES: [AttributeType; 11] = [
+        const TYPES: [AttributeType; 12] = [
             AttributeType::Label,
             AttributeType::Id,
             AttributeType::KeyType,
             AttributeType::Sensitive,
             AttributeType::Extractable,
+            AttributeType::Local,
             AttributeType::Sign,
             AttributeType::AlwaysAuthenticate,
             AttributeType::Modulus,
@@ -232,6 +241,7 @@ impl Attributes {
                 Attribute::KeyType(key_type) => read.key_type = Some(key_type),
                 Attribute::Sensitive(value) => read.sensitive = Some(value),
                 Attribute::Extractable(value) => read.extractable = Some(value),
+                Attribute::Local(value) => read.local = Some(value),
                 Attribute::Sign(value) => read.sign = Some(value),
                 Attribute::AlwaysAuthenticate(value) => read.always_authenticate = Some(value),
                 Attribute::Modulus(number) => read.modulus = Some(number),

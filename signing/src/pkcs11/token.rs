@@ -9,6 +9,7 @@ use cryptoki::slot::{Slot, TokenInfo};
 use cryptoki::types::AuthPin;
 
 use super::module::{Module, describe};
+use crate::custody::Home;
 use crate::error::{PinTries, SignError};
 use crate::secrets::{Secret, Secrets, variables};
 use crate::uri::{KeyUri, Pkcs11Uri};
@@ -69,6 +70,15 @@ impl Token {
 
     pub(super) fn label(&self) -> &str {
         self.info.label()
+    }
+
+    /// What the token says it is.
+    pub(super) fn home(&self) -> Home {
+        Home::Token {
+            label: self.info.label().into(),
+            serial: self.info.serial_number().into(),
+            model: self.info.model().into(),
+        }
     }
 
     /// Whether the token offers `mechanism`.

@@ -1,0 +1,91 @@
+//! Results as text for people and as one JSON object for scripts.
+
+use std::io::Write;
+
+use countersign_ceremony::CeremonyError;
+use serde_json::{Value, json};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Text,
+    /// One JSON object on standard output, errors too
+    Json,
+}
+
+/// What a command has to say.
+#[derive(Debug, Clone)]
+pub(super) struct Report {
+    text: String,
+    json: Option<Value>,
+    pub(super) exit_code: u8,
+}
+
+impl Report {
+    /// A text without a newline at its end, and an object.
+    pub(super) fn new(text: impl Into<String>, json: Value) -> Self {
+        Self {
+            text: text.into(),
+            json: Some(json),
+            exit_code: 0,
+        }
+    }
+
+    /// Nothing more than what was printed already.
+    pub(super) fn silent() -> Self {
+        Self {
+            text: String::new(),
+            json: None,
+            exit_code: 0,
+        }
+    }
+
+    pub(super) fn with_exit_code(self, exit_code: u8) -> Self {
+        Self { exit_code, ..self }
+    }
+
+    pub(super) fn print(&self, format: Format, quiet: bool) {
+        match (format, &self.json) {
+            (Format::Json, Some(Value::Object(members))) => {
+                let mut members = members.clone();
+                members.insert("ok".into(), (self.exit_code == 0).into());
+                write_stdout(format!("{}\n", Value::Object(members)).as_bytes());
+            }
+            (Format::Text, _) if !quiet && !self.text.is_empty() => {
+                write_stdout(format!("{}\n", self.text).as_bytes());
+            }
+            _ => {}
+        }
+    }
+}
+
+pub(super) fn print_error(error: &CeremonyError, format: Format) {
+    let object = json!({
+        "ok": false,
+        "name": error.name(),
+        "exit_code": error.exit_code(),
+        "message": error.to_string(),
+    });
+    match format {
+        Format::Json => write_stdout(format!("{object}\n").as_bytes()),
+        Format::Text => {
+            // A closed standard error leaves the exit code to tell.
+            let _ = writeln!(std::io::stderr(), "key-ceremony: {error}");
+        }
+    }
+}
+
+/// Writes to standard output. If its reader has gone, as in `key-ceremony ... | head`, there is
+/// nobody to tell.
+pub(super) fn write_stdout(bytes: &[u8]) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+}
+
+/// `1 file`, `2 files`.
+pub(super) fn count(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    }
+}
