@@ -2,6 +2,7 @@
 
 use countersign_metadata::{Key, KeyId, Role, RoleType, Root, Signed, UtcTime, Verified};
 
+use crate::adopt::NamedKeys;
 use crate::error::RepoError;
 use crate::keys::is_uri;
 use crate::policy_edit;
@@ -109,11 +110,17 @@ impl Repository {
 
     /// Takes in the next Root, made and signed elsewhere, in place of what is staged. Its version
     /// must be the next one, and both thresholds must be reached (TUF 5.3.4, 5.3.5). Before
-    /// anything is published, any first Root that its own keys signed will do.
+    /// anything is published, any first Root that its own keys signed will do. `repo.toml` takes
+    /// over its keys and thresholds; `named` says where keys are that it does not know yet.
     ///
     /// # Errors
-    /// [`RepoError::RootImport`], or what is wrong with the file.
-    pub fn import_root(&mut self, name: &str, file: Vec<u8>) -> Result<u64, RepoError> {
+    /// [`RepoError::RootImport`], or what is wrong with the file or a named key.
+    pub fn import_root(
+        &mut self,
+        name: &str,
+        file: Vec<u8>,
+        named: &NamedKeys,
+    ) -> Result<u64, RepoError> {
         let metadata = |error| RepoError::metadata(name, error);
         let fail = |why: String| RepoError::RootImport {
             file: name.into(),
@@ -148,9 +155,9 @@ impl Repository {
         for role in RoleType::ALL {
             check_reachable(root, role)?;
         }
-        let version = root.version();
+        self.adopt(root, name, named)?;
         self.drafts.save("root", &file)?;
-        Ok(version)
+        Ok(root.version())
     }
 
     fn edit_root<T>(

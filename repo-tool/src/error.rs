@@ -264,11 +264,16 @@ pub enum RepoError {
     },
     /// A role must be signed by keys that are leaving it, and these have not signed.
     #[error(
-        "{role} changes its keys, and the outgoing keys have not signed the file that leads over. If they can still sign: run 'repo-tool sign' with them. If they are lost: 'repo-tool publish --accept-window' publishes without them; clients that ask between two renames are refused once and succeed on their next try"
+        "{role} changes its keys, and the outgoing keys have not signed the file that leads over. If they can still sign: make them available (a staged file: run 'repo-tool sign'). If they cannot: {}; clients that are between two requests then are refused once and succeed on their next try", match wait {
+            Some(until) => format!("wait until {until}, when no client needs them any more, and run the same command again. If that is too late, add --accept-window"),
+            None => "run 'repo-tool publish --accept-window'".to_owned(),
+        }
     )]
     OutgoingKeys {
         /// The role.
         role: String,
+        /// When the way over ends and they are not needed any more, if only it is under way.
+        wait: Option<UtcTime>,
     },
     /// The verifier, walking the new tree as a client would, refused it. Nothing was published.
     #[error("a client would refuse the new repository, so it was not published ({walk}): {what}")]

@@ -18,7 +18,7 @@ use crate::error::RepoError;
 use crate::files;
 use crate::keys::{KeyJson, parse_uri};
 use crate::repository::Repository;
-use crate::requirements::{Outgoing, Requirements};
+use crate::requirements::Outgoing;
 
 const REQUEST: &str = "countersign-signing-request-1";
 const SIGNATURES: &str = "countersign-signatures-1";
@@ -88,7 +88,7 @@ impl Repository {
     pub fn request(&mut self, roles: &[String]) -> Result<Request, RepoError> {
         self.check_not_overtaken()?;
         self.restage()?;
-        let requirements = Requirements::new(&self.drafts, &self.published, Outgoing::Sign)?;
+        let requirements = self.requirements(Outgoing::Sign)?;
         let staged = self.drafts.roles()?;
         if let Some(role) = roles.iter().find(|role| !staged.contains(role)) {
             return Err(RepoError::NotStaged { role: role.clone() });
@@ -141,7 +141,7 @@ impl Repository {
             path: path.into(),
             what,
         };
-        let requirements = Requirements::new(&self.drafts, &self.published, Outgoing::Sign)?;
+        let requirements = self.requirements(Outgoing::Sign)?;
         let mut by_role: BTreeMap<&str, Vec<(KeyId, Vec<u8>)>> = BTreeMap::new();
         for made in &signatures.signatures {
             let role = made.role.as_str();

@@ -61,7 +61,7 @@ impl Work {
             Self::PublishWithoutOldKeys => {
                 drop(repository.publish(Outgoing::Lost)?);
             }
-            Self::Refresh => drop(repository.refresh(Due::Now)?),
+            Self::Refresh => drop(repository.refresh(Due::Now, Outgoing::Sign)?),
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 #[cfg(test)]
 extern crate self as countersign_repo;
 
+mod adopt;
 mod bins;
 mod crash;
 mod diff;
@@ -33,12 +34,14 @@ mod rekey;
 mod release;
 mod repository;
 mod requirements;
+mod rotation;
 mod sign;
 mod status;
 mod tree;
 mod verify;
 mod walk;
 
+pub use adopt::NamedKeys;
 pub use bins::{BinStyle, MAX_BIN_BITS, NewBins};
 pub use diff::{Change, RoleDiff};
 pub use edit_delegations::{DelegatedKeys, DelegationChange, NewDelegation};
@@ -52,6 +55,6 @@ pub use refresh::Due;
 pub use repository::Repository;
 pub use requirements::Outgoing;
 pub use sign::{SignReport, Signature};
-pub use status::{Extent, FileStatus, KeyStatus, SignatureStatus, StagedStatus, Status};
+pub use status::{Extent, FileStatus, KeyStatus, SignatureStatus, StagedStatus, Status, WayOver};
 pub use tree::{check_role_name, check_target_name};
 pub use verify::{Fault, Verification, verify};

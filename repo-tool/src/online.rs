@@ -6,7 +6,7 @@ use crate::error::RepoError;
 use crate::policy::Listing;
 use crate::published::decode;
 use crate::repository::Repository;
-use crate::requirements::{Outgoing, Requirements};
+use crate::requirements::Outgoing;
 use crate::sign::{AnyFile, Only, SignReport};
 
 impl Repository {
@@ -17,7 +17,7 @@ impl Repository {
         outgoing: Outgoing,
         report: &mut SignReport,
     ) -> Result<(), RepoError> {
-        let requirements = Requirements::new(&self.drafts, &self.published, outgoing)?;
+        let requirements = self.requirements(outgoing)?;
         let roles = self.drafts.targets_roles()?;
         for role in &roles {
             if !self.is_complete(role, &requirements)? {
@@ -39,15 +39,10 @@ impl Repository {
         role: RoleType,
         outgoing: Outgoing,
     ) -> Result<bool, RepoError> {
-        let published: Option<AnyFile> = match role {
-            RoleType::Timestamp => reread(&self.published.timestamp)?,
-            RoleType::Snapshot => reread(&self.published.snapshot_file()?)?,
-            _ => self.published.targets(role.name())?,
-        };
-        let Some(file) = published else {
+        let Some(file) = self.published_file(role)? else {
             return Ok(true);
         };
-        let needed = Requirements::new(&self.drafts, &self.published, outgoing)?.of(role.name())?;
+        let needed = self.requirements(outgoing)?.of(role.name())?;
         Ok(!needed.iter().all(|requirement| requirement.is_met(&file)))
     }
 

@@ -30,6 +30,11 @@ pub struct Policy {
     /// when half of their life is over, whichever comes later.
     #[serde(default = "default_refresh_before")]
     pub refresh_before: Span,
+    /// How long after a new Root the files still carry the signatures of outgoing keys too, for
+    /// clients that asked for the next Root just before it was there. Above what a client may take
+    /// from there to Timestamp (minutes), and what a cache between keeps that answer for.
+    #[serde(default = "default_rotation_grace")]
+    pub rotation_grace: Span,
     /// What Snapshot states of each Targets file.
     #[serde(default)]
     pub snapshot_lists: Listing,
@@ -173,6 +178,7 @@ impl Policy {
             consistent_snapshot: yes(),
             destination: default_destination(),
             refresh_before: default_refresh_before(),
+            rotation_grace: default_rotation_grace(),
             snapshot_lists: Listing::default(),
             timestamp_lists: Listing::default(),
             retired_keys: Vec::new(),
@@ -227,6 +233,15 @@ impl Policy {
             RoleType::Targets => &self.roles.targets,
             RoleType::Snapshot => &self.roles.snapshot,
             RoleType::Timestamp => &self.roles.timestamp,
+        }
+    }
+
+    pub(crate) fn role_mut(&mut self, role: RoleType) -> &mut RolePolicy {
+        match role {
+            RoleType::Root => &mut self.roles.root,
+            RoleType::Targets => &mut self.roles.targets,
+            RoleType::Snapshot => &mut self.roles.snapshot,
+            RoleType::Timestamp => &mut self.roles.timestamp,
         }
     }
 
@@ -297,6 +312,10 @@ fn default_destination() -> PathBuf {
 
 fn default_refresh_before() -> Span {
     Span(7 * 86_400)
+}
+
+fn default_rotation_grace() -> Span {
+    Span(3_600)
 }
 
 #[cfg(test)]

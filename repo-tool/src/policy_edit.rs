@@ -65,6 +65,30 @@ pub(crate) fn retire_key(policy: &mut DocumentMut, role: RoleType, key: &str) {
     }
 }
 
+/// Sets all keys of a top-level role.
+pub(crate) fn set_keys(policy: &mut DocumentMut, role: RoleType, keys: &[String]) {
+    set_list(role_table(policy, role), "keys", keys);
+}
+
+/// Sets all retired keys.
+pub(crate) fn set_retired(policy: &mut DocumentMut, keys: &[String]) {
+    if !keys.is_empty() || policy.contains_key("retired_keys") {
+        set_list(policy.as_table_mut(), "retired_keys", keys);
+    }
+}
+
+/// A list that says the same already stays as people wrote it.
+fn set_list(parent: &mut Table, name: &str, entries: &[String]) {
+    let old = list(parent, name);
+    let same = old.len() == entries.len()
+        && entries
+            .iter()
+            .all(|entry| old.iter().any(|known| known.as_str() == Some(entry)));
+    if !same {
+        *old = entries.iter().collect();
+    }
+}
+
 /// Sets a top-level role's threshold.
 pub(crate) fn set_threshold(policy: &mut DocumentMut, role: RoleType, threshold: u32) {
     role_table(policy, role)["threshold"] = value(i64::from(threshold));

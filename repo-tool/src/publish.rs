@@ -3,19 +3,26 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use countersign_metadata::{Role, RoleType, Root, Snapshot, TargetFile, TargetPath, Targets};
+use countersign_metadata::{Role, Root, Snapshot, TargetFile, TargetPath, Targets};
 use countersign_verifier::RemoteName;
 
 use crate::error::RepoError;
 use crate::files;
 use crate::images::{self, Visibility};
 use crate::published::decode;
+use crate::refresh::Retire;
 use crate::release::{Content, NewFile, Placement, Release, RootOrder};
 use crate::repository::Repository;
-use crate::requirements::{Outgoing, Requirements};
+use crate::requirements::Outgoing;
+use crate::rotation::{AFTER_ROOT, EarlierRoot};
 use crate::sign::{Only, SignReport};
 use crate::tree::names;
 use crate::walk::{Visible, walk};
+
+/// What people should know when the outgoing keys did not sign.
+pub(crate) const WINDOW: &str = "the outgoing keys did not sign: clients that were between their \
+    requests for the next root and for timestamp.json are refused once, and succeed on their next \
+    try";
 
 /// What a publish did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,7 +65,7 @@ impl Repository {
         if !self.drafts.roles()?.is_empty() {
             self.publish_staged(outgoing, &mut report)?;
         }
-        self.retire_old_signatures(&mut report)?;
+        self.retire_old_signatures(Retire::All, &mut report)?;
         self.keys.close();
         Ok(report)
     }
@@ -87,31 +94,57 @@ impl Repository {
         if release.is_empty() {
             return Ok(());
         }
-        let see = |visible| {
-            walk(
-                &self.home,
-                &self.published,
-                &release,
-                visible,
-                &wanted,
-                self.now,
-            )
-        };
-        if release.order == RootOrder::Last {
-            see(Visible::AllButRoot)?;
+        let mut views = vec![Visible::All];
+        if leads_over {
+            views.extend(self.views_on_the_way()?);
         }
-        see(Visible::All)?;
+        if release.order == RootOrder::Last
+            && let Some(current) = self.published.root_content()?
+        {
+            views.push(Visible::RootsUpTo(current.version()));
+        }
+        self.walk(&release, &views, &wanted)?;
         if !leads_over && self.published.root.is_some() {
-            report.notes.push(
-                "the outgoing keys did not sign: clients that asked between the renames of the \
-                 new root and timestamp.json were refused once"
-                    .into(),
-            );
+            report.notes.push(WINDOW.into());
         }
         self.execute(&release)?;
         files::remove_folder(&self.home.staged_images())?;
+        if release.root().is_some() {
+            self.note_way_over(report)?;
+        }
         report.images += release.images.len();
         self.note_files(&release, report)
+    }
+
+    fn note_way_over(&self, report: &mut PublishReport) -> Result<(), RepoError> {
+        if let Some(EarlierRoot { root, until }) = self.earlier_roots()?.first() {
+            report.notes.push(format!(
+                "clients may go by root {} until {until}: keep its keys until then; the first \
+                 'refresh' or 'publish' after that signs with the new keys alone",
+                root.version()
+            ));
+        }
+        Ok(())
+    }
+
+    /// What clients see that are on their way over from an earlier Root.
+    pub(crate) fn views_on_the_way(&self) -> Result<Vec<Visible>, RepoError> {
+        let earlier = self.earlier_roots()?;
+        let view = |earlier: &EarlierRoot| Visible::RootsUpTo(earlier.root.version());
+        Ok(earlier.iter().map(view).collect())
+    }
+
+    /// Lets the real verifier walk what a release would make visible, as clients of each view.
+    pub(crate) fn walk(
+        &self,
+        release: &Release,
+        views: &[Visible],
+        wanted: &[TargetPath],
+    ) -> Result<(), RepoError> {
+        let (home, published) = (&self.home, &self.published);
+        views
+            .iter()
+            .try_for_each(|view| walk(home, published, release, *view, wanted, self.now))
     }
 
     /// Whether a Root is published that clients still go by. One that has expired is of no use
@@ -152,7 +185,7 @@ impl Repository {
 
     /// Refuses what is not signed, can never be, or is over.
     fn check_complete(&self, outgoing: Outgoing) -> Result<(), RepoError> {
-        let requirements = Requirements::new(&self.drafts, &self.published, outgoing)?;
+        let requirements = self.requirements(outgoing)?;
         for role in self.drafts.roles()? {
             let Some(file) = self.drafts.signed::<Targets>(&role)? else {
                 continue;
@@ -166,7 +199,7 @@ impl Repository {
         let missing = self.missing(outgoing)?;
         if !missing.is_empty() {
             return Err(match self.only_outgoing_missing(outgoing)? {
-                Some(role) => RepoError::OutgoingKeys { role },
+                Some(role) => self.outgoing_keys_error(role)?,
                 None => RepoError::Incomplete { missing },
             });
         }
@@ -194,8 +227,8 @@ impl Repository {
         if outgoing == Outgoing::Lost || !self.missing(Outgoing::Lost)?.is_empty() {
             return Ok(None);
         }
-        let requirements = Requirements::new(&self.drafts, &self.published, Outgoing::Sign)?;
-        for role in [RoleType::Targets, RoleType::Snapshot, RoleType::Timestamp] {
+        let requirements = self.requirements(Outgoing::Sign)?;
+        for role in AFTER_ROOT {
             if !self.is_complete(role.name(), &requirements)? {
                 return Ok(Some(role.name().into()));
             }

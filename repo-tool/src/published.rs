@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 
-use countersign_metadata::{Role, Root, Signed, Snapshot, Targets, Timestamp};
+use countersign_metadata::{Role, Root, Signed, Snapshot, Targets, Timestamp, UtcTime};
 use countersign_verifier::RemoteName;
 
 use crate::error::RepoError;
@@ -54,6 +54,24 @@ impl Published {
     pub(crate) fn root_path(&self, version: u64) -> PathBuf {
         let name = RemoteName::Root(version).file_name();
         self.home.state().join("roots").join(name)
+    }
+
+    /// The file that says since when a Root is public.
+    pub(crate) fn public_since_path(&self, version: u64) -> PathBuf {
+        let name = format!("{version}.public-since");
+        self.home.state().join("roots").join(name)
+    }
+
+    /// A time at which a Root was public for sure; `None` if it is not known, or not readable.
+    pub(crate) fn public_since(&self, version: u64) -> Result<Option<UtcTime>, RepoError> {
+        let text = files::read(&self.public_since_path(version))?;
+        Ok(text.and_then(|text| std::str::from_utf8(&text).ok()?.trim_end().parse().ok()))
+    }
+
+    /// What a Root so far says.
+    pub(crate) fn root_at(&self, version: u64) -> Result<Option<Root>, RepoError> {
+        let file = self.read(&self.root_path(version))?;
+        file.as_ref().map(decode).transpose()
     }
 
     /// The versions of all Roots so far, ascending.

@@ -5,13 +5,13 @@ use countersign_metadata::{KeyId, Role, RoleType, Signed, TargetsBuilder, UtcTim
 use countersign_verifier::RemoteName;
 
 use crate::error::RepoError;
-use crate::online::{describe, reread};
-use crate::publish::PublishReport;
+use crate::online::describe;
+use crate::publish::{PublishReport, WINDOW};
 use crate::release::{Content, NewFile, Release};
 use crate::repository::Repository;
-use crate::requirements::Requirements;
-use crate::sign::{AnyFile, SignReport};
-use crate::walk::{Visible, walk};
+use crate::requirements::Outgoing;
+use crate::sign::SignReport;
+use crate::walk::Visible;
 
 /// When to renew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,14 +22,24 @@ pub enum Due {
     Now,
 }
 
+/// Which files to issue anew once the way over to new keys is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retire {
+    /// Those of the keys that are online.
+    Online,
+    /// Targets too.
+    All,
+}
+
 impl Repository {
-    /// Renews Timestamp, and Snapshot, when they are due, and publishes them. What is staged
-    /// stays staged. Does nothing if nothing is due.
+    /// Renews Timestamp, and Snapshot, when they are due, and publishes them; also where outgoing
+    /// keys have signed them and no client needs that any more. What is staged stays staged. Does
+    /// nothing if nothing is due.
     ///
     /// # Errors
-    /// [`RepoError::NothingPublished`], [`RepoError::Incomplete`] without the online keys, or as
-    /// [`Repository::publish`].
-    pub fn refresh(&mut self, due: Due) -> Result<PublishReport, RepoError> {
+    /// [`RepoError::NothingPublished`], [`RepoError::Incomplete`] without the online keys,
+    /// [`RepoError::OutgoingKeys`] on the way over to new ones, or as [`Repository::publish`].
+    pub fn refresh(&mut self, due: Due, outgoing: Outgoing) -> Result<PublishReport, RepoError> {
         let mut report = PublishReport {
             resumed: self.finish_interrupted()?,
             ..PublishReport::default()
@@ -43,9 +53,14 @@ impl Repository {
         let is_due = |role: &str, expires: UtcTime| due == Due::Now || self.is_near(role, expires);
         let snapshot_due = is_due("snapshot", snapshot.expires());
         if snapshot_due || is_due("timestamp", timestamp.expires()) {
-            let release = self.reissue(snapshot_due)?;
-            self.release_online(&release, &mut report)?;
+            let earlier = self.earlier_roots()?;
+            let release = self.reissue(snapshot_due, outgoing)?;
+            self.release_online(&release, outgoing, &mut report)?;
+            if self.earlier_roots()?.len() < earlier.len() {
+                report.notes.push(WINDOW.into());
+            }
         }
+        self.retire_old_signatures(Retire::Online, &mut report)?;
         self.keys.close();
         Ok(report)
     }
@@ -58,44 +73,53 @@ impl Repository {
         expires.unix() - self.now.unix() <= before
     }
 
-    /// After a rotation: issues what still carries signatures of keys that are no longer the
-    /// role's, now by the new keys alone. Where these are not all here, that is left to the next
-    /// regular version.
+    /// After the way over to new keys: issues what still carries signatures of keys that are no
+    /// longer the role's, now by the new keys alone. Where these are not all here, that is left to
+    /// the next regular version.
     pub(crate) fn retire_old_signatures(
         &mut self,
+        which: Retire,
         report: &mut PublishReport,
     ) -> Result<(), RepoError> {
         if self.drafts.exists("root") || self.published.root_versions()?.len() < 2 {
             return Ok(());
         }
-        let requirements = Requirements::of_published(&self.drafts, &self.published)?;
-        let stale = |role: RoleType, file: Option<AnyFile>| -> Result<bool, RepoError> {
-            let Some(file) = file else { return Ok(false) };
-            let needed = requirements.of(role.name())?;
-            let known = |id: &KeyId| needed.iter().any(|needed| needed.keys.contains_key(id));
-            Ok(file.signatures().iter().any(|entry| !known(&entry.keyid)))
-        };
-        let targets = stale(RoleType::Targets, self.published.targets("targets")?)?;
-        let snapshot = stale(
-            RoleType::Snapshot,
-            reread(&self.published.snapshot_file()?)?,
-        )?;
-        let timestamp = stale(RoleType::Timestamp, reread(&self.published.timestamp)?)?;
-        if !(targets || snapshot || timestamp) {
-            return Ok(());
+        if which == Retire::All && self.is_stale(RoleType::Targets)? {
+            let release = self.reissue_targets();
+            self.retire(release, report)?;
         }
-        let outcome = match targets {
-            true => self.reissue_targets(),
-            false => self.reissue(snapshot),
+        let snapshot = self.is_stale(RoleType::Snapshot)?;
+        if snapshot || self.is_stale(RoleType::Timestamp)? {
+            let release = self.reissue(snapshot, Outgoing::Sign);
+            self.retire(release, report)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a published file carries a signature that nobody asks for any more.
+    fn is_stale(&self, kind: RoleType) -> Result<bool, RepoError> {
+        let Some(file) = self.published_file(kind)? else {
+            return Ok(false);
         };
-        match outcome {
-            Ok(release) => self.release_online(&release, report),
+        let requirements = self.requirements(Outgoing::Sign)?.as_published();
+        let needed = requirements.of(kind.name())?;
+        let known = |id: &KeyId| needed.iter().any(|needed| needed.keys.contains_key(id));
+        Ok(file.signatures().iter().any(|entry| !known(&entry.keyid)))
+    }
+
+    fn retire(
+        &mut self,
+        release: Result<Release, RepoError>,
+        report: &mut PublishReport,
+    ) -> Result<(), RepoError> {
+        match release {
+            Ok(release) => self.release_online(&release, Outgoing::Sign, report),
             Err(RepoError::Incomplete { .. }) => {
-                report.notes.push(
-                    "files signed by outgoing keys stay until their next version, because the \
-                     new keys are not all here"
-                        .into(),
-                );
+                let note = "files signed by outgoing keys stay until their next version, because \
+                            the new keys are not all here";
+                if !report.notes.iter().any(|known| known == note) {
+                    report.notes.push(note.into());
+                }
                 Ok(())
             }
             Err(error) => Err(error),
@@ -103,8 +127,8 @@ impl Repository {
     }
 
     /// The next Timestamp, and Snapshot if asked for, signed.
-    fn reissue(&self, with_snapshot: bool) -> Result<Release, RepoError> {
-        self.reissue_after(Vec::new(), with_snapshot)
+    fn reissue(&self, with_snapshot: bool, outgoing: Outgoing) -> Result<Release, RepoError> {
+        self.reissue_after(Vec::new(), with_snapshot, outgoing)
     }
 
     /// The next Targets with the same content, and the two above it.
@@ -117,7 +141,8 @@ impl Repository {
             None => return Err(RepoError::NothingPublished),
         };
         next.header.expires = self.policy.expires("targets").after(self.now);
-        let bytes = self.sign_now("targets", next.to_payload(), &mut SignReport::default())?;
+        let (payload, outgoing) = (next.to_payload(), Outgoing::Sign);
+        let bytes = self.sign_now("targets", payload, outgoing, &mut SignReport::default())?;
         let name = RemoteName::Targets("targets".into(), Some(next.header.version));
         self.reissue_after(
             vec![NewFile {
@@ -125,6 +150,7 @@ impl Repository {
                 content: Content::Bytes(bytes),
             }],
             true,
+            outgoing,
         )
     }
 
@@ -132,7 +158,11 @@ impl Repository {
         &self,
         mut files: Vec<NewFile>,
         with_snapshot: bool,
+        outgoing: Outgoing,
     ) -> Result<Release, RepoError> {
+        let sign = |role: &str, payload: String| {
+            self.sign_now(role, payload, outgoing, &mut SignReport::default())
+        };
         let published = self.published.snapshot_file()?;
         let mut snapshot = published.ok_or(RepoError::NothingPublished)?;
         let parse_error = |error| RepoError::metadata("snapshot", error);
@@ -147,7 +177,7 @@ impl Repository {
                     next.set_role(role, meta);
                 }
             }
-            let bytes = self.sign_now("snapshot", next.to_payload(), &mut SignReport::default())?;
+            let bytes = sign("snapshot", next.to_payload())?;
             snapshot = Signed::parse(bytes.clone()).map_err(parse_error)?;
             files.push(NewFile {
                 name: RemoteName::Snapshot(Some(next.version())),
@@ -155,8 +185,7 @@ impl Repository {
             });
         }
         let timestamp = self.next_timestamp(&snapshot)?;
-        let payload = timestamp.to_payload();
-        let bytes = self.sign_now("timestamp", payload, &mut SignReport::default())?;
+        let bytes = sign("timestamp", timestamp.to_payload())?;
         files.push(NewFile {
             name: RemoteName::Timestamp,
             content: Content::Bytes(bytes),
@@ -171,16 +200,14 @@ impl Repository {
     fn release_online(
         &mut self,
         release: &Release,
+        outgoing: Outgoing,
         report: &mut PublishReport,
     ) -> Result<(), RepoError> {
-        walk(
-            &self.home,
-            &self.published,
-            release,
-            Visible::All,
-            &[],
-            self.now,
-        )?;
+        let mut views = vec![Visible::All];
+        if outgoing == Outgoing::Sign {
+            views.extend(self.views_on_the_way()?);
+        }
+        self.walk(release, &views, &[])?;
         self.execute(release)?;
         self.note_files(release, report)
     }

@@ -4,7 +4,7 @@
 //! repository) Targets roles and Snapshot under their versions. Then the release is decided by
 //! one rename in `state/`; then `timestamp.json` flips in the public tree. A new Root goes out
 //! after the Timestamp that both its keys and the old ones signed; or before it, where no such
-//! Timestamp exists.
+//! Timestamp exists. `rotation.rs` says which keys sign from then on.
 //!
 //! Without consistent snapshots, files are replaced under the names that clients are asking for,
 //! so clients that ask in between are refused and have to try again. That window is inherent in
@@ -179,11 +179,13 @@ impl Repository {
             return Ok(());
         };
         let bytes = root.content.read()?;
-        if let RemoteName::Root(version) = root.name {
-            self.home
-                .write(&self.published.root_path(version), &bytes)?;
-        }
-        self.write_public_root(&root.name, &bytes)
+        let RemoteName::Root(version) = root.name else {
+            return Ok(());
+        };
+        self.home
+            .write(&self.published.root_path(version), &bytes)?;
+        self.write_public_root(&root.name, &bytes)?;
+        self.note_public(version)
     }
 
     /// Under its version for clients (TUF 5.3.3), and as `root.json` for people who set one up.
@@ -265,6 +267,9 @@ impl Repository {
                     self.write_public_root(&name, &bytes)?;
                 }
             }
+        }
+        if !root || !self.root_is_noted()? {
+            self.note_root_is_public()?;
         }
         if !timestamp {
             self.rewrite_metadata()?;

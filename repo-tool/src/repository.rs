@@ -12,6 +12,7 @@ use crate::keyring::KeyRing;
 use crate::policy::{POLICY_FILE, Policy};
 use crate::progress::{Progress, Silent};
 use crate::published::Published;
+use crate::rotation::Opened;
 use crate::tree::Tree;
 
 /// An image repository on disk. While it exists, no other process can change the same one.
@@ -25,6 +26,7 @@ pub struct Repository {
     pub(crate) published: Published,
     pub(crate) keys: KeyRing,
     pub(crate) now: UtcTime,
+    pub(crate) opened: Opened,
     pub(crate) progress: Box<dyn Progress>,
     _lock: Lock,
 }
@@ -46,6 +48,7 @@ impl Repository {
     /// [`RepoError::NotARepository`], [`RepoError::Policy`], [`RepoError::Locked`], or what is
     /// wrong with its files.
     pub fn open(folder: &Path, now: UtcTime, secrets: Secrets) -> Result<Self, RepoError> {
+        let opened = Opened::now();
         let policy = Policy::load(folder)?;
         let home = Home::new(folder, &policy.destination);
         let lock = home.lock()?;
@@ -58,6 +61,7 @@ impl Repository {
             home,
             policy,
             now,
+            opened,
         };
         repository.drop_published_drafts()?;
         Ok(repository)

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_metadata::{
-    Authority, Key, KeyId, PublicKey, Role, RoleKeys, RoleType, Root, Signed, Tally,
+    Authority, Key, KeyId, PublicKey, Role, RoleKeys, RoleType, Root, Signed, Tally, UtcTime,
 };
 
 use crate::drafts::Drafts;
 use crate::error::RepoError;
 use crate::published::Published;
+use crate::rotation::EarlierRoot;
 use crate::tree::Tree;
 
 /// One authority whose threshold a file must reach.
@@ -26,6 +27,13 @@ pub(crate) enum By {
     Root,
     /// The staged Root will say so.
     NextRoot,
+    /// A Root before the published one says so, and clients may still go by it.
+    EarlierRoot {
+        /// Its version.
+        version: u64,
+        /// Until when.
+        until: UtcTime,
+    },
     /// The delegating role says so.
     Delegator(String),
 }
@@ -35,6 +43,9 @@ impl By {
         match self {
             Self::Root => "the current root's keys".into(),
             Self::NextRoot => "the next root's keys".into(),
+            Self::EarlierRoot { version, until } => {
+                format!("root {version}'s keys, for clients on their way over until {until}")
+            }
             Self::Delegator(role) => format!("the keys that {role} delegates to"),
         }
     }
@@ -50,7 +61,7 @@ impl Requirement {
         }
     }
 
-    fn of_root(by: By, root: &Root, kind: RoleType) -> Self {
+    pub(crate) fn of_root(by: By, root: &Root, kind: RoleType) -> Self {
         let nobody = RoleKeys::new([], u32::MAX);
         let role_keys = root.roles.get(&kind).unwrap_or(&nobody);
         Self::new(by, kind.name(), role_keys, &root.keys)
@@ -76,12 +87,13 @@ impl Requirement {
     }
 }
 
-/// What happens to the keys that a staged Root takes out of the online roles.
+/// What happens to the keys that a Root takes out of the online roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outgoing {
-    /// They sign the files that lead over, so that no client ever sees a file that it refuses.
+    /// They sign the files that lead over, before the Root and for a while after it, so that no
+    /// client ever sees a file that it refuses.
     Sign,
-    /// They cannot sign any more: between two renames clients are refused.
+    /// They cannot sign any more: clients that are between two requests are refused once.
     Lost,
 }
 
@@ -89,6 +101,7 @@ pub enum Outgoing {
 pub(crate) struct Requirements<'a> {
     published: Option<Root>,
     staged: Option<Root>,
+    earlier: Vec<EarlierRoot>,
     tree: Tree<'a>,
     outgoing: Outgoing,
 }
@@ -97,25 +110,24 @@ impl<'a> Requirements<'a> {
     pub(crate) fn new(
         drafts: &'a Drafts,
         published: &'a Published,
+        earlier: Vec<EarlierRoot>,
         outgoing: Outgoing,
     ) -> Result<Self, RepoError> {
         Ok(Self {
             published: published.root_content()?,
             staged: drafts.content("root")?,
+            earlier,
             tree: Tree::new(drafts, published),
             outgoing,
         })
     }
 
-    /// Of what is published alone, for files that go out without the staged ones.
-    pub(crate) fn of_published(
-        drafts: &'a Drafts,
-        published: &'a Published,
-    ) -> Result<Self, RepoError> {
-        Ok(Self {
+    /// Without the staged Root, for files that go out before it.
+    pub(crate) fn as_published(self) -> Self {
+        Self {
             staged: None,
-            ..Self::new(drafts, published, Outgoing::Sign)?
-        })
+            ..self
+        }
     }
 
     /// Whose signatures the next file of `role` needs.
@@ -139,23 +151,35 @@ impl<'a> Requirements<'a> {
         }
     }
 
-    /// TUF 5.3.4 asks for both Roots' thresholds on a Root. For the online roles two are needed
-    /// while the staged Root changes their keys: clients that have not seen it accept the file
-    /// by the old keys, clients that have by the new ones.
+    /// TUF 5.3.4 asks for both Roots' thresholds on a Root. A file of another role is accepted by
+    /// clients at each Root that they may go by, so each of these asks for its own: the published
+    /// one, the staged one that is about to follow, and those before on the way over.
     fn of_top_level(&self, kind: RoleType) -> Result<Vec<Requirement>, RepoError> {
-        let of = |by, root: &Option<Root>| {
-            root.as_ref()
-                .map(|root| Requirement::of_root(by, root, kind))
+        let leads_over = self.outgoing == Outgoing::Sign;
+        let mut found: Vec<Requirement> = Vec::new();
+        let mut ask = |by, root: &Root| {
+            let requirement = Requirement::of_root(by, root, kind);
+            if !found
+                .iter()
+                .any(|known| known.authority == requirement.authority)
+            {
+                found.push(requirement);
+            }
         };
-        let current = of(By::Root, &self.published);
-        let next = of(By::NextRoot, &self.staged);
-        let both = kind == RoleType::Root || self.outgoing == Outgoing::Sign;
-        let found: Vec<Requirement> = match (current, next) {
-            (Some(current), Some(next)) if current.authority == next.authority => vec![current],
-            (Some(current), Some(next)) if both => vec![current, next],
-            (_, Some(next)) => vec![next],
-            (current, None) => current.into_iter().collect(),
-        };
+        if let Some(root) = &self.published
+            && (self.staged.is_none() || leads_over || kind == RoleType::Root)
+        {
+            ask(By::Root, root);
+        }
+        if let Some(root) = &self.staged {
+            ask(By::NextRoot, root);
+        }
+        if leads_over && kind != RoleType::Root {
+            for EarlierRoot { root, until } in &self.earlier {
+                let (version, until) = (root.version(), *until);
+                ask(By::EarlierRoot { version, until }, root);
+            }
+        }
         match found.is_empty() {
             true => Err(RepoError::NoSuchRole {
                 role: kind.name().into(),

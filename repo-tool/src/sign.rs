@@ -78,7 +78,7 @@ impl Repository {
         if self.drafts.exists("root") {
             roles.insert(0, "root".into());
         }
-        let requirements = Requirements::new(&self.drafts, &self.published, Outgoing::Sign)?;
+        let requirements = self.requirements(Outgoing::Sign)?;
         for role in &roles {
             self.sign_draft(role, &requirements, &only, &mut report)?;
         }
@@ -96,7 +96,7 @@ impl Repository {
 
     /// Somebody who names a key expects it to sign, so one that nothing asks for is a mistake.
     fn check_all_asked_for(&self, only: &Only) -> Result<(), RepoError> {
-        let requirements = Requirements::new(&self.drafts, &self.published, Outgoing::Sign)?;
+        let requirements = self.requirements(Outgoing::Sign)?;
         let mut asked: Vec<PublicKey> = Vec::new();
         let staged = self.drafts.roles()?;
         for role in &staged {
@@ -240,9 +240,11 @@ impl Repository {
         &self,
         role: &str,
         payload: String,
+        outgoing: Outgoing,
         report: &mut SignReport,
     ) -> Result<Vec<u8>, RepoError> {
-        let needed = Requirements::of_published(&self.drafts, &self.published)?.of(role)?;
+        let needed = |outgoing| self.requirements(outgoing)?.as_published().of(role);
+        let (needed, lasting) = (needed(outgoing)?, needed(Outgoing::Lost)?);
         let mut file = Unsigned::new(payload);
         let unsigned =
             AnyFile::parse(file.to_file()).map_err(|error| RepoError::metadata(role, error))?;
@@ -258,12 +260,15 @@ impl Repository {
             return Ok(file.to_file());
         }
         report.take_fault()?;
-        Err(RepoError::Incomplete { missing })
+        match lasting.iter().all(|needed| needed.is_met(&signed)) {
+            true => Err(self.outgoing_keys_error(role.into())?),
+            false => Err(RepoError::Incomplete { missing }),
+        }
     }
 
     /// Who must still sign, one line for each role and authority.
     pub(crate) fn missing(&self, outgoing: Outgoing) -> Result<Vec<String>, RepoError> {
-        let requirements = Requirements::new(&self.drafts, &self.published, outgoing)?;
+        let requirements = self.requirements(outgoing)?;
         let mut lines = Vec::new();
         for role in self.drafts.roles()? {
             if let Some(file) = self.drafts.signed::<Targets>(&role)? {

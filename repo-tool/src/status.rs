@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::error::{RepoError, renew};
 use crate::published::decode;
 use crate::repository::Repository;
-use crate::requirements::{Outgoing, Requirement, Requirements};
+use crate::requirements::{Outgoing, Requirement};
 use crate::tree::TOP;
 
 /// The state of a repository, for people and scripts.
@@ -21,9 +21,23 @@ pub struct Status {
     pub published: Vec<FileStatus>,
     /// What is staged.
     pub staged: Vec<StagedStatus>,
+    /// The Roots that clients may still go by, newest first; files are signed for them too.
+    pub way_over: Vec<WayOver>,
+    /// The `retired_keys` of `repo.toml` that nothing needs any more: they may be taken out of it
+    /// and destroyed.
+    pub unneeded_keys: Vec<String>,
     /// Whether `publish` would find every signature it needs, apart from those that it makes
     /// itself for Snapshot and Timestamp, on files that are not over.
     pub ready: bool,
+}
+
+/// A Root that clients may still go by although a newer one is public.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WayOver {
+    /// Its version.
+    pub root: u64,
+    /// Until when.
+    pub until: String,
 }
 
 /// A published file.
@@ -107,6 +121,8 @@ impl Repository {
             interrupted: !lacking.is_empty(),
             lacking,
             published: self.published_status(extent)?,
+            way_over: self.way_over()?,
+            unneeded_keys: self.unneeded_keys()?,
             ready: !staged.is_empty() && staged.iter().filter(by_people).all(complete),
             staged,
         })
@@ -156,7 +172,7 @@ impl Repository {
     }
 
     fn staged_status(&self) -> Result<Vec<StagedStatus>, RepoError> {
-        let requirements = Requirements::new(&self.drafts, &self.published, Outgoing::Sign)?;
+        let requirements = self.requirements(Outgoing::Sign)?;
         let mut staged = Vec::new();
         for role in self.drafts.roles()? {
             let Some(header) = self.draft_header(&role)? else {

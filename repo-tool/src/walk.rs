@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_metadata::{Role, TargetPath, UtcTime};
+use countersign_metadata::{TargetPath, UtcTime};
 use countersign_verifier::{
     Code, Reject, RemoteName, Reply, Session, Step, StoreName, Stored, drive,
 };
@@ -13,13 +13,22 @@ use crate::home::Home;
 use crate::published::Published;
 use crate::release::{Content, Release};
 
-/// Which files of a release a client finds in the public tree.
+/// Which Roots a client finds that walks the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Visible {
-    /// All but the Root: the moment between the two.
-    AllButRoot,
+    /// None after this version: the next became public just after the client had asked for it.
+    RootsUpTo(u64),
     /// All.
     All,
+}
+
+impl Visible {
+    fn sees(self, version: u64) -> bool {
+        match self {
+            Self::RootsUpTo(last) => version <= last,
+            Self::All => true,
+        }
+    }
 }
 
 /// Walks as a client that has what is published now, and as one that has the first Root only.
@@ -34,21 +43,25 @@ pub(crate) fn walk(
     let consistent = release.consistent;
     let mut overlay = BTreeMap::new();
     for file in release.files_in_order() {
-        let is_root = matches!(file.name, RemoteName::Root(_));
-        if !is_root || visible == Visible::All {
+        let hidden = matches!(file.name, RemoteName::Root(version) if !visible.sees(version));
+        if !hidden {
             overlay.insert(file.public_name(consistent).file_name(), &file.content);
         }
     }
-    let tree = Tree { home, overlay };
+    let tree = Tree {
+        home,
+        overlay,
+        visible,
+    };
     if published.root.is_some() {
-        let store = Store::of(published, Known::Everything)?;
+        let store = Store::of(published, Known::Everything, visible)?;
         tree.follow(store, wanted, now)
             .map_err(|error| refused("as a client of the last state", error))?;
     }
     // Before the Root of a first release there is nothing that a new client could start from.
     let started = !published.root_versions()?.is_empty();
     if started || visible == Visible::All {
-        let mut store = Store::of(published, Known::FirstRoot)?;
+        let mut store = Store::of(published, Known::FirstRoot, visible)?;
         if !started && let Some(root) = release.root() {
             store.kept.insert(StoreName::Root, root.content.read()?);
         }
@@ -91,6 +104,7 @@ pub(crate) fn explain(reject: &Reject) -> String {
 struct Tree<'a> {
     home: &'a Home,
     overlay: BTreeMap<String, &'a Content>,
+    visible: Visible,
 }
 
 impl Tree<'_> {
@@ -125,6 +139,9 @@ impl Tree<'_> {
     }
 
     fn fetch(&self, what: &RemoteName, max_len: u64) -> Result<Reply, RepoError> {
+        if matches!(what, RemoteName::Root(version) if !self.visible.sees(*version)) {
+            return Ok(Reply::NotFound);
+        }
         let name = what.file_name();
         let bytes = match self.overlay.get(&name) {
             Some(content) => content.read()?,
@@ -165,9 +182,10 @@ struct Store<'a> {
 }
 
 impl<'a> Store<'a> {
-    fn of(published: &'a Published, known: Known) -> Result<Self, RepoError> {
+    fn of(published: &'a Published, known: Known, visible: Visible) -> Result<Self, RepoError> {
         let mut kept = BTreeMap::new();
-        let versions = published.root_versions()?;
+        let mut versions = published.root_versions()?;
+        versions.retain(|version| visible.sees(*version));
         let start = match known {
             Known::FirstRoot => versions.first(),
             Known::Everything => versions.last(),
@@ -177,11 +195,10 @@ impl<'a> Store<'a> {
         {
             kept.insert(StoreName::Root, bytes);
         }
-        let root = published.root_content()?;
         Ok(Self {
             published,
             known,
-            root_version: root.map(|root| root.version()),
+            root_version: versions.last().copied(),
             kept,
         })
     }

@@ -5,6 +5,7 @@ mod tool;
 
 use std::fs;
 
+use serde_json::json;
 use tool::{PLAIN, Tool};
 
 #[test]
@@ -249,7 +250,31 @@ fn a_rotation_from_the_command_line() {
         .iter()
         .map(|file| file["role"].as_str().expect("a name"))
         .collect();
-    assert_eq!(roles, ["timestamp", "root", "timestamp"]);
+    assert_eq!(roles, ["timestamp", "root"]);
+    let note = published["notes"][0].as_str().expect("a note");
+    assert!(note.contains("root 1"), "{note}");
+    let status = tool.json(0, &["status"]);
+    assert_eq!(status["way_over"][0]["root"], 1);
+    assert_eq!(status["unneeded_keys"], json!([]));
+    assert!(tool.text(0, &["status"]).contains("clients at root 1"));
+    let policy = tool.path().join("repo.toml");
+    let text = fs::read_to_string(&policy).expect("a policy");
+    let short = text.replace("rotation_grace = \"1h\"", "rotation_grace = \"1s\"");
+    assert_ne!(text, short);
+    fs::write(&policy, short).expect("writes");
+    let over = || tool.json(0, &["status"])["way_over"] == json!([]);
+    while !over() {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let refreshed = tool.json(0, &["refresh"]);
+    assert_eq!(refreshed["published"][0]["role"], "timestamp");
+    let unneeded = &tool.json(0, &["status"])["unneeded_keys"];
+    assert_eq!(
+        *unneeded,
+        json!([format!("file:keys/timestamp.pem{PLAIN}")])
+    );
+    assert!(tool.text(0, &["status"]).contains("retired_keys"));
+    assert_eq!(tool.json(0, &["refresh"])["changed"], false);
     tool.json(0, &["verify"]);
     assert_eq!(tool.json(0, &["root", "show"])["version"], 2);
 }

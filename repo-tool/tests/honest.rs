@@ -152,7 +152,7 @@ impl World {
             Step::Refresh => drop(
                 self.sandbox
                     .open()
-                    .refresh(Due::ByPolicy)
+                    .refresh(Due::ByPolicy, Outgoing::Sign)
                     .expect("refreshes"),
             ),
             Step::Wait(seconds) => {
@@ -160,7 +160,7 @@ impl World {
                 drop(
                     self.sandbox
                         .open()
-                        .refresh(Due::ByPolicy)
+                        .refresh(Due::ByPolicy, Outgoing::Sign)
                         .expect("refreshes"),
                 );
             }

@@ -151,12 +151,15 @@ fn refresh_renews_what_is_due_and_leaves_the_staged_alone() {
     let mut client = Client::new(&sandbox);
     client.refresh(sandbox.now).expect("accepted");
     sandbox.add("a", b"staged");
-    let report = sandbox.open().refresh(Due::ByPolicy).expect("nothing due");
+    let report = sandbox
+        .open()
+        .refresh(Due::ByPolicy, Outgoing::Sign)
+        .expect("nothing due");
     assert!(!report.changed());
     sandbox.later(DAY + 1);
     let report = sandbox
         .open()
-        .refresh(Due::ByPolicy)
+        .refresh(Due::ByPolicy, Outgoing::Sign)
         .expect("timestamp is due");
     assert_eq!(report.files, [("timestamp".into(), 2)]);
     sandbox.later(6 * DAY);
@@ -168,7 +171,10 @@ fn refresh_renews_what_is_due_and_leaves_the_staged_alone() {
             .name(),
         "expired"
     );
-    let report = sandbox.open().refresh(Due::ByPolicy).expect("both are due");
+    let report = sandbox
+        .open()
+        .refresh(Due::ByPolicy, Outgoing::Sign)
+        .expect("both are due");
     assert_eq!(
         report.files,
         [("snapshot".into(), 2), ("timestamp".into(), 3)]
@@ -185,7 +191,7 @@ fn expired_targets_are_named_and_can_be_renewed() {
     sandbox.later(91 * DAY);
     let error = sandbox
         .open()
-        .refresh(Due::Now)
+        .refresh(Due::Now, Outgoing::Sign)
         .expect_err("targets is over");
     assert_eq!(error.name(), "refused-by-verifier");
     assert!(error.to_string().contains("expired (targets)"), "{error}");
@@ -223,7 +229,10 @@ fn a_staged_file_that_expired_is_not_published() {
 fn an_expired_root_is_named_with_the_way_out() {
     let mut sandbox = Sandbox::published();
     sandbox.later(366 * DAY);
-    let error = sandbox.open().refresh(Due::Now).expect_err("root is over");
+    let error = sandbox
+        .open()
+        .refresh(Due::Now, Outgoing::Sign)
+        .expect_err("root is over");
     assert!(error.to_string().contains("expired (root)"), "{error}");
     assert!(error.to_string().contains("root set-expiry"), "{error}");
     sandbox.open().renew("targets").expect("stages");

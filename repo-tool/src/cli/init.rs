@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use countersign_metadata::RoleType;
 use countersign_repo::policy::{Listing, POLICY_FILE, Policy, RolePolicy, Span, TopLevel};
-use countersign_repo::{RepoError, Repository, keys};
+use countersign_repo::{NamedKeys, RepoError, Repository, keys, read_root};
 use countersign_signing::Algorithm;
 use serde_json::json;
 
@@ -16,6 +17,16 @@ use super::{Global, now};
 /// there is taken.
 #[derive(Args)]
 pub(super) struct Init {
+    /// Start with this first root, made and signed elsewhere, as by a ceremony: keys and thresholds
+    /// are its own. --*-key options then name the keys that can sign here; of all others public key
+    /// files are written
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["root_threshold", "targets_threshold", "snapshot_threshold",
+            "timestamp_threshold", "root_expires", "generate", "no_consistent_snapshot"]
+    )]
+    root: Option<PathBuf>,
     /// A key of root; repeat for more
     #[arg(long, value_name = "KEY")]
     root_key: Vec<String>,
@@ -78,26 +89,22 @@ fn listing(text: &str) -> Result<Listing, String> {
 
 impl Init {
     pub(super) fn run(&self, global: &Global) -> Result<Report, RepoError> {
-        let policy = self.policy(global)?;
         let secrets = global.secrets();
+        if let Some(root) = &self.root {
+            let file = (&*root.display().to_string(), read_root(root)?);
+            let (policy, named) = (self.policy_of_options(), self.named());
+            let repository =
+                Repository::init_from_root(&global.repo, policy, file, &named, now()?, secrets)?;
+            return started(global, &repository);
+        }
+        let policy = self.policy(global)?;
         if let (Some(policy), Some(algorithm)) = (&policy, self.generate) {
             for key in policy.all_keys().filter(|key| keys::is_uri(key)) {
                 keys::ensure(key, algorithm, &secrets)?;
             }
         }
         let repository = Repository::init(&global.repo, policy.as_ref(), now()?, secrets)?;
-        let root = repository.root()?;
-        let text = format!(
-            "started in {}: root version 1 (expires {}) and an empty targets are staged\n\
-             next: repo-tool target add, repo-tool sign, repo-tool publish",
-            global.repo.display(),
-            root.header.expires,
-        );
-        let staged = ["root", "targets"];
-        Ok(Report::new(
-            text,
-            json!({ "staged": staged, "folder": global.repo }),
-        ))
+        started(global, &repository)
     }
 
     /// The policy of the options; `None` if none is given and `repo.toml` decides.
@@ -120,12 +127,27 @@ impl Init {
                     .into(),
             ));
         }
+        let policy = self.policy_of_options();
+        // Checked before any key is made.
+        Policy::parse(&policy.to_text(), &global.repo.join(POLICY_FILE)).map(Some)
+    }
+
+    fn named(&self) -> NamedKeys {
+        NamedKeys::from([
+            (RoleType::Root, self.root_key.clone()),
+            (RoleType::Targets, self.targets_key.clone()),
+            (RoleType::Snapshot, self.snapshot_key.clone()),
+            (RoleType::Timestamp, self.timestamp_key.clone()),
+        ])
+    }
+
+    fn policy_of_options(&self) -> Policy {
         let role = |threshold, keys: &[String], expires| RolePolicy {
             threshold,
             keys: keys.to_vec(),
             expires,
         };
-        let policy = Policy {
+        Policy {
             consistent_snapshot: !self.no_consistent_snapshot,
             destination: self.destination.clone(),
             snapshot_lists: self.lists,
@@ -148,8 +170,18 @@ impl Init {
                     self.timestamp_expires,
                 ),
             })
-        };
-        // Checked before any key is made.
-        Policy::parse(&policy.to_text(), &global.repo.join(POLICY_FILE)).map(Some)
+        }
     }
+}
+
+fn started(global: &Global, repository: &Repository) -> Result<Report, RepoError> {
+    let root = repository.root()?;
+    let text = format!(
+        "started in {}: root version 1 (expires {}) and an empty targets are staged\n\
+         next: repo-tool target add, repo-tool sign, repo-tool publish",
+        global.repo.display(),
+        root.header.expires,
+    );
+    let json = json!({ "staged": ["root", "targets"], "folder": global.repo });
+    Ok(Report::new(text, json))
 }

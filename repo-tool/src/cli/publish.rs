@@ -15,8 +15,8 @@ pub(super) struct Publish {
 
 #[derive(Args)]
 pub(super) struct Window {
-    /// Publish a root that changes online keys although the outgoing ones cannot sign any more:
-    /// clients that ask between two renames are refused once
+    /// Publish although keys that a new root takes away from online roles cannot sign any more:
+    /// clients that are between two requests are refused once
     #[arg(long)]
     accept_window: bool,
 }
@@ -26,6 +26,8 @@ pub(super) struct Refresh {
     /// Renew timestamp and snapshot even if they are not due
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    window: Window,
 }
 
 #[derive(Args)]
@@ -63,7 +65,7 @@ impl Refresh {
             true => Due::Now,
             false => Due::ByPolicy,
         };
-        let report = global.open()?.refresh(due)?;
+        let report = global.open()?.refresh(due, self.window.outgoing())?;
         Ok(published(&report, "nothing is due"))
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum};
 use countersign_metadata::{Key, Role, RoleType, UtcTime};
 use countersign_repo::policy::Span;
-use countersign_repo::{RepoError, read_root};
+use countersign_repo::{NamedKeys, RepoError, read_root};
 use serde_json::{Value, json};
 
 use super::output::Report;
@@ -48,10 +48,15 @@ pub(super) enum Root {
     ///
     /// It must be the next version, signed by a threshold of the current and of its own keys.
     /// Where it changes the keys of online roles, files that both the old and the new keys signed
-    /// go out first, then the root, then files by the new keys alone.
+    /// go out first, then the root, and after 'rotation_grace' files by the new keys alone.
+    /// repo.toml takes over the root's keys and thresholds; --key says where new keys are.
     Import {
         /// The signed root
         file: PathBuf,
+        /// Where a key is that the root adds: ROLE=KEY, a key URI or a public key file. Repeat for
+        /// more
+        #[arg(long = "key", value_name = "ROLE=KEY", value_parser = named_key)]
+        keys: Vec<(TopLevel, String)>,
         /// Only stage it
         #[arg(long)]
         stage: bool,
@@ -103,11 +108,16 @@ impl Root {
             }
             Self::Import {
                 file,
+                keys,
                 stage,
                 window,
             } => {
-                let version =
-                    repository.import_root(&file.display().to_string(), read_root(file)?)?;
+                let mut named = NamedKeys::new();
+                for (role, key) in keys {
+                    named.entry(role.get()).or_default().push(key.clone());
+                }
+                let name = file.display().to_string();
+                let version = repository.import_root(&name, read_root(file)?, &named)?;
                 if *stage {
                     let text = format!("staged root version {version}");
                     return Ok(Report::new(text, json!({ "version": version })));
@@ -119,6 +129,14 @@ impl Root {
         };
         let version = repository.root()?.version();
         Ok(Report::new(text, json!({ "version": version })))
+    }
+}
+
+fn named_key(text: &str) -> Result<(TopLevel, String), String> {
+    let (role, key) = text.split_once('=').unwrap_or((text, ""));
+    match (TopLevel::from_str(role, false), key) {
+        (Ok(role), key) if !key.is_empty() => Ok((role, key.to_owned())),
+        _ => Err("write ROLE=KEY, such as timestamp=file:keys/online2.pem".into()),
     }
 }
 

@@ -59,6 +59,18 @@ impl Status {
                 file.expires
             ));
         }
+        for way in &status.way_over {
+            lines.push(format!(
+                "a newer root is public, but clients at root {} may still ask until {}: files are \
+                 signed by its keys too, so keep them",
+                way.root, way.until
+            ));
+        }
+        for key in &status.unneeded_keys {
+            lines.push(format!(
+                "no role needs {key} any more: take it out of retired_keys in repo.toml"
+            ));
+        }
         lines.push(match status.staged.is_empty() {
             true => "nothing is staged".to_owned(),
             false => "staged:".to_owned(),

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use countersign_metadata::{PathSet, TargetPath, UtcTime};
-use countersign_repo::policy::{Listing, Policy, RolePolicy, TopLevel};
+use countersign_metadata::{Key, KeyId, PathSet, RoleType, Signed, TargetPath, Targets, UtcTime};
+use countersign_repo::policy::{Policy, RolePolicy, TopLevel};
 use countersign_repo::{
     DelegatedKeys, Listed, NewDelegation, NewTarget, Outgoing, RepoError, Repository, Visibility,
+    keys,
 };
 use countersign_signing::{Algorithm, KeyUri, Secrets};
 use countersign_verifier::{
@@ -170,21 +171,12 @@ pub fn role(keys: &[&str], threshold: u32, expires: &str) -> RolePolicy {
 }
 
 pub fn simple_policy() -> Policy {
-    Policy {
-        consistent_snapshot: true,
-        destination: "published".into(),
-        refresh_before: "7d".parse().expect("a span"),
-        snapshot_lists: Listing::Hashes,
-        timestamp_lists: Listing::Hashes,
-        retired_keys: Vec::new(),
-        roles: TopLevel {
-            root: role(&["root"], 1, "365d"),
-            targets: role(&["targets"], 1, "90d"),
-            snapshot: role(&["snapshot"], 1, "14d"),
-            timestamp: role(&["timestamp"], 1, "2d"),
-        },
-        delegations: BTreeMap::new(),
-    }
+    Policy::new(TopLevel {
+        root: role(&["root"], 1, "365d"),
+        targets: role(&["targets"], 1, "90d"),
+        snapshot: role(&["snapshot"], 1, "14d"),
+        timestamp: role(&["timestamp"], 1, "2d"),
+    })
 }
 
 /// A client with a store in memory.
@@ -225,7 +217,7 @@ impl Client {
         self.store[&StoreName::Root].1
     }
 
-    fn answer<T>(&mut self, step: Step<'_, T>) -> Reply {
+    pub fn answer<T>(&mut self, step: Step<'_, T>) -> Reply {
         match step {
             Step::Load { name } => match self.store.get(&name) {
                 Some((bytes, accepted_under)) => Reply::Stored(Stored {
@@ -271,4 +263,30 @@ pub fn target_file(sandbox: &Sandbox, path: &TargetPath, prefix: &str) -> PathBu
         .public()
         .join("targets")
         .join(path.with_prefix(prefix))
+}
+
+/// The default `rotation_grace`, and what the measuring of time may add.
+pub const GRACE: i64 = 3_600 + 60;
+
+/// Adds a new key to a role and takes the old one away.
+pub fn rotate(sandbox: &Sandbox, kind: RoleType, old: &str, new: &str) -> KeyId {
+    sandbox.make_key(new);
+    let mut repository = sandbox.open();
+    let id = repository.add_root_key(kind, &uri(new)).expect("adds");
+    let old = keys::public(&uri(old), &sandbox.secrets()).expect("a key");
+    let old = Key::new(&old).id();
+    repository
+        .remove_root_key(kind, old.as_str())
+        .expect("removes");
+    id
+}
+
+pub fn signatures_on(sandbox: &Sandbox, name: &str) -> Vec<KeyId> {
+    let file = fs::read(sandbox.metadata(name)).expect("published");
+    let signed = Signed::<Targets>::parse(file).expect("well-formed");
+    signed
+        .signatures()
+        .iter()
+        .map(|entry| entry.keyid.clone())
+        .collect()
 }

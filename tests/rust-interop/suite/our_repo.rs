@@ -167,18 +167,15 @@ fn policy(keys: &Keys, shape: &Shape) -> Policy {
     };
     Policy {
         consistent_snapshot: shape.consistent,
-        destination: "published".into(),
         refresh_before: days(1),
         snapshot_lists: shape.lists,
         timestamp_lists: shape.lists,
-        retired_keys: Vec::new(),
-        roles: TopLevel {
+        ..Policy::new(TopLevel {
             root: role(&["root-1", "root-2"]),
             targets: role(&["targets"]),
             snapshot: role(&["online-1"]),
             timestamp: role(&["online-1"]),
-        },
-        delegations: [].into(),
+        })
     }
 }
 
