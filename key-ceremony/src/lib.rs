@@ -1,8 +1,30 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod ceremony;
+mod clock;
+pub mod conduct;
+mod crash;
 pub mod drill;
 mod error;
+pub mod event;
+pub mod exchange;
+mod files;
+pub mod folder;
+pub mod holder;
+mod next_root;
 pub mod pki;
+pub mod policy;
+pub mod profile;
+mod report;
+pub mod review;
+pub mod rotate;
+pub mod statement;
+mod verify;
+mod words;
 
+pub use ceremony::{Ceremony, Phase};
 pub use error::CeremonyError;
+pub use folder::Folder;
+pub use verify::{Extent, Verification, verify};
+pub use words::fingerprint;

@@ -1,0 +1,437 @@
+//! The lead's steps: plan, merge, review, seal.
+
+use std::path::{Path, PathBuf};
+
+use countersign_metadata::{KeyId, Role, RoleType, Root, UtcTime, Verified};
+use countersign_repo::keys::KeyJson;
+use countersign_signing::Signer;
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+use crate::ceremony::{Ceremony, Phase};
+use crate::error::CeremonyError;
+use crate::event::{Attachment, Event};
+use crate::exchange::{Invitation, Message, Request, RequestedKey};
+use crate::files::{self, Existing};
+use crate::folder::{Folder, PREVIOUS, Record};
+use crate::policy;
+use crate::profile::{Accepted, KeyProfile, Profile, Slot};
+use crate::report;
+use crate::review::Diff;
+use crate::statement::{SignedStatement, Statement};
+use crate::words::fingerprint;
+
+/// The name of the request for signatures.
+pub const REQUEST: &str = "requests/sign-root.json";
+/// The name of the printable report.
+pub const REPORT: &str = "report.html";
+const INVITATIONS: &str = "invitations";
+
+/// What came of taking in one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Merged {
+    /// A proof of possession.
+    Proof(Slot),
+    /// A signature, by whom.
+    Signature(String),
+    /// It had been taken in before.
+    Known(String),
+}
+
+impl Folder {
+    /// Begins a ceremony in a new folder and writes the invitations.
+    ///
+    /// `previous` is the file of the newest Root, if this is not the first.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Policy`], [`CeremonyError::Refused`], [`CeremonyError::Exists`]
+    pub fn plan(
+        path: &Path,
+        profile: String,
+        previous: Option<Vec<u8>>,
+        accepted: Vec<Accepted>,
+        now: UtcTime,
+    ) -> Result<Self, CeremonyError> {
+        let parsed = Profile::parse(&profile).map_err(CeremonyError::Refused)?;
+        let mut nonce = [0; 32];
+        SystemRandom::new()
+            .fill(&mut nonce)
+            .map_err(|_| CeremonyError::Refused("the system has no randomness".into()))?;
+        let event = Event::Planned {
+            nonce: hex::encode(nonce),
+            profile,
+            previous: previous
+                .as_deref()
+                .map(|bytes| Attachment::new(PREVIOUS, bytes)),
+            findings: policy::check_profile(&parsed),
+            accepted,
+            software: env!("CARGO_PKG_VERSION").into(),
+        };
+        let folder = Self::create(path, event, previous, now)?;
+        folder.write_derived()?;
+        Ok(folder)
+    }
+
+    /// Takes in a proof or signatures. What was taken in before is no error, so that an
+    /// interrupted run can be repeated.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Exchange`], [`CeremonyError::Refused`], [`CeremonyError::Clock`], ...
+    pub fn merge(
+        &mut self,
+        file: &Path,
+        accepted: &[Accepted],
+        now: UtcTime,
+    ) -> Result<Vec<Merged>, CeremonyError> {
+        let message = Message::read(file)?;
+        let fail = |error: CeremonyError| match error {
+            CeremonyError::Refused(why) => CeremonyError::Exchange {
+                path: file.into(),
+                why,
+            },
+            error => error,
+        };
+        let merged = match message {
+            Message::Proof(proof) => {
+                vec![self.merge_proof(proof.proof, accepted, now).map_err(fail)?]
+            }
+            Message::Signatures(made) => {
+                let mut merged = Vec::new();
+                for made in made.signatures {
+                    let event = Event::Signed {
+                        keyid: made.keyid,
+                        sig: made.sig,
+                        statement: made.statement,
+                    };
+                    merged.push(self.merge_signature(event, now).map_err(fail)?);
+                }
+                merged
+            }
+            other => {
+                return Err(CeremonyError::Exchange {
+                    path: file.into(),
+                    why: format!(
+                        "this is {}, which goes to a holder; what comes back from there is merged",
+                        other.kind()
+                    ),
+                });
+            }
+        };
+        self.write_derived()?;
+        Ok(merged)
+    }
+
+    /// What there is to review now: the next Root and its fingerprint in words.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Phase`] while keys are missing.
+    pub fn next_root(&self, now: UtcTime) -> Result<(Root, Diff), CeremonyError> {
+        let ceremony = self.ceremony();
+        let root = match ceremony.review() {
+            Some(review) => review.root.clone(),
+            None => ceremony.candidate(now)?,
+        };
+        let diff = ceremony.diff(&root);
+        Ok((root, diff))
+    }
+
+    /// Records that the next Root was reviewed, and writes the request for signatures.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Policy`], [`CeremonyError::NotConfirmed`], [`CeremonyError::OldRoot`]
+    pub fn review(
+        &mut self,
+        root: &Root,
+        accepted: Vec<Accepted>,
+        confirmed: &str,
+        now: UtcTime,
+    ) -> Result<(), CeremonyError> {
+        if self.ceremony().review().is_some() {
+            return self.write_derived();
+        }
+        let payload = root.to_payload();
+        let previous = self.ceremony().previous().map(Verified::content);
+        check_confirmation(confirmed, &confirmation(root))?;
+        let event = Event::Reviewed {
+            words: fingerprint(payload.as_bytes()),
+            findings: policy::check_root(previous, root, now),
+            payload,
+            accepted,
+            confirmed: confirmed.into(),
+        };
+        self.append(event, now)?;
+        self.write_derived()
+    }
+
+    /// Writes the new Root and closes the transcript. `signers` are participants at this machine.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Missing`] below a threshold.
+    pub fn seal(
+        &mut self,
+        signers: &[(String, Box<dyn Signer>)],
+        now: UtcTime,
+    ) -> Result<(), CeremonyError> {
+        if self.ceremony().phase() < Phase::Sealed {
+            let file = self.ceremony().root_file()?;
+            let name = self.ceremony().root_name();
+            let root = Attachment::new(name, &file);
+            let seals = self.sign_seals(signers, &root, now)?;
+            files::write(&self.path().join(&root.name), &file, Existing::Replace)?;
+            self.append(Event::Sealed { root, seals }, now)?;
+        }
+        self.write_derived()
+    }
+
+    /// Checks that the ceremony still follows the newest Root, found in `place`.
+    ///
+    /// # Errors
+    /// [`CeremonyError::OldRoot`]
+    pub fn check_newest(&self, newest: &[u8], place: &str) -> Result<(), CeremonyError> {
+        let newest = crate::next_root::accept_previous(newest.to_vec())?;
+        let previous = self.ceremony().previous();
+        let planned = previous.map_or(0, |root| root.content().version());
+        let same = previous.is_some_and(|root| root.payload() == newest.payload());
+        match same {
+            true => Ok(()),
+            false => Err(CeremonyError::OldRoot {
+                planned,
+                where_: place.into(),
+                found: newest.content().version(),
+            }),
+        }
+    }
+
+    fn merge_proof(
+        &mut self,
+        proof: SignedStatement,
+        accepted: &[Accepted],
+        now: UtcTime,
+    ) -> Result<Merged, CeremonyError> {
+        let Statement::Possession { slot, key, .. } = &proof.statement else {
+            return Err(CeremonyError::Refused(
+                "it is not a proof of possession".into(),
+            ));
+        };
+        let slot = slot.clone();
+        let known = self.ceremony().proved().get(&slot);
+        if known.is_some_and(|known| Some(&known.key) == key.public().as_ref()) {
+            return Ok(Merged::Known(slot.to_string()));
+        }
+        let event = Event::Proved {
+            findings: self.ceremony().judge_proof(&proof),
+            accepted: accepted.to_vec(),
+            proof,
+        };
+        self.append(event, now)?;
+        Ok(Merged::Proof(slot))
+    }
+
+    fn merge_signature(&mut self, event: Event, now: UtcTime) -> Result<Merged, CeremonyError> {
+        let Event::Signed { keyid, .. } = &event else {
+            return Err(CeremonyError::Refused("it is not a signature".into()));
+        };
+        let id = KeyId::new(keyid.as_str())
+            .map_err(|error| CeremonyError::Refused(error.to_string()))?;
+        let name = self.ceremony().describe(&id);
+        if self.ceremony().signed_by().any(|known| *known == id) {
+            return Ok(Merged::Known(name));
+        }
+        self.append(event, now)?;
+        Ok(Merged::Signature(name))
+    }
+
+    fn sign_seals(
+        &self,
+        signers: &[(String, Box<dyn Signer>)],
+        root: &Attachment,
+        now: UtcTime,
+    ) -> Result<Vec<SignedStatement>, CeremonyError> {
+        let ceremony = self.ceremony();
+        let keys = ceremony.signing_keys();
+        let mut seals = Vec::new();
+        for (uri, signer) in signers {
+            let found = keys.iter().find(|(_, key)| *key == signer.public_key());
+            let Some((id, _)) = found else {
+                return Err(CeremonyError::WrongKey {
+                    uri: uri.clone(),
+                    found: signer.keyid().as_str().chars().take(16).collect(),
+                    wanted: "is no root key of this ceremony".into(),
+                    hint: "a participant who signed the root seals the transcript".into(),
+                });
+            };
+            let seal = Statement::Seal {
+                ceremony: ceremony.id().into(),
+                transcript: ceremony.head().into(),
+                root: root.sha256.clone(),
+                keyid: id.as_str().into(),
+                time: now.to_string(),
+            };
+            seals.push(seal.sign(&**signer)?);
+        }
+        Ok(seals)
+    }
+
+    /// Writes what follows from the transcript: invitations, the request, the Root, the report.
+    /// They may be deleted; the next command writes them again.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Io`]
+    pub fn write_derived(&self) -> Result<(), CeremonyError> {
+        for file in derived(&crate::folder::read(self.path())?) {
+            self.write_one(Path::new(&file.name), &file.bytes)?;
+        }
+        Ok(())
+    }
+
+    fn write_one(&self, name: &Path, bytes: &[u8]) -> Result<(), CeremonyError> {
+        let path: PathBuf = self.path().join(name);
+        if let Some(folder) = path.parent() {
+            files::make_folder(folder)?;
+        }
+        match files::read_if_there(&path, bytes.len() as u64) {
+            Ok(Some(there)) if there == bytes => Ok(()),
+            _ => files::write(&path, bytes, Existing::Replace),
+        }
+    }
+}
+
+impl Ceremony {
+    /// What `root` changes against the Root before, with the holders' names.
+    pub fn diff(&self, root: &Root) -> Diff {
+        let previous = self.previous().map(Verified::content);
+        Diff::new(previous, root, |role, id, key| {
+            let profile = self.profile().role(role);
+            let proved = |holder: &str| {
+                let slot = Slot {
+                    role: role.name().into(),
+                    holder: holder.into(),
+                };
+                self.proved().get(&slot).map(|proved| &proved.key)
+            };
+            let entries = profile.keys.iter().chain(&profile.outgoing);
+            let found = entries.into_iter().find(|entry| match &entry.keyid {
+                Some(start) => id.as_str().starts_with(start.as_str()),
+                None => key.is_some() && proved(&entry.holder) == key,
+            });
+            found.map(|entry| entry.holder.clone())
+        })
+    }
+}
+
+/// What has to be typed to confirm a Root: its version and the first and last word of its
+/// fingerprint.
+pub fn confirmation(root: &Root) -> String {
+    let words = fingerprint(root.to_payload().as_bytes());
+    let first = words.split(' ').next().unwrap_or_default();
+    let last = words.split(' ').next_back().unwrap_or_default();
+    format!("root {} {first} {last}", root.version())
+}
+
+/// Whether what was typed is what has to be typed; case and spaces are free.
+pub(crate) fn check_confirmation(typed: &str, wanted: &str) -> Result<(), CeremonyError> {
+    let plain = |text: &str| {
+        let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+        words
+    };
+    match plain(typed) == plain(wanted) {
+        true => Ok(()),
+        false => Err(CeremonyError::NotConfirmed(format!(
+            "{typed:?} does not confirm this root; nothing was signed or recorded. Compare what is \
+             shown with what was agreed, then type: {wanted}"
+        ))),
+    }
+}
+
+/// A file that follows from the transcript.
+pub(crate) struct Derived {
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
+    /// The line that it follows from.
+    pub(crate) line: u64,
+}
+
+/// Every file that follows from the transcript.
+pub(crate) fn derived(record: &Record) -> Vec<Derived> {
+    let ceremony = &record.ceremony;
+    let mut files = Vec::new();
+    for invitation in invitations(ceremony) {
+        let Slot { role, holder } = &invitation.slot;
+        files.push(Derived {
+            name: format!("{INVITATIONS}/{holder}-{role}.json"),
+            bytes: Message::Invitation(invitation).to_file(),
+            line: 1,
+        });
+    }
+    if let Some((request, line)) = request(ceremony) {
+        files.push(Derived {
+            name: REQUEST.into(),
+            bytes: Message::Request(Box::new(request)).to_file(),
+            line,
+        });
+    }
+    if let Some(sealed) = ceremony.sealed() {
+        files.push(Derived {
+            name: sealed.name.clone(),
+            bytes: sealed.root.clone(),
+            line: ceremony.lines(),
+        });
+        files.push(Derived {
+            name: REPORT.into(),
+            bytes: report::html(record).into_bytes(),
+            line: ceremony.lines(),
+        });
+    }
+    files
+}
+
+fn invitations(ceremony: &Ceremony) -> Vec<Invitation> {
+    let profile = ceremony.profile();
+    let slots = profile.slots().filter(|(_, _, key)| key.keyid.is_none());
+    let invitation = |(_, slot, key): (RoleType, Slot, &KeyProfile)| Invitation {
+        ceremony: ceremony.id().into(),
+        name: profile.name.clone(),
+        who: profile
+            .holders
+            .get(&slot.holder)
+            .cloned()
+            .unwrap_or_default(),
+        algorithm: key.algorithm.clone(),
+        uri: key.uri.clone(),
+        time: ceremony.planned_at().to_string(),
+        clock_tolerance: tolerance(ceremony),
+        slot,
+    };
+    slots.map(invitation).collect()
+}
+
+fn request(ceremony: &Ceremony) -> Option<(Request, u64)> {
+    let review = ceremony.review()?;
+    let previous = ceremony.previous();
+    let keys = ceremony.signing_keys().into_iter().map(|(id, key)| {
+        let holder = ceremony.holder_of(&id);
+        let requested = RequestedKey {
+            holder: holder.map(|(holder, _)| holder.into()),
+            uri: holder.and_then(|(_, uri)| uri.map(str::to_owned)),
+            key: KeyJson::new(&key),
+        };
+        (id.as_str().to_owned(), requested)
+    });
+    let request = Request {
+        ceremony: ceremony.id().into(),
+        name: ceremony.profile().name.clone(),
+        review: review.line.clone(),
+        payload: review.payload.clone(),
+        previous: previous.map(|root| String::from_utf8_lossy(root.received()).into_owned()),
+        keys: keys.collect(),
+        findings: ceremony.findings().to_vec(),
+        accepted: ceremony.accepted().to_vec(),
+        time: review.time.to_string(),
+        clock_tolerance: tolerance(ceremony),
+    };
+    Some((request, review.number))
+}
+
+fn tolerance(ceremony: &Ceremony) -> u32 {
+    let seconds = ceremony.profile().policy.clock_tolerance.seconds();
+    u32::try_from(seconds).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,214 @@
+//! A ceremony's folder: the transcript and what belongs to it, on the lead's machine.
+//!
+//! `transcript.jsonl` is the record. A line is written only after it was checked, whole and
+//! durably, and files that it names before it; so a process killed at any point leaves a
+//! transcript that can go on, and running the same command again is always right.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use countersign_metadata::UtcTime;
+use rustix::fs::{FlockOperation, flock};
+
+use crate::ceremony::Ceremony;
+use crate::crash;
+use crate::error::CeremonyError;
+use crate::event::{Event, Line};
+use crate::files::{self, Existing};
+
+/// The transcript's name.
+pub const TRANSCRIPT: &str = "transcript.jsonl";
+/// The name of the copy of the Root before.
+pub const PREVIOUS: &str = "previous.root.json";
+/// The largest transcript that is read, in bytes; one of 8 holders has 30 KB.
+const MAX_TRANSCRIPT: u64 = 16 << 20;
+/// The largest file beside the transcript that is read, in bytes.
+pub(crate) const MAX_ATTACHMENT: u64 = 32 << 20;
+/// The largest Root that is read, in bytes, as the verifier's default limit.
+pub(crate) const MAX_ROOT: u64 = 512_000;
+
+/// An open ceremony, locked against other processes.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    transcript: File,
+    ceremony: Ceremony,
+}
+
+/// A transcript as it was read.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) ceremony: Ceremony,
+    pub(crate) lines: Vec<Line>,
+    /// Bytes at the end that are no whole line: a run was interrupted while it wrote.
+    pub(crate) torn: usize,
+}
+
+impl Folder {
+    /// Makes the folder and writes the first line.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Exists`] if a ceremony is there already.
+    pub(crate) fn create(
+        path: &Path,
+        event: Event,
+        previous: Option<Vec<u8>>,
+        now: UtcTime,
+    ) -> Result<Self, CeremonyError> {
+        let line = Line {
+            line: 1,
+            previous: "0".repeat(64),
+            time: now.to_string(),
+            event,
+        };
+        let ceremony = Ceremony::begin(&line, previous.clone())?;
+        let file = path.join(TRANSCRIPT);
+        if file.symlink_metadata().is_ok() {
+            return Err(CeremonyError::Exists { path: file });
+        }
+        files::make_folder(path)?;
+        if let Some(previous) = previous {
+            files::write(&path.join(PREVIOUS), &previous, Existing::Replace)?;
+        }
+        // The name appears with the whole first line in it, so a plan is there or not.
+        let text = format!("{}\n", line.to_text());
+        files::write(&file, text.as_bytes(), Existing::Keep)?;
+        let transcript = lock(&file)?;
+        Ok(Self {
+            path: path.into(),
+            transcript,
+            ceremony,
+        })
+    }
+
+    /// Opens a ceremony to go on with it. A last line that an interrupted run left unfinished is
+    /// dropped: nothing had been said on the strength of it.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Transcript`] and others
+    pub fn open(path: &Path) -> Result<Self, CeremonyError> {
+        let transcript = lock(&path.join(TRANSCRIPT))?;
+        let record = read(path)?;
+        let mut folder = Self {
+            path: path.into(),
+            transcript,
+            ceremony: record.ceremony,
+        };
+        if record.torn > 0 {
+            folder.cut(record.torn)?;
+        }
+        Ok(folder)
+    }
+
+    /// The ceremony's state.
+    pub fn ceremony(&self) -> &Ceremony {
+        &self.ceremony
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Records an event, if it may come next.
+    pub(crate) fn append(&mut self, event: Event, now: UtcTime) -> Result<(), CeremonyError> {
+        let line = self.ceremony.next_line(event, now);
+        let mut next = self.ceremony.clone();
+        next.apply(&line)?;
+        let text = format!("{}\n", line.to_text());
+        let fail = |error| CeremonyError::io("write", self.path.join(TRANSCRIPT), error);
+        crash::point();
+        self.transcript.seek(SeekFrom::End(0)).map_err(fail)?;
+        // Two writes in tests, so that they can cut the power in the middle of a line.
+        let (first, second) = text.as_bytes().split_at(text.len() / 2);
+        self.transcript.write_all(first).map_err(fail)?;
+        crash::point();
+        self.transcript.write_all(second).map_err(fail)?;
+        self.transcript.sync_all().map_err(fail)?;
+        crash::point();
+        self.ceremony = next;
+        Ok(())
+    }
+
+    fn cut(&mut self, torn: usize) -> Result<(), CeremonyError> {
+        let fail = |error| CeremonyError::io("repair", self.path.join(TRANSCRIPT), error);
+        let length = self.transcript.metadata().map_err(fail)?.len();
+        let whole = length.saturating_sub(torn as u64);
+        self.transcript.set_len(whole).map_err(fail)?;
+        self.transcript.sync_all().map_err(fail)
+    }
+}
+
+/// Reads a ceremony without changing anything, and checks every line of it.
+pub(crate) fn read(path: &Path) -> Result<Record, CeremonyError> {
+    let bytes = files::read(&path.join(TRANSCRIPT), MAX_TRANSCRIPT)?;
+    let whole = bytes
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
+    let previous = files::read_if_there(&path.join(PREVIOUS), MAX_ROOT)?;
+    let mut previous = Some(previous);
+    let mut state: Option<Ceremony> = None;
+    let mut lines = Vec::new();
+    for (number, text) in (1..).zip(bytes[..whole].split_inclusive(|byte| *byte == b'\n')) {
+        let at = |why: String| CeremonyError::Transcript { line: number, why };
+        let text = text.strip_suffix(b"\n").unwrap_or(text);
+        let line = Line::parse(text).map_err(|why| match number {
+            1 => at(why),
+            _ => at(format!("it was changed: {why}")),
+        })?;
+        let checked = match &mut state {
+            None => Ceremony::begin(&line, previous.take().flatten()).map(|ceremony| {
+                state = Some(ceremony);
+            }),
+            Some(ceremony) if line.previous != ceremony.head() => Err(CeremonyError::Transcript {
+                line: number - 1,
+                why: format!(
+                    "it was changed, or a line is missing or came on top: line {number} was \
+                     written after another one"
+                ),
+            }),
+            Some(ceremony) => ceremony.apply(&line),
+        };
+        checked.map_err(|error| match error {
+            error @ CeremonyError::Transcript { .. } => error,
+            error => at(error.to_string()),
+        })?;
+        lines.push(line);
+    }
+    match state {
+        Some(ceremony) => Ok(Record {
+            ceremony,
+            lines,
+            torn: bytes.len() - whole,
+        }),
+        None => Err(CeremonyError::Transcript {
+            line: 1,
+            why: "it is empty".into(),
+        }),
+    }
+}
+
+fn lock(path: &Path) -> Result<File, CeremonyError> {
+    let fail = |error| CeremonyError::io("open", path, error);
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => CeremonyError::Usage(format!(
+                "{} is not there: name a folder that 'key-ceremony plan' made",
+                path.display()
+            )),
+            _ => fail(error),
+        })?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(CeremonyError::Refused(format!(
+            "another key-ceremony is working in {}; wait until it is done",
+            path.parent().unwrap_or(path).display()
+        ))),
+        Err(error) => Err(fail(error.into())),
+    }
+}

@@ -1,0 +1,330 @@
+//! The holders' steps, each on a machine of its own: make and prove a key, read what is to be
+//! signed, sign it.
+
+use std::path::{Path, PathBuf};
+
+use countersign_metadata::{PublicKey, Role, Root, Signed, Unsigned, UtcTime, Verified};
+use countersign_repo::keys::{self, KeyJson, redact};
+use countersign_signing::{Algorithm, KeyUri, Secrets, SignError, Signer};
+
+use crate::clock;
+use crate::conduct::{check_confirmation, confirmation};
+use crate::error::CeremonyError;
+use crate::event::digest;
+use crate::exchange::{Invitation, MadeSignature, Message, Proof, Request, Signatures};
+use crate::files::{self, Existing};
+use crate::next_root;
+use crate::profile::Accepted;
+use crate::review::Diff;
+use crate::statement::{CustodyFacts, Statement};
+use crate::words::fingerprint;
+
+/// What a holder's step needs to know of its surroundings.
+#[derive(Debug)]
+pub struct Station<'a> {
+    /// PINs and passphrases.
+    pub secrets: &'a Secrets,
+    /// The clock.
+    pub now: UtcTime,
+    /// Whether this machine is a CI machine.
+    pub in_ci: bool,
+}
+
+/// Whether a key is to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existence {
+    /// Make it. It must not exist, except from an interrupted run.
+    Generate(Option<Algorithm>),
+    /// It exists.
+    Expect,
+}
+
+/// Makes or opens the key that `invitation` asks for, proves possession of it, and writes the
+/// proof to `out`.
+///
+/// # Errors
+/// [`CeremonyError::Sign`], [`CeremonyError::Clock`], [`CeremonyError::Usage`]
+pub fn prove(
+    station: &Station<'_>,
+    invitation: &Invitation,
+    uri: Option<&str>,
+    existence: Existence,
+    accepted: Vec<Accepted>,
+    out: &Path,
+) -> Result<PublicKey, CeremonyError> {
+    clock::check_request(&invitation.time, station.now, invitation.clock_tolerance)?;
+    let uri = uri.or(invitation.uri.as_deref()).ok_or_else(|| {
+        CeremonyError::Usage(
+            "the invitation does not say where the key is to be; name it with --key URI".into(),
+        )
+    })?;
+    if let Existence::Generate(algorithm) = existence {
+        generate(station, invitation, uri, algorithm, out)?;
+    }
+    let signer = open(station, uri)?;
+    let public = signer.public_key().clone();
+    if let Some(wanted) = &invitation.algorithm {
+        next_root::check_algorithm(&invitation.slot, wanted, &public)?;
+    }
+    let statement = Statement::Possession {
+        ceremony: invitation.ceremony.clone(),
+        slot: invitation.slot.clone(),
+        key: KeyJson::new(&public),
+        custody: CustodyFacts::new(&signer.custody(), station.in_ci),
+        accepted,
+        time: station.now.to_string(),
+    };
+    let proof = statement.sign(&*signer)?;
+    let message = Message::Proof(Proof { proof });
+    files::write(out, &message.to_file(), Existing::Replace)?;
+    files::remove(&started(out))?;
+    Ok(public)
+}
+
+/// A request as its reader may believe it: everything that it shows was derived here from the
+/// bytes that are to be signed.
+#[derive(Debug)]
+pub struct ReadRequest {
+    request: Request,
+    previous: Option<Verified<Root>>,
+    root: Root,
+}
+
+impl ReadRequest {
+    /// Reads a request and checks it.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Exchange`] when it is not one, or contradicts itself.
+    pub fn new(
+        path: &Path,
+        request: Request,
+        station: &Station<'_>,
+    ) -> Result<Self, CeremonyError> {
+        clock::check_request(&request.time, station.now, request.clock_tolerance)?;
+        let fail = |why: String| CeremonyError::Exchange {
+            path: path.into(),
+            why,
+        };
+        let root = decode(&request.payload).map_err(fail)?;
+        let previous = match &request.previous {
+            Some(text) => Some(next_root::accept_previous(text.clone().into_bytes())?),
+            None => None,
+        };
+        let before = previous.as_ref().map_or(0, |root| root.content().version());
+        if before.checked_add(1) != Some(root.version()) {
+            return Err(fail(format!(
+                "it asks for signatures on root version {}, which does not follow version {before}",
+                root.version()
+            )));
+        }
+        Ok(Self {
+            request,
+            previous,
+            root,
+        })
+    }
+
+    /// What changes, and who is who as far as the request says.
+    pub fn diff(&self) -> Diff {
+        let previous = self.previous.as_ref().map(Verified::content);
+        Diff::new(previous, &self.root, |_, id, _| {
+            self.request.keys.get(id.as_str())?.holder.clone()
+        })
+    }
+
+    /// The Root that is to be signed.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The request as it was read.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// The fingerprint in words, to be compared by voice.
+    pub fn words(&self) -> String {
+        fingerprint(self.request.payload.as_bytes())
+    }
+
+    /// What has to be typed to sign.
+    pub fn confirmation(&self) -> String {
+        confirmation(&self.root)
+    }
+
+    /// Checks that the Root that the holder has, as the newest known, is the one that is followed.
+    ///
+    /// # Errors
+    /// [`CeremonyError::OldRoot`]
+    pub fn check_known(&self, newest: Vec<u8>, place: &str) -> Result<(), CeremonyError> {
+        let newest = next_root::accept_previous(newest)?;
+        let same = |root: &Verified<Root>| root.payload() == newest.payload();
+        match self.previous.as_ref().is_some_and(same) {
+            true => Ok(()),
+            false => Err(CeremonyError::OldRoot {
+                planned: self.root.version().saturating_sub(1),
+                where_: place.into(),
+                found: newest.content().version(),
+            }),
+        }
+    }
+
+    /// Signs with each of `uris` and writes the signatures to `out`.
+    ///
+    /// # Errors
+    /// [`CeremonyError::NotConfirmed`], [`CeremonyError::WrongKey`], [`CeremonyError::Sign`]
+    pub fn sign(
+        &self,
+        station: &Station<'_>,
+        uris: &[String],
+        confirmed: &str,
+        out: &Path,
+    ) -> Result<Vec<String>, CeremonyError> {
+        check_confirmation(confirmed, &self.confirmation())?;
+        let mut signatures: Vec<MadeSignature> = Vec::new();
+        for uri in uris {
+            let signer = open(station, uri)?;
+            let id = self.id_of(uri, &*signer)?;
+            if !signatures.iter().any(|made| made.keyid == id) {
+                signatures.push(self.sign_with(station, &*signer, id)?);
+            }
+        }
+        let who = signatures.iter().map(|made| made.keyid.clone()).collect();
+        let message = Message::Signatures(Signatures { signatures });
+        files::write(out, &message.to_file(), Existing::Replace)?;
+        Ok(who)
+    }
+
+    fn sign_with(
+        &self,
+        station: &Station<'_>,
+        signer: &dyn Signer,
+        keyid: String,
+    ) -> Result<MadeSignature, CeremonyError> {
+        let payload = self.request.payload.as_bytes();
+        let sig = hex::encode(signer.sign(payload)?);
+        let statement = Statement::RootSignature {
+            ceremony: self.request.ceremony.clone(),
+            review: self.request.review.clone(),
+            payload: digest(payload),
+            keyid: keyid.clone(),
+            time: station.now.to_string(),
+        };
+        Ok(MadeSignature {
+            statement: statement.sign(signer)?,
+            keyid,
+            sig,
+        })
+    }
+
+    /// The id under which a Root lists the key; who it is asked of is in the request.
+    fn id_of(&self, uri: &str, signer: &dyn Signer) -> Result<String, CeremonyError> {
+        let public = signer.public_key();
+        let mut asked = self.request.keys.iter();
+        if let Some((id, _)) = asked.find(|(_, key)| key.key.public().as_ref() == Some(public)) {
+            return Ok(id.clone());
+        }
+        let names = self.request.keys.iter().map(|(id, key)| {
+            let short: String = id.chars().take(16).collect();
+            match &key.holder {
+                Some(holder) => format!("{holder} {short}"),
+                None => short,
+            }
+        });
+        let names: Vec<String> = names.collect();
+        Err(CeremonyError::WrongKey {
+            uri: redact(uri),
+            found: signer.keyid().as_str().chars().take(16).collect(),
+            wanted: "is not asked for".into(),
+            hint: format!(
+                "the keys that can sign are: {}. Is this the right token, and the right key in it?",
+                names.join(", ")
+            ),
+        })
+    }
+}
+
+/// Opens a key whatever its custody: the policy of the ceremony judges that.
+///
+/// # Errors
+/// [`CeremonyError::Sign`], [`CeremonyError::Usage`]
+pub fn open(station: &Station<'_>, uri: &str) -> Result<Box<dyn Signer>, CeremonyError> {
+    let uri: KeyUri = uri.parse().map_err(SignError::Uri)?;
+    Ok(countersign_signing::open(
+        &uri.allowing_extractable(),
+        station.secrets,
+    )?)
+}
+
+/// Makes the key. A note beside the proof tells a later run that the key is its own.
+fn generate(
+    station: &Station<'_>,
+    invitation: &Invitation,
+    uri: &str,
+    algorithm: Option<Algorithm>,
+    out: &Path,
+) -> Result<(), CeremonyError> {
+    let algorithm = match (algorithm, &invitation.algorithm) {
+        (Some(algorithm), _) => algorithm,
+        (None, Some(name)) => name
+            .parse()
+            .map_err(|error| CeremonyError::Usage(format!("{error}")))?,
+        (None, None) => Algorithm::Ed25519,
+    };
+    let note = started(out);
+    let mark = format!("{}\n{}\n", invitation.ceremony, digest(uri.as_bytes()));
+    let own = files::read_if_there(&note, 4096)?.is_some_and(|text| text == mark.as_bytes());
+    if !own {
+        if let Ok(there) = open(station, uri) {
+            return Err(CeremonyError::Refused(format!(
+                "{} is a key already, {}, and keys are never overwritten. To bring it into this \
+                 ceremony use 'key-ceremony prove'; to make a new one choose another name with --key",
+                redact(uri),
+                there.keyid()
+            )));
+        }
+        files::write(&note, mark.as_bytes(), Existing::Replace)?;
+    }
+    match keys::generate(uri, algorithm, station.secrets) {
+        Ok(_) => {
+            crate::crash::point();
+            Ok(())
+        }
+        Err(error) if own && is_there(&error) => Ok(()),
+        Err(error) => {
+            if !own {
+                files::remove(&note)?;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+fn is_there(error: &countersign_repo::RepoError) -> bool {
+    use countersign_repo::RepoError;
+    matches!(
+        error,
+        RepoError::Key {
+            source: SignError::KeyExists { .. } | SignError::FileExists(_),
+            ..
+        }
+    )
+}
+
+fn started(out: &Path) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    name.push(".started");
+    name.into()
+}
+
+/// Decodes the payload; it must be in canonical form, or what is shown is not what is signed.
+fn decode(payload: &str) -> Result<Root, String> {
+    let file = Unsigned::new(payload.to_owned()).to_file();
+    let signed = Signed::<Root>::parse(file).map_err(|error| error.to_string())?;
+    if **signed.payload() != *payload {
+        return Err("the payload is not in canonical form".into());
+    }
+    signed
+        .decode_unverified()
+        .map_err(|error| error.to_string())
+}

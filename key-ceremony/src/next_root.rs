@@ -1,0 +1,151 @@
+//! The next Root out of the one before, a profile, and the keys that were proved.
+
+use std::collections::BTreeMap;
+
+use countersign_metadata::{Key, KeyId, PublicKey, RoleType, Root, Signed, UtcTime, Verified};
+use countersign_signing::Algorithm;
+
+use crate::error::CeremonyError;
+use crate::profile::{KeyProfile, Profile, Slot};
+
+/// Takes the Root before on the word of whoever brought it: it must be signed by its own
+/// threshold.
+pub(crate) fn accept_previous(bytes: Vec<u8>) -> Result<Verified<Root>, CeremonyError> {
+    Signed::<Root>::parse(bytes)
+        .and_then(Signed::verify_by_itself)
+        .map_err(|error| {
+            CeremonyError::Refused(format!("the previous root is not usable: {error}"))
+        })
+}
+
+/// Whether every key that the profile takes over stands in the Root before.
+pub(crate) fn check_profile_fits(
+    profile: &Profile,
+    previous: Option<&Root>,
+) -> Result<(), CeremonyError> {
+    if let Some(previous) = previous
+        && previous.consistent_snapshot != profile.consistent_snapshot
+    {
+        return Err(CeremonyError::Refused(format!(
+            "the profile says consistent_snapshot = {}, the previous root says {}; a repository \
+             cannot change over, because clients in between would ask for files under the other \
+             names",
+            profile.consistent_snapshot, previous.consistent_snapshot
+        )));
+    }
+    for (role, _, entry) in profile.slots() {
+        if let Some(id) = &entry.keyid {
+            kept(previous, role, id, entry)?;
+        }
+    }
+    for entry in &profile.roles.root.outgoing {
+        let id = entry.keyid.as_deref().unwrap_or_default();
+        kept(previous, RoleType::Root, id, entry)?;
+    }
+    Ok(())
+}
+
+/// Whether a proved key is of the kind that the profile asked for.
+pub(crate) fn check_algorithm(
+    slot: &Slot,
+    wanted: &str,
+    key: &PublicKey,
+) -> Result<(), CeremonyError> {
+    let wanted: Algorithm = wanted
+        .parse()
+        .map_err(|error| CeremonyError::Refused(format!("{error}")))?;
+    let fits = match (wanted, key) {
+        (Algorithm::Ed25519, PublicKey::Ed25519(_))
+        | (Algorithm::EcdsaP256, PublicKey::EcdsaP256(_))
+        | (Algorithm::EcdsaP384, PublicKey::EcdsaP384(_)) => true,
+        (Algorithm::Rsa(bits), PublicKey::Rsa { modulus, .. }) => {
+            modulus.len() * 8 == bits.get() as usize
+        }
+        _ => false,
+    };
+    match fits {
+        true => Ok(()),
+        false => Err(CeremonyError::Refused(format!(
+            "the profile asks {slot} for a key of type {}, but the key is of type {}; make the key \
+             that was agreed on, or plan again",
+            wanted.name(),
+            key.scheme().name()
+        ))),
+    }
+}
+
+/// Builds the next Root: what the Root before says is kept, except for roles, keys, version and
+/// expiry.
+pub(crate) fn build(
+    profile: &Profile,
+    previous: Option<&Root>,
+    proved: &BTreeMap<Slot, PublicKey>,
+    now: UtcTime,
+) -> Result<Root, CeremonyError> {
+    let expires = profile.roles.root.expires.after(now);
+    let mut root = match previous {
+        Some(previous) => previous.next(expires),
+        None => Root::new(expires, profile.consistent_snapshot),
+    };
+    for role in RoleType::ALL {
+        let mut wanted: Vec<KeyId> = Vec::new();
+        for (kind, slot, entry) in profile.slots() {
+            if kind != role {
+                continue;
+            }
+            let id = match (&entry.keyid, proved.get(&slot)) {
+                (Some(id), _) => kept(previous, role, id, entry)?,
+                (None, Some(key)) => root.add_key(role, Key::new(key)),
+                (None, None) => {
+                    let why = format!("{slot} has not proved a key");
+                    return Err(CeremonyError::Refused(why));
+                }
+            };
+            wanted.push(id);
+        }
+        let listed = root.roles.get(&role).map(|role| role.keyids.clone());
+        for id in listed.unwrap_or_default() {
+            if !wanted.contains(&id) {
+                root.remove_key(role, &id);
+            }
+        }
+        if let Some(keys) = root.roles.get_mut(&role) {
+            keys.threshold = profile.role(role).threshold;
+        }
+        // Two entries for one key (TUF counts it once) would make the threshold a lie.
+        let unique = root.claimed_authority(role).public_keys().len();
+        if unique < profile.role(role).keys.len() {
+            return Err(CeremonyError::Refused(format!(
+                "two entries of {role} are one and the same key; each holder has a key of their own"
+            )));
+        }
+    }
+    Ok(root)
+}
+
+/// The id of a key of the Root before, given by its beginning.
+fn kept(
+    previous: Option<&Root>,
+    role: RoleType,
+    start: &str,
+    entry: &KeyProfile,
+) -> Result<KeyId, CeremonyError> {
+    let listed = previous.and_then(|root| root.roles.get(&role));
+    let mut found = listed
+        .map_or(&[][..], |role| role.keyids.as_slice())
+        .iter()
+        .filter(|id| id.as_str().starts_with(start));
+    match (found.next(), found.next()) {
+        (Some(id), None) => Ok(id.clone()),
+        (first, _) => Err(CeremonyError::Refused(format!(
+            "the profile says that {}'s key {start} of {role} is in the previous root, but {}",
+            entry.holder,
+            match (previous, first) {
+                (None, _) =>
+                    "there is no previous root; name it with --previous, or leave keyid out",
+                (_, Some(_)) => "several keys begin like that; write more of the id",
+                (_, None) => "it lists no such key for that role",
+            }
+        ))),
+    }
+}

@@ -1,0 +1,397 @@
+//! The profile: what a ceremony is to bring about, who takes part, and under which policy.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::Path;
+
+use countersign_metadata::{KeyId, RoleType};
+use countersign_repo::keys::redact;
+use countersign_repo::policy::Span;
+use countersign_signing::{Algorithm, KeyUri};
+use serde::{Deserialize, Serialize};
+
+use crate::error::CeremonyError;
+use crate::files;
+
+/// The largest profile that is read, in bytes: hundreds of keys fit.
+pub(crate) const MAX_PROFILE: u64 = 256 << 10;
+
+/// The content of a profile. A key that is not listed here is refused, so that a misspelt setting
+/// is never silently without effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// What the ceremony is for, in words.
+    pub name: String,
+    /// Which of Uptane's repositories the Root is for; a plain TUF repository is an image
+    /// repository.
+    #[serde(default)]
+    pub repository: RepositoryKind,
+    /// Whether files are published under version and hash prefixes (TUF 6.2). Default: yes.
+    #[serde(default = "yes")]
+    pub consistent_snapshot: bool,
+    /// The people and services that hold keys: a short name, and who that is.
+    pub holders: BTreeMap<String, String>,
+    /// The four top-level roles.
+    pub roles: Roles,
+    /// How strict the ceremony is.
+    #[serde(default)]
+    pub policy: Settings,
+}
+
+/// Which repository, as the Uptane Standard 5.2 tells them apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RepositoryKind {
+    /// The image repository, or a plain TUF repository.
+    #[default]
+    Image,
+    /// The Director repository.
+    Director,
+}
+
+/// The four top-level roles.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Roles {
+    /// Root.
+    pub root: RoleProfile,
+    /// Targets.
+    pub targets: RoleProfile,
+    /// Snapshot.
+    pub snapshot: RoleProfile,
+    /// Timestamp.
+    pub timestamp: RoleProfile,
+}
+
+/// One role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleProfile {
+    /// How many of the keys must sign.
+    pub threshold: u32,
+    /// How long a file of this role is to be valid. For Root this is what gets signed; for the
+    /// others it is checked and belongs into the repository's policy.
+    pub expires: Span,
+    /// Whether the keys are used by machines without a person present. Default: Snapshot and
+    /// Timestamp, and the Director's Targets (Uptane 5.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online: Option<bool>,
+    /// The keys.
+    pub keys: Vec<KeyProfile>,
+    /// Root only: keys of the previous Root that leave with this ceremony and still sign it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outgoing: Vec<KeyProfile>,
+}
+
+/// One key: a new one, or (with `keyid`) one that the previous Root lists and that stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyProfile {
+    /// Who holds it.
+    pub holder: String,
+    /// What kind of key to generate: `ed25519`, `ecdsa-p256`, ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<String>,
+    /// Where the holder's machine finds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// The id under which the previous Root lists it, or the beginning of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyid: Option<String>,
+}
+
+/// How strict the ceremony is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// How far the clocks of two machines may be apart.
+    pub clock_tolerance: Span,
+    /// How many participants sign the sealed transcript.
+    pub seal_signatures: u32,
+    /// Findings of the policy that are accepted, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accept: Vec<Accepted>,
+}
+
+/// A finding that somebody takes responsibility for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accepted {
+    /// The finding's name.
+    pub finding: String,
+    /// Why it is acceptable here, for the transcript.
+    pub reason: String,
+}
+
+/// The place of one key: a role and who holds the key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slot {
+    /// The role's name.
+    pub role: String,
+    /// The holder's short name.
+    pub holder: String,
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.role, self.holder)
+    }
+}
+
+impl Default for Settings {
+    /// Ten minutes, one signature, nothing accepted.
+    fn default() -> Self {
+        Self {
+            clock_tolerance: Span::from_seconds(600).unwrap_or(Span::MAX),
+            seal_signatures: 1,
+            accept: Vec::new(),
+        }
+    }
+}
+
+impl Accepted {
+    /// `FINDING=REASON`, as flags have it.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Usage`] when there is no reason.
+    pub fn parse(text: &str) -> Result<Self, CeremonyError> {
+        match text.split_once('=') {
+            Some((finding, reason)) if !reason.trim().is_empty() => Ok(Self {
+                finding: finding.trim().into(),
+                reason: reason.trim().into(),
+            }),
+            _ => Err(CeremonyError::Usage(format!(
+                "--accept {text:?} gives no reason; write --accept {}=\"why this is acceptable \
+                 here\"",
+                text.trim_end_matches('=')
+            ))),
+        }
+    }
+}
+
+impl Profile {
+    /// Reads a profile.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Profile`]
+    pub fn load(path: &Path) -> Result<(Self, String), CeremonyError> {
+        let bytes = files::read(path, MAX_PROFILE)?;
+        let fail = |why: String| CeremonyError::Profile {
+            path: path.into(),
+            why,
+        };
+        let text = String::from_utf8(bytes).map_err(|_| fail("it is not UTF-8".into()))?;
+        let profile = Self::parse(&text).map_err(fail)?;
+        Ok((profile, text))
+    }
+
+    /// Reads a profile's text; the error says what is wrong with it.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let profile: Self = toml::from_str(text).map_err(|error| redact(&error.to_string()))?;
+        profile.check()?;
+        Ok(profile)
+    }
+
+    /// The profile of a role.
+    pub fn role(&self, role: RoleType) -> &RoleProfile {
+        match role {
+            RoleType::Root => &self.roles.root,
+            RoleType::Targets => &self.roles.targets,
+            RoleType::Snapshot => &self.roles.snapshot,
+            RoleType::Timestamp => &self.roles.timestamp,
+        }
+    }
+
+    /// Whether machines use a role's keys without a person present.
+    pub fn is_online(&self, role: RoleType) -> bool {
+        let usual = match role {
+            RoleType::Root => false,
+            RoleType::Targets => self.repository == RepositoryKind::Director,
+            RoleType::Snapshot | RoleType::Timestamp => true,
+        };
+        self.role(role).online.unwrap_or(usual)
+    }
+
+    /// Every place of a key, with its entry.
+    pub fn slots(&self) -> impl Iterator<Item = (RoleType, Slot, &KeyProfile)> {
+        RoleType::ALL.into_iter().flat_map(|role| {
+            self.role(role).keys.iter().map(move |key| {
+                let slot = Slot {
+                    role: role.name().into(),
+                    holder: key.holder.clone(),
+                };
+                (role, slot, key)
+            })
+        })
+    }
+
+    /// As a file.
+    pub fn to_text(&self) -> String {
+        toml::to_string(self).unwrap_or_default()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let mut plain = self.name.chars();
+        if self.name.trim().is_empty() || plain.any(char::is_control) || self.name.len() > 200 {
+            return Err("name is a line of 1 to 200 bytes".into());
+        }
+        for (holder, who) in &self.holders {
+            check_holder(holder)?;
+            if who.chars().any(char::is_control) || who.len() > 200 {
+                return Err(format!("holders.{holder} is a line of at most 200 bytes"));
+            }
+        }
+        let settings = &self.policy;
+        if settings.seal_signatures == 0 {
+            return Err(
+                "policy.seal_signatures is at least 1: a transcript that nobody signs \
+                        proves nothing"
+                    .into(),
+            );
+        }
+        if settings.clock_tolerance.seconds() > 86_400 {
+            return Err("policy.clock_tolerance is at most 1d".into());
+        }
+        if let Some(entry) = settings.accept.iter().find(|e| e.reason.trim().is_empty()) {
+            return Err(format!("policy.accept: {} needs a reason", entry.finding));
+        }
+        for role in RoleType::ALL {
+            self.check_role(role)?;
+        }
+        Ok(())
+    }
+
+    fn check_role(&self, kind: RoleType) -> Result<(), String> {
+        let (role, name) = (self.role(kind), kind.name());
+        let keys = role.keys.len();
+        match role.threshold as usize {
+            0 => return Err(format!("roles.{name}.threshold is at least 1")),
+            threshold if threshold > keys => {
+                return Err(format!(
+                    "roles.{name}.threshold is {threshold}, but it has {keys} keys: nobody could \
+                     ever sign it; add keys or lower the threshold"
+                ));
+            }
+            _ => {}
+        }
+        if kind != RoleType::Root && !role.outgoing.is_empty() {
+            return Err(format!(
+                "roles.{name}.outgoing: only root has outgoing keys"
+            ));
+        }
+        let mut holders = BTreeSet::new();
+        for key in &role.keys {
+            if !holders.insert(&key.holder) {
+                return Err(format!(
+                    "roles.{name}.keys: {} holds two keys of one role, so one person would count \
+                     twice; give each key a holder of its own",
+                    key.holder
+                ));
+            }
+        }
+        for key in role.keys.iter().chain(&role.outgoing) {
+            self.check_key(name, key)?;
+        }
+        if let Some(key) = role.outgoing.iter().find(|key| key.keyid.is_none()) {
+            return Err(format!(
+                "roles.root.outgoing: the key of {} needs its keyid in the previous root",
+                key.holder
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_key(&self, role: &str, key: &KeyProfile) -> Result<(), String> {
+        let fail = |why: String| Err(format!("roles.{role}: the key of {}: {why}", key.holder));
+        if !self.holders.contains_key(&key.holder) {
+            return fail("this holder is not listed under [holders]".into());
+        }
+        if let Some(name) = &key.algorithm
+            && let Err(error) = name.parse::<Algorithm>()
+        {
+            return fail(error.to_string());
+        }
+        if let Some(uri) = &key.uri
+            && let Err(error) = uri.parse::<KeyUri>()
+        {
+            return fail(error.to_string());
+        }
+        match &key.keyid {
+            Some(id) if id.len() < 8 || KeyId::new(id.as_str()).is_err() => {
+                fail("keyid is the key's id in the previous root, at least 8 characters".into())
+            }
+            Some(_) if key.algorithm.is_some() => {
+                fail("a key with a keyid exists already; leave algorithm out".into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Names of holders stand in file names and are read aloud.
+fn check_holder(name: &str) -> Result<(), String> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    match (1..=32).contains(&name.len()) && name.bytes().all(plain) {
+        true => Ok(()),
+        false => Err(format!(
+            "holders: {name:?} is not a short name; use 1 to 32 of a-z, 0-9 and -"
+        )),
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(crate) const EXAMPLE: &str = include_str!("../examples/profile.toml");
+
+    #[test]
+    fn the_example_is_a_profile() {
+        let profile = Profile::parse(EXAMPLE).expect("a profile");
+        assert_eq!(profile.slots().count(), 6);
+        assert_eq!(Profile::parse(&profile.to_text()).as_ref(), Ok(&profile));
+        assert!(!profile.is_online(RoleType::Targets) && profile.is_online(RoleType::Timestamp));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let change = |from: &str, to: &str| {
+            assert!(EXAMPLE.contains(from), "{from}");
+            Profile::parse(&EXAMPLE.replacen(from, to, 1)).expect_err(to)
+        };
+        for (from, to, problem) in [
+            ("threshold = 2", "threshold = 4", "nobody could ever sign"),
+            ("threshold = 2", "threshold = 0", "at least 1"),
+            ("threshold = 2", "treshold = 2", "treshold"),
+            (
+                "holder = \"anna\"",
+                "holder = \"ben\"",
+                "two keys of one role",
+            ),
+            ("holder = \"anna\"", "holder = \"anne\"", "not listed under"),
+            ("\"ecdsa-p256\"", "\"ecdsa-p512\"", "unknown algorithm"),
+            ("uri = \"pkcs11:", "uri = \"pkcs12:", "unknown scheme"),
+            ("ben = ", "\"Ben B\" = ", "not a short name"),
+            ("name = ", "name = \"\" #", "name is a line"),
+        ] {
+            let error = change(from, to);
+            assert!(error.contains(problem), "{from} -> {to}: {error}");
+        }
+        let error = change("object=root\"", "object=root?pin-value=4321\"");
+        assert!(!error.contains("4321"), "{error}");
+    }
+
+    #[test]
+    fn acceptance_needs_a_reason() {
+        assert!(Accepted::parse("key-in-file").is_err());
+        assert!(Accepted::parse("key-in-file= ").is_err());
+        let accepted = Accepted::parse("key-in-file=a rehearsal = fine").expect("accepted");
+        assert_eq!(accepted.reason, "a rehearsal = fine");
+    }
+}

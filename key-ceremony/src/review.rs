@@ -1,0 +1,168 @@
+//! What changes from one Root to the next, for people to read before they sign.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use countersign_metadata::{Key, KeyId, PublicKey, Role, RoleType, Root};
+use serde::Serialize;
+
+/// The differences between two Roots, or what a first Root says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diff {
+    /// The version before; `None` for a first Root.
+    pub from: Option<u64>,
+    /// The version after.
+    pub to: u64,
+    /// When the new one expires.
+    pub expires: String,
+    /// When the old one expires.
+    pub expired: Option<String>,
+    /// The four roles, in the order of TUF.
+    pub roles: Vec<RoleDiff>,
+    /// Further fields that change, by name.
+    pub other: Vec<String>,
+}
+
+/// What changes in one role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RoleDiff {
+    /// The role.
+    pub role: String,
+    /// The threshold before.
+    pub threshold_before: Option<u32>,
+    /// The threshold after.
+    pub threshold: u32,
+    /// Keys that can sign it from now on and could not before.
+    pub gains: Vec<NamedKey>,
+    /// Keys that could sign it and cannot any more.
+    pub loses: Vec<NamedKey>,
+    /// Keys that stay.
+    pub stays: Vec<NamedKey>,
+}
+
+/// A key as people tell it apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NamedKey {
+    /// Its id.
+    pub keyid: String,
+    /// Its scheme.
+    pub scheme: String,
+    /// Who holds it, if known.
+    pub holder: Option<String>,
+}
+
+impl Diff {
+    /// Compares. `holder` names the holders of keys of a role where it can.
+    pub fn new(
+        before: Option<&Root>,
+        after: &Root,
+        holder: impl Fn(RoleType, &KeyId, Option<&PublicKey>) -> Option<String>,
+    ) -> Self {
+        let roles = RoleType::ALL.map(|role| role_diff(role, before, after, &holder));
+        let mut other = Vec::new();
+        if let Some(before) = before {
+            if before.consistent_snapshot != after.consistent_snapshot {
+                other.push("consistent_snapshot".to_owned());
+            }
+            if before.other_roles != after.other_roles {
+                other.push("roles (others than the four)".into());
+            }
+            if before.extra != after.extra {
+                other.push("fields that TUF does not know".into());
+            }
+        }
+        Self {
+            from: before.map(Role::version),
+            to: after.version(),
+            expires: after.expires().to_string(),
+            expired: before.map(|root| root.expires().to_string()),
+            roles: roles.into(),
+            other,
+        }
+    }
+
+    /// As text, one line for each fact.
+    pub fn to_text(&self) -> String {
+        let mut text = match self.from {
+            Some(from) => format!("root {from} -> {}", self.to),
+            None => format!("root {}, the first one", self.to),
+        };
+        // Writing to a String cannot fail.
+        let _ = match &self.expired {
+            Some(expired) if *expired != self.expires => {
+                write!(text, "\n  expires {} (before: {expired})", self.expires)
+            }
+            _ => write!(text, "\n  expires {}", self.expires),
+        };
+        for role in &self.roles {
+            let keys = role.gains.len() + role.stays.len();
+            let _ = write!(text, "\n  {}: {} of {keys}", role.role, role.threshold);
+            if let Some(before) = role.threshold_before.filter(|b| *b != role.threshold) {
+                let _ = write!(text, " (threshold before: {before})");
+            }
+            for (mark, word, keys) in [
+                ('+', "gains", &role.gains),
+                ('-', "loses", &role.loses),
+                (' ', "keeps", &role.stays),
+            ] {
+                for key in keys {
+                    let _ = write!(text, "\n    {mark} {word} {}", key.to_text());
+                }
+            }
+        }
+        for field in &self.other {
+            let _ = write!(text, "\n  also changes: {field}");
+        }
+        text
+    }
+}
+
+impl NamedKey {
+    /// `anna  ed25519  1a2b3c4d5e6f7081`
+    pub fn to_text(&self) -> String {
+        let short: String = self.keyid.chars().take(16).collect();
+        let holder = self.holder.as_deref().unwrap_or("(holder not named)");
+        format!("{holder}  {}  {short}", self.scheme)
+    }
+}
+
+fn role_diff(
+    role: RoleType,
+    before: Option<&Root>,
+    after: &Root,
+    holder: &impl Fn(RoleType, &KeyId, Option<&PublicKey>) -> Option<String>,
+) -> RoleDiff {
+    let (old, new) = (before.map(|root| keys_of(root, role)), keys_of(after, role));
+    let old = old.unwrap_or_default();
+    let material = |keys: &BTreeMap<KeyId, Key>| -> BTreeSet<PublicKey> {
+        keys.values().filter_map(Key::public).collect()
+    };
+    let (old_material, new_material) = (material(&old), material(&new));
+    let named = |id: &KeyId, key: &Key| NamedKey {
+        keyid: id.as_str().into(),
+        scheme: key.scheme.clone(),
+        holder: holder(role, id, key.public().as_ref()),
+    };
+    // A key under another id is the same key.
+    let select = |keys: &BTreeMap<KeyId, Key>, among: &BTreeSet<PublicKey>, is_in: bool| {
+        let same = |key: &Key| key.public().is_some_and(|key| among.contains(&key)) == is_in;
+        let found = keys.iter().filter(|(_, key)| same(key));
+        found.map(|(id, key)| named(id, key)).collect::<Vec<_>>()
+    };
+    let threshold = |root: &Root| root.roles.get(&role).map_or(1, |keys| keys.threshold);
+    RoleDiff {
+        role: role.name().into(),
+        threshold_before: before.map(threshold),
+        threshold: threshold(after),
+        gains: select(&new, &old_material, false),
+        loses: select(&old, &new_material, false),
+        stays: select(&new, &old_material, true),
+    }
+}
+
+fn keys_of(root: &Root, role: RoleType) -> BTreeMap<KeyId, Key> {
+    let listed = root.roles.get(&role);
+    let ids = listed.map_or(&[][..], |keys| keys.keyids.as_slice());
+    let key = |id: &KeyId| Some((id.clone(), root.keys.get(id)?.clone()));
+    ids.iter().filter_map(key).collect()
+}

@@ -1,0 +1,188 @@
+//! The profile of the next ceremony, out of the last one and what is to change.
+
+use countersign_metadata::{KeyId, RoleType};
+
+use crate::ceremony::{Ceremony, Phase};
+use crate::error::CeremonyError;
+use crate::profile::{KeyProfile, Profile, Slot};
+
+/// Why keys are replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// As planned: old keys can sign the way over.
+    Scheduled,
+    /// The key is gone, and cannot sign any more.
+    Lost,
+    /// Somebody else may have it.
+    Compromised,
+}
+
+/// What is to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rotation {
+    /// Why.
+    pub why: Why,
+    /// Keys that leave.
+    pub remove: Vec<Slot>,
+    /// Keys that come, with their URIs. One in a place that is taken replaces the key there.
+    pub add: Vec<(Slot, Option<String>)>,
+    /// Who new holders are, in words.
+    pub holders: Vec<(String, String)>,
+    /// Other thresholds, by role.
+    pub thresholds: Vec<(RoleType, u32)>,
+    /// The algorithm of the new keys; the one of the role's other keys if not said.
+    pub algorithm: Option<String>,
+}
+
+/// `ROLE/HOLDER`
+///
+/// # Errors
+/// [`CeremonyError::Usage`]
+pub fn parse_slot(text: &str) -> Result<Slot, CeremonyError> {
+    match text.split_once('/') {
+        Some((role, holder)) if RoleType::from_name(role).is_some() && !holder.is_empty() => {
+            Ok(Slot {
+                role: role.into(),
+                holder: holder.into(),
+            })
+        }
+        _ => Err(CeremonyError::Usage(format!(
+            "{text:?} names no key; write ROLE/HOLDER, for example root/anna"
+        ))),
+    }
+}
+
+/// The profile of a rotation that follows the sealed ceremony `last`.
+///
+/// # Errors
+/// [`CeremonyError::Phase`] if it is not sealed, [`CeremonyError::Usage`] for a key that is not
+/// there.
+pub fn next_profile(last: &Ceremony, rotation: &Rotation) -> Result<Profile, CeremonyError> {
+    if last.phase() != Phase::Sealed {
+        return Err(last.wrong_phase("only a sealed ceremony can be followed by a rotation"));
+    }
+    let mut next = last.profile().clone();
+    next.policy.accept.clear();
+    for (holder, who) in &rotation.holders {
+        next.holders.insert(holder.clone(), who.clone());
+    }
+    let mut remove = rotation.remove.clone();
+    for slot in &remove {
+        if !last.profile().slots().any(|(_, known, _)| known == *slot) {
+            return Err(CeremonyError::Usage(format!(
+                "the last ceremony has no key of {slot}"
+            )));
+        }
+    }
+    let taken = |slot: &&(Slot, Option<String>)| {
+        last.profile().slots().any(|(_, known, _)| known == slot.0)
+    };
+    remove.extend(
+        rotation
+            .add
+            .iter()
+            .filter(taken)
+            .map(|(slot, _)| slot.clone()),
+    );
+    for role in RoleType::ALL {
+        rotate_role(last, &mut next, role, &remove, rotation)?;
+    }
+    for (role, threshold) in &rotation.thresholds {
+        role_mut(&mut next, *role).threshold = *threshold;
+    }
+    let used: Vec<String> = next
+        .slots()
+        .map(|(_, slot, _)| slot.holder)
+        .chain(
+            next.roles
+                .root
+                .outgoing
+                .iter()
+                .map(|key| key.holder.clone()),
+        )
+        .collect();
+    next.holders.retain(|holder, _| used.contains(holder));
+    for holder in &used {
+        if !next.holders.contains_key(holder) {
+            next.holders.insert(holder.clone(), String::new());
+        }
+    }
+    Ok(next)
+}
+
+fn rotate_role(
+    last: &Ceremony,
+    next: &mut Profile,
+    role: RoleType,
+    remove: &[Slot],
+    rotation: &Rotation,
+) -> Result<(), CeremonyError> {
+    let (mut keys, mut outgoing) = (Vec::new(), Vec::new());
+    let old = last.profile().role(role);
+    let algorithm = old.keys.iter().find_map(|key| key.algorithm.clone());
+    for entry in &old.keys {
+        let slot = Slot {
+            role: role.name().into(),
+            holder: entry.holder.clone(),
+        };
+        let stays = KeyProfile {
+            keyid: Some(keyid(last, role, &slot, entry)?.as_str().into()),
+            algorithm: None,
+            ..entry.clone()
+        };
+        match remove.contains(&slot) {
+            false => keys.push(stays),
+            true if role == RoleType::Root && rotation.why != Why::Lost => outgoing.push(stays),
+            true => {}
+        }
+    }
+    for (slot, uri) in rotation
+        .add
+        .iter()
+        .filter(|(slot, _)| slot.role == role.name())
+    {
+        keys.push(KeyProfile {
+            holder: slot.holder.clone(),
+            algorithm: rotation.algorithm.clone().or(algorithm.clone()),
+            uri: uri.clone(),
+            keyid: None,
+        });
+    }
+    let next = role_mut(next, role);
+    next.keys = keys;
+    next.outgoing = outgoing;
+    Ok(())
+}
+
+/// The id of a key of the sealed Root.
+fn keyid(
+    last: &Ceremony,
+    role: RoleType,
+    slot: &Slot,
+    entry: &KeyProfile,
+) -> Result<KeyId, CeremonyError> {
+    let root = last.review().map(|review| &review.root);
+    let listed = root.and_then(|root| Some((root, root.roles.get(&role)?)));
+    let proved = last.proved().get(slot).map(|proved| &proved.key);
+    let found = listed.and_then(|(root, role)| {
+        role.keyids.iter().find(|id| match &entry.keyid {
+            Some(start) => id.as_str().starts_with(start.as_str()),
+            None => {
+                let key = root.keys.get(id).and_then(|key| key.public());
+                key.is_some() && key.as_ref() == proved
+            }
+        })
+    });
+    found
+        .cloned()
+        .ok_or_else(|| CeremonyError::Refused(format!("the last root has no key of {slot}")))
+}
+
+fn role_mut(profile: &mut Profile, role: RoleType) -> &mut crate::profile::RoleProfile {
+    match role {
+        RoleType::Root => &mut profile.roles.root,
+        RoleType::Targets => &mut profile.roles.targets,
+        RoleType::Snapshot => &mut profile.roles.snapshot,
+        RoleType::Timestamp => &mut profile.roles.timestamp,
+    }
+}

@@ -1,0 +1,122 @@
+//! Checking a transcript offline, years later, with nothing but its folder.
+
+use std::path::Path;
+
+use countersign_metadata::{KeyId, Role};
+use serde::Serialize;
+
+use crate::ceremony::Phase;
+use crate::conduct::derived;
+use crate::error::CeremonyError;
+use crate::files;
+use crate::folder::{self, PREVIOUS};
+use crate::profile::Accepted;
+use crate::words::fingerprint;
+
+/// Whether a transcript must have come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// It must be sealed: only then its last lines are signed by participants.
+    Sealed,
+    /// Look at one that is still being written.
+    SoFar,
+}
+
+/// What a transcript proves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verification {
+    /// The ceremony's id.
+    pub ceremony: String,
+    /// What it was for.
+    pub name: String,
+    /// How far it came.
+    pub phase: String,
+    /// Lines of the transcript.
+    pub lines: u64,
+    /// The version of the new Root, if it was reviewed.
+    pub version: Option<u64>,
+    /// The new Root's fingerprint in words.
+    pub words: Option<String>,
+    /// Who signed the new Root.
+    pub signed_by: Vec<String>,
+    /// Who signed the seal.
+    pub sealed_by: Vec<String>,
+    /// What of the policy was overridden, and why.
+    pub accepted: Vec<Accepted>,
+}
+
+/// Checks every line, every signature and every file of the ceremony in `path`.
+///
+/// With `anchor`, the Root that the ceremony followed must be that one: otherwise a whole ceremony
+/// of somebody else's keys would be as good as any.
+///
+/// # Errors
+/// [`CeremonyError::Transcript`], which names the line.
+pub fn verify(
+    path: &Path,
+    anchor: Option<&[u8]>,
+    extent: Extent,
+) -> Result<Verification, CeremonyError> {
+    let record = folder::read(path)?;
+    let ceremony = &record.ceremony;
+    let at = |line: u64, why: String| Err(CeremonyError::Transcript { line, why });
+    if record.torn > 0 {
+        let why = "it is not a whole line: a run was interrupted while it wrote, or bytes were \
+                   added; nothing had been said on the strength of it, and the next command drops it";
+        return at(ceremony.lines() + 1, why.into());
+    }
+    if ceremony.phase() != Phase::Sealed && extent == Extent::Sealed {
+        return Err(ceremony.wrong_phase(
+            "it is not sealed, so no participant vouches for its last lines; finish it, or look at \
+             it with --unfinished",
+        ));
+    }
+    for file in derived(&record) {
+        let there = files::read_if_there(&path.join(&file.name), folder::MAX_ATTACHMENT)?;
+        let sealed = ceremony.phase() == Phase::Sealed;
+        match there {
+            Some(bytes) if bytes == file.bytes => {}
+            Some(_) => {
+                let why = format!("{} is not the file that this line made", file.name);
+                return at(file.line, why);
+            }
+            None if sealed => {
+                let why = format!(
+                    "{} is missing, which this line made; 'key-ceremony status' writes it again",
+                    file.name
+                );
+                return at(file.line, why);
+            }
+            None => {}
+        }
+    }
+    if let Some(anchor) = anchor {
+        let anchor = crate::next_root::accept_previous(anchor.to_vec())?;
+        let same = ceremony
+            .previous()
+            .is_some_and(|root| root.payload() == anchor.payload());
+        if !same {
+            let why = format!("{PREVIOUS} is not the root that you say the ceremony followed");
+            return at(1, why);
+        }
+    }
+    let names = |ids: Vec<&KeyId>| -> Vec<String> {
+        ids.into_iter().map(|id| ceremony.describe(id)).collect()
+    };
+    let review = ceremony.review();
+    Ok(Verification {
+        ceremony: ceremony.id().into(),
+        name: ceremony.profile().name.clone(),
+        phase: ceremony.phase().to_string(),
+        lines: ceremony.lines(),
+        version: review.map(|review| review.root.version()),
+        words: review.map(|review| fingerprint(review.payload.as_bytes())),
+        signed_by: names(ceremony.signed_by().collect()),
+        sealed_by: names(
+            ceremony
+                .sealed()
+                .map_or(Vec::new(), |sealed| sealed.by.iter().collect()),
+        ),
+        accepted: ceremony.accepted().to_vec(),
+    })
+}
