@@ -1,0 +1,293 @@
+//! Everything a CA ever signed, rebuilt from its journal.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use countersign_metadata::UtcTime;
+
+use crate::CeremonyError;
+
+use super::error::PkiError;
+use super::identity::{DeviceId, Subject};
+use super::journal::{self, Content, Journal, Place};
+use super::limits;
+use super::record::{KeyHash, Record, Revocation, Serial};
+
+/// A certificate that was issued.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its serial number.
+    pub serial: Serial,
+    /// Who it is for.
+    pub subject: Subject,
+    /// Its first second.
+    pub not_before: UtcTime,
+    /// Its last second.
+    pub not_after: UtcTime,
+    /// The certificate that it renews.
+    pub renews: Option<Serial>,
+    /// That and when it was revoked.
+    pub revoked: Option<Revocation>,
+    pub(crate) key: KeyHash,
+    place: Place,
+}
+
+/// Whether a certificate holds at some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Status {
+    /// It does.
+    Valid,
+    /// Its last second has passed.
+    Ended,
+    /// It was revoked, whether or not it would have ended since.
+    Revoked,
+}
+
+/// Which certificates to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Those of one vehicle.
+    pub vehicle: Option<String>,
+    /// Those in one state.
+    pub status: Option<Status>,
+}
+
+impl Entry {
+    /// Whether it holds at `now`.
+    pub fn status(&self, now: UtcTime) -> Status {
+        match self.revoked {
+            Some(_) => Status::Revoked,
+            None if now > self.not_after => Status::Ended,
+            None => Status::Valid,
+        }
+    }
+}
+
+impl Status {
+    /// A stable name for scripts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Ended => "ended",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+impl Filter {
+    pub(crate) fn takes(&self, entry: &Entry, now: UtcTime) -> bool {
+        let vehicle = entry.subject.device().map(DeviceId::vehicle);
+        let of_vehicle = self.vehicle.is_none() || self.vehicle.as_deref() == vehicle;
+        of_vehicle && self.status.is_none_or(|status| status == entry.status(now))
+    }
+}
+
+/// The index in memory, and the file it is kept in.
+#[derive(Debug)]
+pub(crate) struct Index {
+    path: PathBuf,
+    /// None when only looked at.
+    journal: Option<Journal>,
+    entries: Vec<Entry>,
+    by_serial: HashMap<Serial, usize>,
+    by_key: HashMap<KeyHash, Vec<usize>>,
+    by_device: HashMap<DeviceId, Vec<usize>>,
+    renewed_by: HashMap<Serial, usize>,
+    reserved: HashSet<Serial>,
+    last_crl: Option<(u64, UtcTime)>,
+    latest: Option<UtcTime>,
+}
+
+impl Index {
+    /// For reading alone.
+    pub(crate) fn view(path: &Path) -> Result<Self, CeremonyError> {
+        let mut index = Self::empty(path);
+        index.load(&Content::read(path, limits::INDEX)?)?;
+        Ok(index)
+    }
+
+    /// For writing. The caller holds the lock of the CA.
+    pub(crate) fn open(path: &Path) -> Result<Self, CeremonyError> {
+        let content = match path.symlink_metadata() {
+            Ok(_) => Content::read(path, limits::INDEX)?,
+            Err(_) => Content { bytes: Vec::new() },
+        };
+        let mut index = Self::empty(path);
+        index.load(&content)?;
+        index.journal = Some(Journal::open(path, &content)?);
+        Ok(index)
+    }
+
+    fn empty(path: &Path) -> Self {
+        Self {
+            path: path.into(),
+            journal: None,
+            entries: Vec::new(),
+            by_serial: HashMap::new(),
+            by_key: HashMap::new(),
+            by_device: HashMap::new(),
+            renewed_by: HashMap::new(),
+            reserved: HashSet::new(),
+            last_crl: None,
+            latest: None,
+        }
+    }
+
+    fn load(&mut self, content: &Content) -> Result<(), PkiError> {
+        for (number, (place, line)) in content.lines().enumerate() {
+            let record = serde_json::from_slice(line).map_err(|error| error.to_string());
+            let taken = record.and_then(|record| self.take(record, place));
+            taken.map_err(|what| PkiError::Index {
+                path: self.path.clone(),
+                line: number + 1,
+                what,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Makes records durable, then part of the index.
+    pub(crate) fn append(&mut self, records: Vec<Record>) -> Result<(), CeremonyError> {
+        let mut lines = Vec::new();
+        for record in &records {
+            let mut line =
+                serde_json::to_vec(record).map_err(|error| PkiError::Encode(error.to_string()))?;
+            line.push(b'\n');
+            lines.push(line);
+        }
+        let Some(journal) = &mut self.journal else {
+            return Err(PkiError::Locked(self.path.clone()).into());
+        };
+        let places = journal.append(&lines)?;
+        for (record, place) in records.into_iter().zip(places) {
+            self.take(record, place).map_err(PkiError::Encode)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, record: Record, place: Place) -> Result<(), String> {
+        self.latest = self.latest.max(Some(record.at()));
+        match record {
+            Record::Reserved { serials, .. } => {
+                for serial in serials {
+                    if !self.reserved.insert(serial) {
+                        return Err(format!("serial {serial} comes twice"));
+                    }
+                }
+            }
+            Record::Issued {
+                serial,
+                subject,
+                key,
+                not_before,
+                not_after,
+                renews,
+                ..
+            } => {
+                let number = self.entries.len();
+                if !self.reserved.contains(&serial) {
+                    return Err(format!("serial {serial} was not reserved"));
+                }
+                if self.by_serial.insert(serial, number).is_some() {
+                    return Err(format!("serial {serial} was issued twice"));
+                }
+                self.by_key.entry(key).or_default().push(number);
+                if let Some(device) = subject.device() {
+                    let of_device = self.by_device.entry(device.clone());
+                    of_device.or_default().push(number);
+                }
+                if let Some(renews) = renews {
+                    self.renewed_by.insert(renews, number);
+                }
+                self.entries.push(Entry {
+                    serial,
+                    subject,
+                    not_before,
+                    not_after,
+                    renews,
+                    revoked: None,
+                    key,
+                    place,
+                });
+            }
+            Record::Revoked { at, serial, reason } => {
+                let number = self.by_serial.get(&serial);
+                let entry = number.and_then(|number| self.entries.get_mut(*number));
+                let entry = entry.ok_or_else(|| format!("serial {serial} was never issued"))?;
+                if entry.revoked.replace(Revocation { at, reason }).is_some() {
+                    return Err(format!("serial {serial} was revoked twice"));
+                }
+            }
+            Record::Crl { at, number, .. } => {
+                if number != self.next_crl() {
+                    return Err(format!("revocation list {number} is out of order"));
+                }
+                self.last_crl = Some((number, at));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub(crate) fn is_known(&self, serial: Serial) -> bool {
+        self.reserved.contains(&serial)
+    }
+
+    pub(crate) fn get(&self, serial: Serial) -> Option<&Entry> {
+        self.by_serial
+            .get(&serial)
+            .map(|number| &self.entries[*number])
+    }
+
+    pub(crate) fn with_key(&self, key: KeyHash) -> impl Iterator<Item = &Entry> {
+        let numbers = self.by_key.get(&key).into_iter().flatten();
+        numbers.map(|number| &self.entries[*number])
+    }
+
+    pub(crate) fn of_device(&self, device: &DeviceId) -> impl Iterator<Item = &Entry> {
+        let numbers = self.by_device.get(device).into_iter().flatten();
+        numbers.map(|number| &self.entries[*number])
+    }
+
+    pub(crate) fn renewed_by(&self, serial: Serial) -> Option<&Entry> {
+        self.renewed_by
+            .get(&serial)
+            .map(|number| &self.entries[*number])
+    }
+
+    /// The time of the newest event.
+    pub(crate) fn latest(&self) -> Option<UtcTime> {
+        self.latest
+    }
+
+    /// When the newest revocation list was made.
+    pub(crate) fn last_crl(&self) -> Option<UtcTime> {
+        self.last_crl.map(|(_, at)| at)
+    }
+
+    pub(crate) fn next_crl(&self) -> u64 {
+        self.last_crl.map_or(1, |(number, _)| number + 1)
+    }
+
+    /// The PEM text of a certificate, from the file.
+    pub(crate) fn certificate(&self, entry: &Entry) -> Result<String, CeremonyError> {
+        let damaged = |what: String| PkiError::Settings {
+            path: self.path.clone(),
+            what,
+        };
+        let line = journal::line(&self.path, entry.place)?;
+        let record = serde_json::from_slice(&line);
+        match record.map_err(|error| damaged(error.to_string()))? {
+            Record::Issued {
+                serial,
+                certificate,
+                ..
+            } if serial == entry.serial => Ok(certificate),
+            _ => Err(damaged("it changed while it was read".into()).into()),
+        }
+    }
+}
