@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::uri::UriError;
+use crate::yubihsm::YubiHsmError;
 
 /// Why a key could not be made, opened or used. Each text says what happened and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -238,6 +239,22 @@ pub enum SignError {
         /// The module's word.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A token was removed, restarted or logged out between two uses, or its service died.
+    #[error(
+        "token {token:?} was removed or stopped answering: cannot {doing} ({source}). Plug it in \
+         again or restart its service, and run the same command; signatures already made are kept"
+    )]
+    TokenLost {
+        /// What was tried.
+        doing: &'static str,
+        /// The token's label.
+        token: String,
+        /// The module's word.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What only happens with a YubiHSM 2.
+    #[error(transparent)]
+    YubiHsm(#[from] YubiHsmError),
     /// A signature that does not verify under the key's public half.
     #[error(
         "the signature made with {key} does not verify and was thrown away: the public key beside \
@@ -306,7 +323,8 @@ impl PinTries {
                  once from a terminal, which resets the counter"
             }
             Self::Locked => {
-                "its PIN is locked after too many wrong tries; the security officer has to reset it"
+                "its PIN is locked after too many wrong tries. When the security officer has reset \
+                 it, run the same command; signatures already made are kept"
             }
             Self::SamePin => {
                 "it refused this very PIN a moment ago, and another wrong try may lock it; correct \

@@ -20,6 +20,10 @@ pub use error::{PinTries, SignError};
 pub use inventory::{ListedKey, Listing, LogIn, Source, inventory};
 pub use secrets::Secrets;
 pub use uri::{FileUri, KeyUri, Pkcs11Uri, UriError, YubiHsmUri};
+#[cfg(feature = "yubihsm-mock")]
+#[doc(hidden)]
+pub use yubihsm::mock as yubihsm_mock;
+pub use yubihsm::{YubiHsmAttestation, YubiHsmError, yubihsm_attestation};
 
 /// Signs with one private key that never leaves its home.
 pub trait Signer: Send + Sync + fmt::Debug {
@@ -59,7 +63,7 @@ pub fn open(uri: &KeyUri, secrets: &Secrets) -> Result<Box<dyn Signer>, SignErro
     Ok(match uri {
         KeyUri::File(uri) => Box::new(file::open(uri, secrets)?),
         KeyUri::Pkcs11(uri) => Box::new(pkcs11::open(uri, secrets)?),
-        KeyUri::YubiHsm(uri) => yubihsm::open(uri, secrets)?,
+        KeyUri::YubiHsm(uri) => Box::new(yubihsm::open(uri, secrets)?),
     })
 }
 

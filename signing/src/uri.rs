@@ -22,6 +22,7 @@ const MAX_LEN: usize = 16_384;
 /// | --- | --- |
 /// | `file:keys/root1.pem` | a PKCS#8 PEM file, relative to [`Secrets`](crate::Secrets)' folder |
 /// | `pkcs11:token=root-1;object=root` | a key in a PKCS#11 token (RFC 7512) |
+/// | `yubihsm:connector=127.0.0.1:12345;id=0x0102` | a key in a YubiHSM 2 |
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyUri {
@@ -57,7 +58,7 @@ impl FromStr for KeyUri {
         }
         let Some((scheme, rest)) = text.split_once(':') else {
             return Err(UriError::new(
-                "no scheme; write file:PATH or pkcs11:token=LABEL;object=LABEL",
+                "no scheme; write file:PATH, pkcs11:token=LABEL;object=LABEL or yubihsm:id=NUMBER",
             ));
         };
         match scheme.to_ascii_lowercase().as_str() {
@@ -81,7 +82,11 @@ impl KeyUri {
                 allow_extractable: true,
                 ..uri
             }),
-            other => other,
+            Self::YubiHsm(uri) => Self::YubiHsm(YubiHsmUri {
+                allow_extractable: true,
+                ..uri
+            }),
+            Self::File(uri) => Self::File(uri),
         }
     }
 }

@@ -139,7 +139,7 @@ impl Pkcs11Uri {
 }
 
 /// Before anything is said about the value.
-fn no_pin_value(name: &str) -> Result<(), UriError> {
+pub(super) fn no_pin_value(name: &str) -> Result<(), UriError> {
     match name {
         "pin-value" => Err(UriError::new(
             "pin-value puts the PIN where process lists, shell histories and configuration show \
@@ -150,7 +150,7 @@ fn no_pin_value(name: &str) -> Result<(), UriError> {
 }
 
 /// RFC 7512 2.3: what may stand unencoded in a value.
-fn raw_characters(name: &str, value: &str, more: &[u8]) -> Result<(), UriError> {
+pub(super) fn raw_characters(name: &str, value: &str, more: &[u8]) -> Result<(), UriError> {
     const ALLOWED: &[u8] = b"-._~%:[]@!$'()*+,=";
     let allowed =
         |byte: &u8| byte.is_ascii_alphanumeric() || ALLOWED.contains(byte) || more.contains(byte);
@@ -162,7 +162,7 @@ fn raw_characters(name: &str, value: &str, more: &[u8]) -> Result<(), UriError> 
     }
 }
 
-fn pin_file(value: &str) -> Result<PathBuf, UriError> {
+pub(super) fn pin_file(value: &str) -> Result<PathBuf, UriError> {
     let source = percent::decode("pin-source", value)?;
     if source.starts_with(b"|") {
         return Err(UriError::new(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use proptest::option;
 use proptest::prelude::*;
 
-use super::{FileUri, KeyUri, Pkcs11Uri};
+use super::{FileUri, KeyUri, Pkcs11Uri, YubiHsmUri};
 
 fn parse(text: &str) -> Result<KeyUri, String> {
     text.parse()
@@ -74,7 +74,7 @@ fn what_is_refused_and_why() {
         ("", "no scheme"),
         ("keys/root.pem", "no scheme"),
         ("https://x/y", "unknown scheme"),
-        ("yubihsm:connector=usb;id=1", "not built in yet"),
+        ("tpm:object=1", "unknown scheme"),
         ("file:", "the path is empty"),
         ("file://host/k.pem", "this machine"),
         ("file:a#b", "%23"),
@@ -126,6 +126,95 @@ fn what_is_refused_and_why() {
     assert!(parse(&long).unwrap_err().contains("longer than"));
 }
 
+fn yubihsm(text: &str) -> YubiHsmUri {
+    match parse(text).unwrap() {
+        KeyUri::YubiHsm(uri) => uri,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn yubihsm_attributes() {
+    let uri = yubihsm(
+        "yubihsm:connector=hsm-1.example:4711;id=0x0102;serial=7550054;authkey=10;label=Root%20A\
+         ?pin-source=file:/run/pin&x-extractable=allow&x-default-password=allow",
+    );
+    assert_eq!(uri.connector(), "hsm-1.example:4711");
+    assert_eq!((uri.id(), uri.authkey()), (0x0102, 10));
+    assert_eq!(uri.serial(), Some("0007550054"));
+    assert_eq!(uri.label(), Some("Root A"));
+    assert_eq!(uri.password_file(), Some(Path::new("/run/pin")));
+    assert!(uri.allow_extractable() && uri.allow_default_password());
+
+    let uri = yubihsm("yubihsm:id=7");
+    assert_eq!(uri.connector(), "127.0.0.1:12345");
+    assert_eq!((uri.id(), uri.authkey()), (7, 1));
+    assert!(!uri.allow_extractable() && !uri.allow_default_password());
+    let text = KeyUri::YubiHsm(uri).to_string();
+    assert_eq!(text, "yubihsm:connector=127.0.0.1:12345;id=0x0007");
+
+    for (text, connector) in [
+        ("yubihsm:id=1;connector=http://localhost:1", "localhost:1"),
+        (
+            "yubihsm:id=1;connector=http:%2F%2Flocalhost:1/",
+            "localhost:1",
+        ),
+        ("yubihsm:id=1;connector=[::1]:12345", "[::1]:12345"),
+    ] {
+        assert_eq!(yubihsm(text).connector(), connector, "{text}");
+    }
+}
+
+#[test]
+fn refused_yubihsm_uris() {
+    for (text, reason) in [
+        ("yubihsm:", "names no key"),
+        ("yubihsm:connector=a:1", "names no key"),
+        ("yubihsm:id=0", "not an object id"),
+        ("yubihsm:id=65536", "not an object id"),
+        ("yubihsm:id=0x", "not an object id"),
+        ("yubihsm:id=+1", "not an object id"),
+        ("yubihsm:id=ff", "not an object id"),
+        ("yubihsm:id=0x+1", "not an object id"),
+        ("yubihsm:id=1;id=1", "twice"),
+        ("yubihsm:id=1;authkey=0", "not an object id"),
+        ("yubihsm:id=1;connector=localhost", "HOST:PORT"),
+        ("yubihsm:id=1;connector=localhost:", "HOST:PORT"),
+        ("yubihsm:id=1;connector=localhost:0", "HOST:PORT"),
+        ("yubihsm:id=1;connector=localhost:65536", "HOST:PORT"),
+        ("yubihsm:id=1;connector=localhost:+1", "HOST:PORT"),
+        ("yubihsm:id=1;connector=:1", "HOST:PORT"),
+        ("yubihsm:id=1;connector=::1:1", "HOST:PORT"),
+        ("yubihsm:id=1;connector=[::g]:1", "HOST:PORT"),
+        ("yubihsm:id=1;connector=a%0D%0Ab:1", "HOST:PORT"),
+        ("yubihsm:id=1;connector=user@host:1", "HOST:PORT"),
+        ("yubihsm:id=1;connector=http://host:1/x", "HOST:PORT"),
+        ("yubihsm:id=1;connector=https://host:1", "end to end"),
+        ("yubihsm:id=1;serial=x", "serial number"),
+        ("yubihsm:id=1;serial=4294967296", "serial number"),
+        (
+            "yubihsm:id=1;label=0123456789012345678901234567890123456789x",
+            "40 bytes",
+        ),
+        ("yubihsm:id=1;label=%00", "40 bytes"),
+        ("yubihsm:id=1;object=a", "unknown attribute"),
+        ("yubihsm:id=1;pin-source=file:a", "behind the ?"),
+        ("yubihsm:id=1;password=hunter2#", "process lists"),
+        ("yubihsm:id=1?password=hunter2#", "process lists"),
+        ("yubihsm:id=1?pin=hunter2", "process lists"),
+        ("yubihsm:id=1?pin-value=hunter2", "process lists"),
+        ("yubihsm:id=1?pin-source=|cat", "must not start programs"),
+        ("yubihsm:id=1?pin-source=pin", "file:PATH"),
+        ("yubihsm:id=1?x-extractable=yes", "can only be allow"),
+        ("yubihsm:id=1?x-default-password=", "can only be allow"),
+        ("yubihsm:id=1?x-other=1", "unknown attribute"),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(error.contains(reason), "{text:?}: {error}");
+        assert!(!error.contains("hunter2"), "a secret is repeated: {error}");
+    }
+}
+
 fn path() -> impl Strategy<Value = PathBuf> {
     prop::collection::vec(1u8.., 1..40).prop_map(|bytes| OsString::from_vec(bytes).into())
 }
@@ -154,7 +243,32 @@ fn pkcs11() -> impl Strategy<Value = Pkcs11Uri> {
         })
 }
 
+fn yubihsm_uris() -> impl Strategy<Value = YubiHsmUri> {
+    (
+        ("[a-z0-9.-]{1,20}", 1u16..),
+        (1u16.., 1u16..),
+        (any::<Option<u32>>(), option::of("[^\0]{1,10}")),
+        (option::of(path()), any::<bool>(), any::<bool>()),
+    )
+        .prop_map(|(connector, ids, names, query)| YubiHsmUri {
+            connector: format!("{}:{}", connector.0, connector.1),
+            id: ids.0,
+            authkey: ids.1,
+            serial: names.0.map(|number| format!("{number:010}")),
+            label: names.1,
+            password_file: query.0,
+            allow_extractable: query.1,
+            allow_default_password: query.2,
+        })
+}
+
 proptest! {
+    #[test]
+    fn yubihsm_uris_round_trip(uri in yubihsm_uris()) {
+        let uri = KeyUri::YubiHsm(uri);
+        prop_assert_eq!(parse(&uri.to_string()), Ok(uri));
+    }
+
     #[test]
     fn pkcs11_uris_round_trip(uri in pkcs11()) {
         let uri = KeyUri::Pkcs11(uri);
@@ -170,7 +284,7 @@ proptest! {
 
     #[test]
     fn what_parses_is_written_so_that_it_parses_again(
-        text in "(file|pkcs11):(//)?(object=|id=)?[a-z0-9%/;=?&:. -]{0,40}",
+        text in "(file|pkcs11|yubihsm):(//)?(object=|id=)?[a-z0-9%/;=?&:. -]{0,40}",
     ) {
         if let Ok(uri) = parse(&text) {
             prop_assert_eq!(parse(&uri.to_string()), Ok(uri));
