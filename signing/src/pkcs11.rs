@@ -1,10 +1,14 @@
 //! Keys in PKCS#11 tokens, through `cryptoki`.
 //!
-//! In the order of the work: the library is [loaded](module), a [token] is found and logged in to,
-//! a [key] is found in it and judged, and signatures are made by a [mechanism] that fits it.
+//! In the order of the work: the library is [loaded](module), a [token] is found and [logged in to](login),
+//! a [key] is found in it and judged by its [attributes], and signatures are made by a [mechanism]
+//! that fits it.
 
+mod attributes;
 mod generate;
 mod key;
+mod list;
+mod login;
 mod mechanism;
 mod module;
 mod token;
@@ -13,37 +17,108 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use countersign_metadata::PublicKey;
+use cryptoki::context::Function;
+use cryptoki::error::{Error, RvError};
+use cryptoki::mechanism::Mechanism;
 use cryptoki::session::Session;
 
-use self::key::PrivateKey;
+use self::key::{LogIns, PrivateKey};
+use self::login::OperationPin;
 use self::mechanism::SignMechanism;
 use self::token::{Access, Token};
 use crate::Signer;
 use crate::custody::Custody;
 use crate::error::SignError;
-use crate::inventory::{Listing, LogIn};
 use crate::secrets::Secrets;
 use crate::uri::Pkcs11Uri;
 
 pub(crate) use self::generate::generate;
+pub(crate) use self::list::inventory;
+
+const SIGN: &str = "sign";
 
 /// A key in a token, with a session of its own.
 pub(crate) struct TokenSigner {
-    session: Mutex<Session>,
+    state: Mutex<State>,
     key: PrivateKey,
     mechanism: SignMechanism,
     token: Token,
 }
 
+/// What one signature at a time works with.
+struct State {
+    /// `None` once it was lost.
+    session: Option<Session>,
+    /// For keys that want it for every signature.
+    pin: Option<OperationPin>,
+}
+
 impl TokenSigner {
-    fn new(token: Token, session: Session, key: PrivateKey) -> Result<Self, SignError> {
-        let mechanism = SignMechanism::choose(&token, &key.public)?;
+    fn new(
+        token: Token,
+        session: Session,
+        key: PrivateKey,
+        uri: &Pkcs11Uri,
+        secrets: &Secrets,
+    ) -> Result<Self, SignError> {
+        let mechanism = SignMechanism::choose(&token, key.public.scheme(), key.log_ins)?;
+        let pin = match key.log_ins {
+            LogIns::PerSession => None,
+            LogIns::PerSignature => Some(token.operation_pin(uri, secrets)?),
+        };
+        let session = Some(session);
         Ok(Self {
-            session: Mutex::new(session),
+            state: Mutex::new(State { session, pin }),
             key,
             mechanism,
             token,
         })
+    }
+
+    /// The token's own form of a signature.
+    fn raw_signature(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        // A session does one operation at a time. A panic elsewhere leaves it as usable as it was.
+        let mut held = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { session, pin } = &mut *held;
+        let Some(open) = session.as_ref() else {
+            let closed = Error::Pkcs11(RvError::SessionClosed, Function::Sign);
+            return Err(self.token.lost(SIGN, &closed));
+        };
+        let made = match (pin, self.mechanism.in_parts()) {
+            (Some(pin), Some(parts)) => self.sign_with_pin(open, pin, &parts, message)?,
+            _ => self.mechanism.sign(open, self.key.handle, message),
+        };
+        made.map_err(|error| {
+            if token::may_end_session(&error) {
+                // Before this session is closed, so that the login ends with a live session.
+                self.token.log_out();
+                if let Some(session) = session.take() {
+                    login::give_up_if_dead(session);
+                }
+                return self.token.lost(SIGN, &error);
+            }
+            self.token.error(SIGN, error)
+        })
+    }
+
+    /// For keys that want their PIN for every signature: between its start and its data.
+    fn sign_with_pin(
+        &self,
+        session: &Session,
+        pin: &OperationPin,
+        mechanism: &Mechanism<'_>,
+        message: &[u8],
+    ) -> Result<Result<Vec<u8>, Error>, SignError> {
+        if let Err(error) = session.sign_init(mechanism, self.key.handle) {
+            return Ok(Err(error));
+        }
+        if let Err(refused) = self.token.login_for_operation(session, pin) {
+            // Ends what was begun, or the session would be busy for ever.
+            let _ = session.sign_final();
+            return Err(refused);
+        }
+        let fed = session.sign_update(message);
+        Ok(fed.and_then(|()| session.sign_final()))
     }
 }
 
@@ -63,22 +138,11 @@ impl Signer for TokenSigner {
     }
 
     fn custody(&self) -> Custody {
-        Custody {
-            home: self.token.home(),
-            extractable: self.key.extractable,
-            sensitive: self.key.sensitive,
-            made_inside: self.key.made_inside,
-        }
+        self.key.custody.clone()
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
-        // A session does one operation at a time. A panic elsewhere leaves it as usable as it was.
-        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        let raw = self
-            .mechanism
-            .sign(&session, self.key.handle, message)
-            .map_err(|error| self.token.error("sign", error))?;
-        drop(session);
+        let raw = self.raw_signature(message)?;
         let signature = self.mechanism.to_metadata_form(raw);
         match signature.filter(|signature| self.key.public.verify(message, signature)) {
             Some(signature) => Ok(signature),
@@ -93,14 +157,5 @@ pub(crate) fn open(uri: &Pkcs11Uri, secrets: &Secrets) -> Result<TokenSigner, Si
     let token = Token::find(uri, secrets)?;
     let session = token.session(Access::ReadOnly, uri, secrets)?;
     let key = PrivateKey::find(&token, &session, uri)?;
-    TokenSigner::new(token, session, key)
-}
-
-pub(crate) fn inventory(
-    _module: Option<&std::path::Path>,
-    _slot: Option<u64>,
-    _log_in: LogIn,
-    _secrets: &Secrets,
-) -> Result<Vec<Listing>, SignError> {
-    Ok(Vec::new())
+    TokenSigner::new(token, session, key, uri, secrets)
 }

@@ -1,6 +1,6 @@
 //! Making keys inside a token.
 
-use countersign_metadata::PublicKey;
+use countersign_metadata::{PublicKey, Scheme};
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::{Attribute, ObjectHandle};
@@ -8,7 +8,9 @@ use cryptoki::session::Session;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::TokenSigner;
-use super::key::{self, PrivateKey};
+use super::attributes::name;
+use super::key::{self, LogIns, PrivateKey};
+use super::mechanism::SignMechanism;
 use super::token::{Access, Token};
 use crate::algorithm::Algorithm;
 use crate::error::SignError;
@@ -29,6 +31,8 @@ pub(crate) fn generate(
     secrets: &Secrets,
 ) -> Result<PublicKey, SignError> {
     let token = Token::find(uri, secrets)?;
+    // Before a key is made that could not be used.
+    SignMechanism::choose(&token, scheme(algorithm), LogIns::PerSession)?;
     let (_, needed, mechanism) = recipe(algorithm);
     if !token.offers(needed)? {
         return Err(SignError::NoMechanism {
@@ -40,7 +44,7 @@ pub(crate) fn generate(
     if key::exists(&token, &session, uri.object(), uri.id())? {
         return Err(SignError::KeyExists {
             token: token.label().into(),
-            wanted: key::name(uri.object(), uri.id()),
+            wanted: name(uri.object(), uri.id()),
         });
     }
     let (public, private) = make_pair(&token, &session, uri, algorithm)?;
@@ -48,7 +52,7 @@ pub(crate) fn generate(
     let proof = PrivateKey::inspect(&token, &session, private, false)
         .and_then(|key| {
             let own = token.session(Access::ReadOnly, uri, secrets)?;
-            TokenSigner::new(token, own, key)
+            TokenSigner::new(token, own, key, uri, secrets)
         })
         .and_then(|signer| {
             crate::prove(&signer)?;
@@ -81,6 +85,15 @@ fn recipe(algorithm: Algorithm) -> (Mechanism<'static>, MechanismType, &'static 
             MechanismType::RSA_PKCS_KEY_PAIR_GEN,
             "CKM_RSA_PKCS_KEY_PAIR_GEN",
         ),
+    }
+}
+
+fn scheme(algorithm: Algorithm) -> Scheme {
+    match algorithm {
+        Algorithm::Ed25519 => Scheme::Ed25519,
+        Algorithm::EcdsaP256 => Scheme::EcdsaP256,
+        Algorithm::EcdsaP384 => Scheme::EcdsaP384,
+        Algorithm::Rsa(_) => Scheme::RsaPss,
     }
 }
 
@@ -130,25 +143,27 @@ fn pair(
     names: &[Attribute],
     parameters: Vec<Attribute>,
 ) -> Result<(ObjectHandle, ObjectHandle), Error> {
-    // One key, one purpose: nothing but signing.
+    // What else a public key may do is not said: anybody can do it anywhere.
     let mut public = vec![
         Attribute::Token(true),
         Attribute::Private(false),
         Attribute::Verify(true),
-        Attribute::Encrypt(false),
-        Attribute::Wrap(false),
     ];
     public.extend(names.iter().cloned().chain(parameters));
+    // One key, one purpose: nothing but signing.
     let mut private = vec![
         Attribute::Token(true),
         Attribute::Private(true),
         Attribute::Sensitive(true),
         Attribute::Extractable(false),
         Attribute::Sign(true),
-        Attribute::Decrypt(false),
         Attribute::Unwrap(false),
         Attribute::Derive(false),
     ];
+    if matches!(algorithm, Algorithm::Rsa(_)) {
+        // Keys on curves cannot decrypt, and tpm2-pkcs11 fails when told that they must not.
+        private.push(Attribute::Decrypt(false));
+    }
     private.extend(names.iter().cloned());
     session.generate_key_pair(&recipe(algorithm).0, &public, &private)
 }

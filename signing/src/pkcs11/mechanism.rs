@@ -1,6 +1,6 @@
 //! Mechanisms: how a token is asked for a signature, and its answer in metadata's form.
 
-use countersign_metadata::PublicKey;
+use countersign_metadata::Scheme;
 use cryptoki::error::Error;
 use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
@@ -9,6 +9,7 @@ use cryptoki::object::ObjectHandle;
 use cryptoki::session::Session;
 use ring::digest::{SHA256, SHA384, digest};
 
+use super::key::LogIns;
 use super::token::Token;
 use crate::error::SignError;
 
@@ -24,30 +25,90 @@ pub(super) enum SignMechanism {
     Pss,
     /// CKM_RSA_PKCS_PSS over our SHA-256, for tokens without the above.
     PssOverDigest,
+    /// CKM_ECDSA_SHA256 over the message.
+    HashingP256,
+    /// CKM_ECDSA_SHA384 over the message.
+    HashingP384,
 }
 
 impl SignMechanism {
-    /// The one that `token` offers for `key`.
-    pub(super) fn choose(token: &Token, key: &PublicKey) -> Result<Self, SignError> {
-        let (mechanism, needed, name) = match key {
-            PublicKey::Ed25519(_) => (Self::Eddsa, MechanismType::EDDSA, "CKM_EDDSA"),
-            PublicKey::EcdsaP256(_) => (Self::EcdsaP256, MechanismType::ECDSA, "CKM_ECDSA"),
-            PublicKey::EcdsaP384(_) => (Self::EcdsaP384, MechanismType::ECDSA, "CKM_ECDSA"),
-            PublicKey::Rsa { .. } if token.offers(MechanismType::SHA256_RSA_PKCS_PSS)? => {
+    /// The one that `token` offers for keys of this scheme.
+    pub(super) fn choose(
+        token: &Token,
+        scheme: Scheme,
+        log_ins: LogIns,
+    ) -> Result<Self, SignError> {
+        if log_ins == LogIns::PerSignature {
+            return Self::choose_in_parts(token, scheme);
+        }
+        let (mechanism, needed, name) = match scheme {
+            Scheme::Ed25519 => (Self::Eddsa, MechanismType::EDDSA, "CKM_EDDSA"),
+            Scheme::EcdsaP256 => (Self::EcdsaP256, MechanismType::ECDSA, "CKM_ECDSA"),
+            Scheme::EcdsaP384 => (Self::EcdsaP384, MechanismType::ECDSA, "CKM_ECDSA"),
+            Scheme::RsaPss if token.offers(MechanismType::SHA256_RSA_PKCS_PSS)? => {
                 return Ok(Self::Pss);
             }
-            PublicKey::Rsa { .. } => (
+            Scheme::RsaPss => (
                 Self::PssOverDigest,
                 MechanismType::RSA_PKCS_PSS,
                 "CKM_SHA256_RSA_PKCS_PSS or CKM_RSA_PKCS_PSS",
             ),
         };
+        Self::if_offered(token, mechanism, needed, name)
+    }
+
+    /// One that takes the message in parts: only between those can a key be given its PIN, as
+    /// `cryptoki` does a signature in one part as a whole.
+    fn choose_in_parts(token: &Token, scheme: Scheme) -> Result<Self, SignError> {
+        let (mechanism, needed, name) = match scheme {
+            Scheme::EcdsaP256 => (
+                Self::HashingP256,
+                MechanismType::ECDSA_SHA256,
+                "CKM_ECDSA_SHA256 (a P-256 key that wants its PIN for every signature needs it)",
+            ),
+            Scheme::EcdsaP384 => (
+                Self::HashingP384,
+                MechanismType::ECDSA_SHA384,
+                "CKM_ECDSA_SHA384 (a P-384 key that wants its PIN for every signature needs it)",
+            ),
+            Scheme::RsaPss => (
+                Self::Pss,
+                MechanismType::SHA256_RSA_PKCS_PSS,
+                "CKM_SHA256_RSA_PKCS_PSS (an RSA key that wants its PIN for every signature needs \
+                 it)",
+            ),
+            Scheme::Ed25519 => {
+                return Err(SignError::NoMechanism {
+                    token: token.label().into(),
+                    mechanism: "Ed25519 with a PIN for every signature",
+                });
+            }
+        };
+        Self::if_offered(token, mechanism, needed, name)
+    }
+
+    fn if_offered(
+        token: &Token,
+        mechanism: Self,
+        needed: MechanismType,
+        name: &'static str,
+    ) -> Result<Self, SignError> {
         match token.offers(needed)? {
             true => Ok(mechanism),
             false => Err(SignError::NoMechanism {
                 token: token.label().into(),
                 mechanism: name,
             }),
+        }
+    }
+
+    /// What starts a signature in parts, to be fed the message. `None` for what does not hash.
+    pub(super) fn in_parts(self) -> Option<Mechanism<'static>> {
+        match self {
+            Self::Pss => Some(Mechanism::Sha256RsaPkcsPss(pss())),
+            Self::HashingP256 => Some(Mechanism::EcdsaSha256),
+            Self::HashingP384 => Some(Mechanism::EcdsaSha384),
+            Self::Eddsa | Self::EcdsaP256 | Self::EcdsaP384 | Self::PssOverDigest => None,
         }
     }
 
@@ -58,12 +119,6 @@ impl SignMechanism {
         key: ObjectHandle,
         message: &[u8],
     ) -> Result<Vec<u8>, Error> {
-        // Salt as long as the hash, which is what `rsassa-pss-sha256` means.
-        let pss = PkcsPssParams {
-            hash_alg: MechanismType::SHA256,
-            mgf: PkcsMgfType::MGF1_SHA256,
-            s_len: 32.into(),
-        };
         let over_digest = |mechanism, algorithm| {
             session.sign(&mechanism, key, digest(algorithm, message).as_ref())
         };
@@ -74,8 +129,10 @@ impl SignMechanism {
             }
             Self::EcdsaP256 => over_digest(Mechanism::Ecdsa, &SHA256),
             Self::EcdsaP384 => over_digest(Mechanism::Ecdsa, &SHA384),
-            Self::Pss => session.sign(&Mechanism::Sha256RsaPkcsPss(pss), key, message),
-            Self::PssOverDigest => over_digest(Mechanism::RsaPkcsPss(pss), &SHA256),
+            Self::Pss => session.sign(&Mechanism::Sha256RsaPkcsPss(pss()), key, message),
+            Self::PssOverDigest => over_digest(Mechanism::RsaPkcsPss(pss()), &SHA256),
+            Self::HashingP256 => session.sign(&Mechanism::EcdsaSha256, key, message),
+            Self::HashingP384 => session.sign(&Mechanism::EcdsaSha384, key, message),
         }
     }
 
@@ -83,15 +140,24 @@ impl SignMechanism {
     pub(super) fn to_metadata_form(self, raw: Vec<u8>) -> Option<Vec<u8>> {
         match self {
             Self::Eddsa | Self::Pss | Self::PssOverDigest => Some(raw),
-            Self::EcdsaP256 => {
+            Self::EcdsaP256 | Self::HashingP256 => {
                 let signature = p256::ecdsa::Signature::from_slice(&raw).ok()?;
                 Some(signature.to_der().as_bytes().to_vec())
             }
-            Self::EcdsaP384 => {
+            Self::EcdsaP384 | Self::HashingP384 => {
                 let signature = p384::ecdsa::Signature::from_slice(&raw).ok()?;
                 Some(signature.to_der().as_bytes().to_vec())
             }
         }
+    }
+}
+
+/// Salt as long as the hash, which is what `rsassa-pss-sha256` means.
+fn pss() -> PkcsPssParams {
+    PkcsPssParams {
+        hash_alg: MechanismType::SHA256,
+        mgf: PkcsMgfType::MGF1_SHA256,
+        s_len: 32.into(),
     }
 }
 

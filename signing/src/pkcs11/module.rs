@@ -7,24 +7,29 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
-use cryptoki::session::Session;
-use zeroize::Zeroizing;
 
+use super::login::Login;
 use crate::error::SignError;
 use crate::secrets::Secrets;
 use crate::uri::{KeyUri, Pkcs11Uri};
 
 const VARIABLE: &str = "COUNTERSIGN_PKCS11_MODULE";
 
-/// Where distributions put SoftHSM. Only named in hints: which library is run with a PIN is for
+/// Where distributions put libraries. Only named in hints: which library is run with a PIN is for
 /// the user to say.
-const SOFTHSM: [&str; 6] = [
+const USUAL: [&str; 12] = [
     "/usr/lib/softhsm/libsofthsm2.so",
     "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
     "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
     "/usr/lib64/pkcs11/libsofthsm2.so",
     "/usr/local/lib/softhsm/libsofthsm2.so",
     "/opt/homebrew/lib/softhsm/libsofthsm2.so",
+    "/usr/lib/x86_64-linux-gnu/pkcs11/libtpm2_pkcs11.so",
+    "/usr/lib/aarch64-linux-gnu/pkcs11/libtpm2_pkcs11.so",
+    "/usr/lib/x86_64-linux-gnu/pkcs11/libopencryptoki.so",
+    "/usr/lib/aarch64-linux-gnu/pkcs11/libopencryptoki.so",
+    "/usr/lib/x86_64-linux-gnu/libykcs11.so",
+    "/usr/lib/aarch64-linux-gnu/libykcs11.so",
 ];
 const INSTALL: &str = "For a token in software install SoftHSM (Debian: apt-get install softhsm2), \
                        which is /usr/lib/softhsm/libsofthsm2.so";
@@ -35,15 +40,6 @@ static MODULES: Mutex<BTreeMap<PathBuf, Arc<Module>>> = Mutex::new(BTreeMap::new
 pub(super) struct Module {
     pub(super) context: Pkcs11,
     logins: Mutex<BTreeMap<u64, Login>>,
-}
-
-/// What happened at a slot in this process.
-#[derive(Default)]
-pub(super) struct Login {
-    /// A session that stays open: a token logs out with its last session (PKCS#11 5.6).
-    pub(super) keeper: Option<Session>,
-    /// The PIN that the token refused last, which is not sent again.
-    pub(super) refused: Option<Zeroizing<String>>,
 }
 
 impl Module {
@@ -77,9 +73,7 @@ impl Module {
             // Another user of the library in this process was first.
             Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
             Err(error) => {
-                let hint = "For SoftHSM: does SOFTHSM2_CONF name a readable configuration whose \
-                            token directory exists?";
-                return Err(failed(describe(&error), hint));
+                return Err(failed(describe(&error), start_hint(&path)));
             }
         }
         let module = Arc::new(Self {
@@ -97,13 +91,34 @@ impl Module {
 }
 
 fn no_module(uri: &Pkcs11Uri) -> SignError {
-    let found = SOFTHSM.into_iter().find(|path| Path::new(path).exists());
+    let found: Vec<_> = USUAL
+        .into_iter()
+        .filter(|path| Path::new(path).exists())
+        .collect();
     SignError::NoModule {
         uri: KeyUri::Pkcs11(uri.clone()).to_string(),
-        hint: match found {
-            Some(path) => format!("SoftHSM is installed here as {path}"),
-            None => INSTALL.into(),
+        hint: match found.as_slice() {
+            [] => INSTALL.into(),
+            found => format!("Installed here: {}", found.join(", ")),
         },
+    }
+}
+
+/// What to look at when a library does not start. Each of these is silent about it.
+fn start_hint(path: &Path) -> &'static str {
+    let name = path.to_string_lossy();
+    match () {
+        () if name.contains("tpm2") => {
+            "Is the TPM there and yours to use (TPM2_PKCS11_TCTI), and can its store be written \
+             (TPM2_PKCS11_STORE)?"
+        }
+        () if name.contains("opencryptoki") => {
+            "Does its daemon pkcsslotd run, and are you in the group pkcs11?"
+        }
+        () => {
+            "For SoftHSM: does SOFTHSM2_CONF name a readable configuration whose token directory \
+             exists?"
+        }
     }
 }
 

@@ -22,7 +22,8 @@ fn modules() {
             &[
                 "no PKCS#11 module",
                 "COUNTERSIGN_PKCS11_MODULE",
-                "SoftHSM is installed here as",
+                "Installed here: /",
+                module(),
             ],
         );
         for (path, reason) in [
