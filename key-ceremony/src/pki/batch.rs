@@ -19,11 +19,12 @@ use super::ca_key::CaKey;
 use super::error::PkiError;
 use super::files::{self, Durable};
 use super::identity::{DeviceId, Subject};
-use super::issue::{Existing, Issued, Order, Plan};
+use super::issue::Issued;
 use super::limits;
 use super::manifest::{self, Row};
 use super::record::KeyHash;
 use super::request::Request;
+use super::rules::{Existing, Order, Plan};
 
 /// What a batch reads and writes.
 #[derive(Debug, Clone)]
@@ -252,7 +253,8 @@ fn write_certificate(out: &Path, issued: &Issued) -> Result<(), CeremonyError> {
     let [vehicle, ecu] = device.encoded();
     let folder = out.join(vehicle);
     let path = folder.join(format!("{ecu}.pem"));
-    if fs::read(&path).is_ok_and(|there| there == issued.pem.as_bytes()) {
+    let there = files::read(&path, limits::FILE, "a certificate");
+    if there.is_ok_and(|there| there == issued.pem.as_bytes()) {
         return Ok(());
     }
     fs::create_dir_all(&folder).map_err(|source| CeremonyError::io("create", &folder, source))?;

@@ -109,7 +109,7 @@ pub fn attest(
 /// that one a CA: otherwise any attested key could attest others.
 fn check_chain(chain: &[X509Certificate<'_>], now: UtcTime) -> Result<(), String> {
     for certificate in chain {
-        let named = |why: &str| format!("{} {why}", certificate.subject());
+        let named = |why: &str| format!("{} {why}", x509::shown(certificate.subject()));
         let validity = Validity {
             not_before: x509::time(certificate.validity().not_before)?,
             not_after: x509::time(certificate.validity().not_after)?,
@@ -122,13 +122,13 @@ fn check_chain(chain: &[X509Certificate<'_>], now: UtcTime) -> Result<(), String
         let [certificate, issuer] = pair else {
             continue;
         };
-        let named = |why: &str| format!("{} {why}", issuer.subject());
+        let named = |why: &str| format!("{} {why}", x509::shown(issuer.subject()));
         if certificate.issuer().as_raw() != issuer.subject().as_raw() {
             return Err(format!(
                 "{} was issued by {}, not by {}; give each certificate up to the root, in order",
-                certificate.subject(),
-                certificate.issuer(),
-                issuer.subject()
+                x509::shown(certificate.subject()),
+                x509::shown(certificate.issuer()),
+                x509::shown(issuer.subject())
             ));
         }
         let constraints = issuer.basic_constraints().ok().flatten();
@@ -151,7 +151,7 @@ fn check_signature(
     certificate: &X509Certificate<'_>,
     issuer: &X509Certificate<'_>,
 ) -> Result<(), String> {
-    let named = |why: &str| format!("{} {why}", certificate.subject());
+    let named = |why: &str| format!("{} {why}", x509::shown(certificate.subject()));
     let algorithms = [
         OID_PKCS1_SHA256WITHRSA,
         OID_PKCS1_SHA384WITHRSA,

@@ -1,8 +1,11 @@
 //! Revocation lists (RFC 5280 5).
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use countersign_metadata::UtcTime;
+use countersign_repo::RepoError;
 use countersign_repo::policy::Span;
 use countersign_signing::Secrets;
 use rcgen::{
@@ -46,6 +49,8 @@ impl Authority {
         secrets: &Secrets,
     ) -> Result<CrlReport, CeremonyError> {
         self.check_clock(now)?;
+        files::check_folder_of(out)?;
+        check_older(out)?;
         let key = self.unlock(secrets)?;
         let revoked: Vec<RevokedCertParams> = self
             .index
@@ -109,6 +114,22 @@ impl Authority {
             true => Ok(()),
             false => Err(fail(())),
         }
+    }
+}
+
+/// What is replaced has to be a list, and not some other file with a name that was mistyped.
+fn check_older(out: &Path) -> Result<(), CeremonyError> {
+    if out.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let mut begin = Vec::new();
+    let label = b"-----BEGIN X509 CRL-----";
+    let file = File::open(out).map(|file| file.take(label.len() as u64));
+    let read = file.and_then(|mut file| file.read_to_end(&mut begin));
+    read.map_err(|source| CeremonyError::io("read", out, source))?;
+    match begin == label {
+        true => Ok(()),
+        false => Err(RepoError::AlreadyExists { path: out.into() }.into()),
     }
 }
 

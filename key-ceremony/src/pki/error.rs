@@ -224,6 +224,18 @@ pub enum PkiError {
         /// When.
         at: UtcTime,
     },
+    /// A device whose certificate for the same key was revoked.
+    #[error(
+        "{subject} had a certificate for this key, and it was revoked (serial {serial}, {at}); if the device is to have one again use 'pki issue' with --replace REASON"
+    )]
+    WasRevoked {
+        /// The device.
+        subject: Subject,
+        /// The certificate.
+        serial: Serial,
+        /// When.
+        at: UtcTime,
+    },
     /// A certificate that has ended.
     #[error("certificate {serial} ended at {not_after}; issue a new one with 'pki issue'")]
     Ended {
@@ -318,6 +330,7 @@ impl PkiError {
             Self::HasCertificate { .. } => "has-certificate",
             Self::Unknown(_) => "certificate-unknown",
             Self::Revoked { .. } => "certificate-revoked",
+            Self::WasRevoked { .. } => "was-revoked",
             Self::Ended { .. } => "certificate-ended",
             Self::Renewed { .. } => "certificate-renewed",
             Self::NotADevice(_) => "certificate-of-server",

@@ -49,7 +49,9 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], durable: Durable) -> Result<(),
     let fail = |source| CeremonyError::io("write", path, source);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let unfinished = path.with_file_name(format!(".{name}.tmp"));
-    let mut file = File::create(&unfinished).map_err(fail)?;
+    // What a killed run left; and a link would lead the content elsewhere.
+    let _ = fs::remove_file(&unfinished);
+    let mut file = File::create_new(&unfinished).map_err(fail)?;
     file.write_all(bytes).map_err(fail)?;
     if durable == Durable::Now {
         file.sync_all().map_err(fail)?;

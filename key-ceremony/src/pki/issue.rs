@@ -13,21 +13,10 @@ use super::ca_key::CaKey;
 use super::error::PkiError;
 use super::files;
 use super::identity::{DeviceId, ServerNames, Subject};
-use super::index::{Entry, Status};
-use super::key::DeviceKey;
 use super::profile::{self, Expected, Validity};
-use super::record::{Reason, Record, Serial};
+use super::record::{Record, Serial};
 use super::request::Request;
-use super::{limits, x509};
-
-/// What to do about a valid certificate that the same device has for another key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Existing {
-    /// Nothing is issued.
-    Refuse,
-    /// It is revoked first: the device was exchanged, or its key.
-    Replace(Reason),
-}
+use super::rules::{Existing, Order, Plan};
 
 /// A certificate.
 #[derive(Debug, Clone)]
@@ -72,24 +61,6 @@ pub fn check_out(path: &Path) -> Result<(), CeremonyError> {
     files::check_folder_of(path)
 }
 
-/// What a request comes to.
-#[derive(Debug)]
-pub(crate) enum Plan {
-    /// A certificate is to be signed.
-    Sign(Order),
-    /// There is one for this key and device.
-    Have(Serial),
-}
-
-/// A certificate to be signed, by the rules.
-#[derive(Debug)]
-pub(crate) struct Order {
-    pub(crate) subject: Subject,
-    pub(crate) key: DeviceKey,
-    renews: Option<Serial>,
-    revokes: Vec<(Serial, Reason)>,
-}
-
 impl Authority {
     /// A certificate for a device. The same request for the same device gives the same
     /// certificate again, so that a run that broke off can be repeated.
@@ -126,13 +97,8 @@ impl Authority {
         self.check_clock(now)?;
         let subject = Subject::Server(names.clone());
         self.check_key(&subject, request, now)?;
-        let order = Order {
-            subject,
-            key: request.key().clone(),
-            renews: None,
-            revokes: Vec::new(),
-        };
-        self.carry_out(Plan::Sign(order), valid, now, secrets)
+        let plan = Plan::Sign(Order::new(subject, request));
+        self.carry_out(plan, valid, now, secrets)
     }
 
     /// The next certificate for the device that has the one in `old`, for the same key or a new
@@ -149,126 +115,8 @@ impl Authority {
         secrets: &Secrets,
     ) -> Result<Issued, CeremonyError> {
         self.check_clock(now)?;
-        let entry = self.own(old)?;
-        let serial = entry.serial;
-        if let Some(revocation) = entry.revoked {
-            let at = revocation.at;
-            return Err(PkiError::Revoked { serial, at }.into());
-        }
-        if entry.status(now) == Status::Ended {
-            let not_after = entry.not_after;
-            return Err(PkiError::Ended { serial, not_after }.into());
-        }
-        if entry.subject.device().is_none() {
-            return Err(PkiError::NotADevice(serial).into());
-        }
-        let subject = entry.subject.clone();
-        self.check_key(&subject, request, now)?;
-        let next = self.index.renewed_by(serial);
-        let plan = match next.filter(|next| next.status(now) == Status::Valid) {
-            Some(next) if next.key == request.key().hash() => Plan::Have(next.serial),
-            Some(next) => {
-                let by = next.serial;
-                return Err(PkiError::Renewed { serial, by }.into());
-            }
-            None => Plan::Sign(Order {
-                subject,
-                key: request.key().clone(),
-                renews: Some(serial),
-                revokes: Vec::new(),
-            }),
-        };
+        let plan = self.plan_renewal(old, request, now)?;
         self.carry_out(plan, valid, now, secrets)
-    }
-
-    /// The entry of a certificate that this CA issued, byte for byte.
-    pub(crate) fn own(&self, file: &Path) -> Result<&Entry, CeremonyError> {
-        let fail = |why: String| PkiError::Certificate {
-            path: file.into(),
-            why,
-        };
-        let bytes = files::read(file, limits::FILE, "a certificate")?;
-        let der = x509::der(&bytes, x509::CERTIFICATE).map_err(fail)?;
-        let certificate = x509::certificate(&der).map_err(fail)?;
-        let serial = Serial::from_der(certificate.raw_serial());
-        let entry = serial.and_then(|serial| self.index.get(serial));
-        if let Some(entry) = entry {
-            let kept = self.index.certificate(entry)?;
-            let kept = x509::der(kept.as_bytes(), x509::CERTIFICATE).map_err(fail)?;
-            if kept == der {
-                return Ok(entry);
-            }
-        }
-        Err(PkiError::Unknown(file.display().to_string()).into())
-    }
-
-    /// What a request for a device comes to.
-    pub(crate) fn plan(
-        &self,
-        device: &DeviceId,
-        request: &Request,
-        existing: Existing,
-        now: UtcTime,
-    ) -> Result<Plan, PkiError> {
-        let subject = Subject::Device(device.clone());
-        self.check_key(&subject, request, now)?;
-        let valid = |entry: &&Entry| entry.status(now) == Status::Valid;
-        let held: Vec<&Entry> = self.index.of_device(device).filter(valid).collect();
-        let same = held
-            .iter()
-            .filter(|entry| entry.key == request.key().hash());
-        if let Some(entry) = same.max_by_key(|entry| entry.not_after) {
-            return Ok(Plan::Have(entry.serial));
-        }
-        let revokes = match (existing, held.first()) {
-            (Existing::Refuse, Some(entry)) => {
-                return Err(PkiError::HasCertificate {
-                    subject,
-                    serial: entry.serial,
-                    not_after: entry.not_after,
-                });
-            }
-            (Existing::Refuse, None) => Vec::new(),
-            (Existing::Replace(reason), _) => {
-                held.iter().map(|entry| (entry.serial, reason)).collect()
-            }
-        };
-        Ok(Plan::Sign(Order {
-            subject,
-            key: request.key().clone(),
-            renews: None,
-            revokes,
-        }))
-    }
-
-    /// One key has one holder, and a stolen key none.
-    fn check_key(
-        &self,
-        subject: &Subject,
-        request: &Request,
-        now: UtcTime,
-    ) -> Result<(), PkiError> {
-        request.check_names(subject)?;
-        let hash = request.key().hash();
-        if hash == x509::key_hash(self.public()) {
-            return Err(PkiError::KeyIsCa);
-        }
-        for entry in self.index.with_key(hash) {
-            let serial = entry.serial;
-            let reason = entry.revoked.map(|revocation| revocation.reason);
-            if reason == Some(Reason::KeyCompromise) {
-                return Err(PkiError::KeyCompromised { serial });
-            }
-            let servers = matches!(
-                (subject, &entry.subject),
-                (Subject::Server(_), Subject::Server(_))
-            );
-            if entry.subject != *subject && !servers && entry.status(now) == Status::Valid {
-                let subject = entry.subject.clone();
-                return Err(PkiError::KeyInUse { subject, serial });
-            }
-        }
-        Ok(())
     }
 
     fn carry_out(

@@ -9,7 +9,7 @@ use x509_parser::oid_registry::OID_SIG_ED25519;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::time::ASN1Time;
-use x509_parser::x509::{SubjectPublicKeyInfo, X509Version};
+use x509_parser::x509::{SubjectPublicKeyInfo, X509Name, X509Version};
 
 use super::identity::Name;
 use super::record::KeyHash;
@@ -76,6 +76,11 @@ pub(crate) fn name(name: &GeneralName<'_>) -> Name {
         }
         _ => Name::Other(format!("{name}")),
     }
+}
+
+/// A distinguished name for people, with nothing in it that a terminal would obey.
+pub(crate) fn shown(name: &X509Name<'_>) -> String {
+    name.to_string().escape_debug().to_string()
 }
 
 /// The subject key identifier (RFC 5280 4.2.1.2).

@@ -88,6 +88,28 @@ fn a_lost_output_is_written_again() {
 }
 
 #[test]
+fn a_second_run_undoes_no_revocation() {
+    let tool = Tool::started();
+    factory(&tool, 3);
+    tool.json(0, &BATCH);
+    let device = ["--vehicle", "VIN00000", "--ecu", "ECU-000001"];
+    let revoke = ["revoke", "--reason", "cessation-of-operation"];
+    tool.json(0, &[&revoke[..], &device].concat());
+    let again = tool.json(1, &BATCH);
+    assert_eq!(
+        (&again["issued"], &again["already"]),
+        (&0.into(), &2.into())
+    );
+    assert_eq!(errors(&tool), [(3, "was-revoked".to_owned())]);
+    // Somebody has to say so.
+    let issue = ["issue", "csr/1.csr", "--out", "back.pem"];
+    let issue = [&issue[..], &device].concat();
+    tool.refused("was-revoked", &issue);
+    tool.json(0, &[&issue[..], &["--replace", "superseded"]].concat());
+    assert_eq!(tool.json(0, &BATCH)["already"], 3);
+}
+
+#[test]
 fn a_manifest_with_a_fault_issues_nothing() {
     let tool = Tool::started();
     factory(&tool, 3);

@@ -31,6 +31,8 @@ fn lists_grow_in_number_and_name_what_is_revoked() {
         "unspecified",
     ];
     assert_eq!(tool.json(0, &ecu)["revoked"].as_array().unwrap().len(), 1);
+    // Not over something else.
+    tool.refused("already-exists", &["crl", "--out", "a.pem"]);
     let list = tool.json(0, &["crl", "--out", "2.pem", "--next-update", "36h"]);
     assert_eq!((&list["number"], &list["revoked"]), (&2.into(), &2.into()));
 

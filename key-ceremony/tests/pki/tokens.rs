@@ -147,6 +147,7 @@ fn only_keys_that_can_and_may_sign() {
     };
     init("ca-key-kind", "pkcs11:token=ca;object=rsa", "rsa-2048");
     init("ca-key-custody", "file:k.pem?encryption=none", "ed25519");
+    assert!(!tool.path("k.pem").exists() && !tool.path("ca").exists());
     // And the PIN is in nothing that was written or printed.
     let key = "pkcs11:token=ca;object=ok";
     tool.json(

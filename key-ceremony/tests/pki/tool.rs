@@ -13,7 +13,7 @@ pub(crate) struct Tool {
     environment: Vec<(&'static str, String)>,
 }
 
-/// What is wrong with a request before it is wrong with the CA.
+/// Whose devices the tests are about.
 pub(crate) const VEHICLE: &str = "WVWZZZ1JZXW000001";
 
 impl Tool {
