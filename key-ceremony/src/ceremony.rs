@@ -319,11 +319,12 @@ impl Ceremony {
             .map(|(_, slot, _)| slot)
     }
 
-    /// The next Root, as of `time`.
+    /// The next Root. Its time of validity begins with the last line, so that it is the same
+    /// whenever it is looked at.
     ///
     /// # Errors
     /// [`CeremonyError::Phase`] while keys are missing, [`CeremonyError::Refused`]
-    pub fn candidate(&self, time: UtcTime) -> Result<Root, CeremonyError> {
+    pub fn candidate(&self) -> Result<Root, CeremonyError> {
         let missing: Vec<String> = self.unproved().map(|slot| slot.to_string()).collect();
         if !missing.is_empty() {
             return Err(self.wrong_phase(&format!(
@@ -338,7 +339,7 @@ impl Ceremony {
             .map(|(slot, proved)| (slot.clone(), proved.key.clone()))
             .collect();
         let previous = self.previous.as_ref().map(Verified::content);
-        next_root::build(&self.profile, previous, &keys, time)
+        next_root::build(&self.profile, previous, &keys, self.time)
     }
 
     /// Who may sign the next Root: its own keys and those of the Root before. Each authority has
@@ -563,7 +564,7 @@ impl Ceremony {
         if self.review.is_some() {
             return Err(self.wrong_phase("it was reviewed already"));
         }
-        let root = self.candidate(time)?;
+        let root = self.candidate()?;
         if root.to_payload() != payload {
             return Err(refused(
                 "the reviewed root is not the one that the profile and the proofs make",

@@ -124,11 +124,11 @@ impl Folder {
     ///
     /// # Errors
     /// [`CeremonyError::Phase`] while keys are missing.
-    pub fn next_root(&self, now: UtcTime) -> Result<(Root, Diff), CeremonyError> {
+    pub fn next_root(&self) -> Result<(Root, Diff), CeremonyError> {
         let ceremony = self.ceremony();
         let root = match ceremony.review() {
             Some(review) => review.root.clone(),
-            None => ceremony.candidate(now)?,
+            None => ceremony.candidate()?,
         };
         let diff = ceremony.diff(&root);
         Ok((root, diff))

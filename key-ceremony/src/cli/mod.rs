@@ -1,6 +1,10 @@
 //! Parsing, one library call, printing.
 
+mod audit;
+mod confirm;
 mod drill;
+mod holder;
+mod lead;
 mod output;
 mod pki;
 mod signers;
@@ -19,12 +23,27 @@ use countersign_signing::Secrets;
 use self::output::{Format, Report, write_stdout};
 
 const EXAMPLES: &str = "\
+A ceremony, in the order of its steps (the lead's machine, or a holder's):
+  lead    key-ceremony plan profile.toml --out ceremony
+  holder  key-ceremony keygen anna-root.json --out anna-root.proof.json
+  lead    key-ceremony merge ceremony anna-root.proof.json ...
+  lead    key-ceremony review ceremony
+  holder  key-ceremony sign sign-root.json --key URI --out anna.signed.json
+  lead    key-ceremony merge ceremony anna.signed.json ...
+  lead    key-ceremony seal ceremony --key URI
+  anyone  key-ceremony verify ceremony
+
 Exit codes:
   0  done, or nothing to do
   1  refused or failed; nothing is lost, and the message says what to do
-  2  wrong usage";
+  2  wrong usage
+  3  signatures are missing; the same command works once they are there";
 
 /// Key ceremonies, rotations, compromise drills and the device PKI.
+///
+/// Several people, each with a key in a token of their own, bring about the next root of trust.
+/// What they do is written into a transcript that anybody can check later. Machines need no
+/// network: small files travel between them.
 #[derive(Parser)]
 #[command(name = "key-ceremony", version, after_help = EXAMPLES)]
 struct Cli {
@@ -53,6 +72,16 @@ struct Global {
 
 #[derive(Subcommand)]
 enum Command {
+    Plan(lead::Plan),
+    Keygen(holder::Keygen),
+    Prove(holder::Prove),
+    Merge(lead::Merge),
+    Review(lead::Review),
+    Sign(holder::Sign),
+    Seal(lead::Seal),
+    Verify(audit::Verify),
+    Status(lead::Status),
+    Rotate(lead::Rotate),
     /// List tokens, slots and the keys in them, with the URI to paste
     Signers(signers::Signers),
     /// Play a compromise in a sandbox and prove the recovery
@@ -94,6 +123,16 @@ pub(crate) fn run() -> ExitCode {
 fn execute(cli: &Cli) -> Result<Report, CeremonyError> {
     let global = &cli.global;
     match &cli.command {
+        Command::Plan(plan) => plan.run(global),
+        Command::Keygen(keygen) => keygen.run(global),
+        Command::Prove(prove) => prove.run(global),
+        Command::Merge(merge) => merge.run(global),
+        Command::Review(review) => review.run(global),
+        Command::Sign(sign) => sign.run(global),
+        Command::Seal(seal) => seal.run(global),
+        Command::Verify(verify) => verify.run(global),
+        Command::Status(status) => status.run(global),
+        Command::Rotate(rotate) => rotate.run(global),
         Command::Signers(signers) => signers.run(global),
         Command::Drill(drill) => drill.run(global),
         Command::Pki(pki) => pki.run(global),
@@ -183,6 +222,11 @@ impl Global {
     fn silent(&self) -> bool {
         self.quiet || self.format == Format::Json
     }
+}
+
+/// Whether this is a CI machine, by the variable that all of them set.
+fn in_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
 }
 
 fn now() -> Result<UtcTime, CeremonyError> {

@@ -40,6 +40,19 @@ impl Report {
         }
     }
 
+    /// The same, below a further text and with the members of a further object.
+    pub(super) fn below(self, text: &str, object: Value) -> Self {
+        let mut json = self.json;
+        if let (Some(Value::Object(members)), Value::Object(further)) = (&mut json, object) {
+            members.extend(further);
+        }
+        Self {
+            text: format!("{text}\n{}", self.text),
+            json,
+            ..self
+        }
+    }
+
     pub(super) fn with_exit_code(self, exit_code: u8) -> Self {
         Self { exit_code, ..self }
     }

@@ -1,0 +1,488 @@
+//! The lead's commands: plan, rotate, status, merge, review, seal.
+
+use std::path::{Path, PathBuf};
+
+use countersign_ceremony::conduct::{self, Merged, REPORT, REQUEST};
+use countersign_ceremony::holder::{self, Station};
+use countersign_ceremony::profile::{Accepted, Profile};
+use countersign_ceremony::rotate::{self, Rotation, Why};
+use countersign_ceremony::{Ceremony, CeremonyError, Extent, Folder, Phase, fingerprint, verify};
+use countersign_metadata::RoleType;
+use countersign_repo::{read_root, write_new};
+use serde_json::json;
+
+use super::output::{Report, count};
+use super::{Global, confirm, in_ci, now};
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  key-ceremony plan profile.toml --out ceremony-2027
+  key-ceremony plan profile.toml --out ceremony-2028 --previous published/metadata/root.json
+  key-ceremony plan profile.toml --out rehearsal --accept root-threshold-low=\"a rehearsal\"";
+
+/// Begin a ceremony: check the profile, write the first line of the transcript and the invitations
+#[derive(clap::Args)]
+#[command(after_help = PLAN_EXAMPLES)]
+pub(super) struct Plan {
+    /// The profile
+    profile: PathBuf,
+    /// The new folder for the ceremony
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The newest root, if this is not the first: a file, or a repository's folder
+    #[arg(long, value_name = "FILE|DIR")]
+    previous: Option<PathBuf>,
+    #[command(flatten)]
+    accept: Accept,
+}
+
+/// What of the policy is overridden.
+#[derive(clap::Args)]
+pub(super) struct Accept {
+    /// Accept a finding of the policy; the reason stands in the transcript. May be repeated
+    #[arg(long = "accept", value_name = "FINDING=REASON")]
+    accept: Vec<String>,
+}
+
+impl Accept {
+    pub(super) fn parse(&self) -> Result<Vec<Accepted>, CeremonyError> {
+        self.accept
+            .iter()
+            .map(|text| Accepted::parse(text))
+            .collect()
+    }
+}
+
+impl Plan {
+    pub(super) fn run(&self, _global: &Global) -> Result<Report, CeremonyError> {
+        let (_, text) = Profile::load(&self.profile)?;
+        let previous = self.previous.as_deref().map(newest_root).transpose()?;
+        let folder = Folder::plan(&self.out, text, previous, self.accept.parse()?, now()?)?;
+        Ok(planned(&folder))
+    }
+}
+
+fn planned(folder: &Folder) -> Report {
+    let ceremony = folder.ceremony();
+    let invitations: Vec<String> = ceremony
+        .unproved()
+        .map(|slot| format!("invitations/{}-{}.json", slot.holder, slot.role))
+        .collect();
+    let mut text = format!(
+        "planned: {}\nceremony {}",
+        ceremony.profile().name,
+        ceremony.id()
+    );
+    for finding in ceremony.findings() {
+        text.push_str(&format!("\n  {finding}"));
+    }
+    text.push_str(&format!(
+        "\nnext: carry {} from {} to the holders",
+        match invitations.len() {
+            0 => "nothing; run 'review'".to_owned(),
+            several => count(several, "invitation"),
+        },
+        folder.path().display()
+    ));
+    for invitation in &invitations {
+        text.push_str(&format!("\n  {invitation}"));
+    }
+    Report::new(
+        text,
+        json!({
+            "ceremony": ceremony.id(),
+            "phase": ceremony.phase().to_string(),
+            "findings": ceremony.findings(),
+            "invitations": invitations,
+        }),
+    )
+}
+
+const ROTATE_EXAMPLES: &str = "\
+Examples:
+  Chris lost the token; Dora takes over:
+    key-ceremony rotate ceremony-2027 --out ceremony-2028 --why lost \\
+        --remove root/chris --add root/dora=\"pkcs11:token=dora;object=root\" \\
+        --holder dora=\"Dora Diaz, quality\"
+  The publishing server was broken into; both its keys are replaced:
+    key-ceremony rotate ceremony-2027 --out ceremony-2028 --why compromised \\
+        --add snapshot/online=\"pkcs11:token=online2;object=snapshot\" \\
+        --add timestamp/online=\"pkcs11:token=online2;object=timestamp\"";
+
+/// Plan the ceremony that follows a sealed one, with some keys replaced
+#[derive(clap::Args)]
+#[command(after_help = ROTATE_EXAMPLES)]
+pub(super) struct Rotate {
+    /// The folder of the last ceremony, sealed
+    last: PathBuf,
+    /// The new folder for this one
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Why keys are replaced. A lost key does not sign the way over
+    #[arg(long, value_enum)]
+    why: Reason,
+    /// A key that leaves. May be repeated
+    #[arg(long, value_name = "ROLE/HOLDER")]
+    remove: Vec<String>,
+    /// A key that comes; in a place that is taken it replaces the key there. May be repeated
+    #[arg(long, value_name = "ROLE/HOLDER[=URI]")]
+    add: Vec<String>,
+    /// Who a new holder is. May be repeated
+    #[arg(long, value_name = "HOLDER=WHO")]
+    holder: Vec<String>,
+    /// Another threshold. May be repeated
+    #[arg(long, value_name = "ROLE=NUMBER")]
+    threshold: Vec<String>,
+    /// The kind of the new keys; that of the role's other keys if not given
+    #[arg(long, value_name = "NAME")]
+    algorithm: Option<String>,
+    /// Only write the profile to this file, to be edited and given to 'plan'
+    #[arg(long, value_name = "FILE")]
+    profile_only: Option<PathBuf>,
+    /// The repository whose newest root must be the last ceremony's
+    #[arg(long, value_name = "DIR")]
+    repo: Option<PathBuf>,
+    #[command(flatten)]
+    accept: Accept,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Reason {
+    /// As planned
+    Scheduled,
+    /// The key is gone
+    Lost,
+    /// Somebody else may have the key
+    Compromised,
+}
+
+impl Rotate {
+    pub(super) fn run(&self, _global: &Global) -> Result<Report, CeremonyError> {
+        verify(&self.last, None, Extent::Sealed)?;
+        let last = Folder::open(&self.last)?;
+        let Some(sealed) = last.ceremony().sealed() else {
+            return Err(CeremonyError::Usage(
+                "the last ceremony is not sealed".into(),
+            ));
+        };
+        let newest = sealed.root.clone();
+        let profile = rotate::next_profile(last.ceremony(), &self.rotation()?)?;
+        if let Some(file) = &self.profile_only {
+            write_new(file, profile.to_text().as_bytes())?;
+            return Ok(Report::new(
+                format!("wrote {}", file.display()),
+                json!({ "profile": file }),
+            ));
+        }
+        let text = profile.to_text();
+        let accepted = self.accept.parse()?;
+        let folder = Folder::plan(&self.out, text, Some(newest), accepted, now()?)?;
+        if let Some(repo) = &self.repo {
+            folder.check_newest(&newest_root(repo)?, &repo.display().to_string())?;
+        }
+        Ok(planned(&folder))
+    }
+
+    fn rotation(&self) -> Result<Rotation, CeremonyError> {
+        let split = |text: &str| match text.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (text.to_owned(), None),
+        };
+        let mut add = Vec::new();
+        for text in &self.add {
+            let (slot, uri) = split(text);
+            add.push((rotate::parse_slot(&slot)?, uri));
+        }
+        let remove = self.remove.iter().map(|text| rotate::parse_slot(text));
+        let holders = self.holder.iter().map(|text| {
+            let (holder, who) = split(text);
+            (holder, who.unwrap_or_default())
+        });
+        let mut thresholds = Vec::new();
+        for text in &self.threshold {
+            let (role, number) = split(text);
+            let number = number.and_then(|number| number.parse().ok());
+            match (RoleType::from_name(&role), number) {
+                (Some(role), Some(number)) => thresholds.push((role, number)),
+                _ => {
+                    return Err(CeremonyError::Usage(format!(
+                        "--threshold {text}: write ROLE=NUMBER, for example root=3"
+                    )));
+                }
+            }
+        }
+        Ok(Rotation {
+            why: match self.why {
+                Reason::Scheduled => Why::Scheduled,
+                Reason::Lost => Why::Lost,
+                Reason::Compromised => Why::Compromised,
+            },
+            remove: remove.collect::<Result<_, _>>()?,
+            add,
+            holders: holders.collect(),
+            thresholds,
+            algorithm: self.algorithm.clone(),
+        })
+    }
+}
+
+/// Show how far a ceremony is and what comes next
+#[derive(clap::Args)]
+pub(super) struct Status {
+    /// The ceremony's folder
+    ceremony: PathBuf,
+}
+
+impl Status {
+    pub(super) fn run(&self, _global: &Global) -> Result<Report, CeremonyError> {
+        let folder = Folder::open(&self.ceremony)?;
+        folder.write_derived()?;
+        Ok(status(folder.ceremony()))
+    }
+}
+
+const MERGE_EXAMPLES: &str = "\
+Examples:
+  key-ceremony merge ceremony-2027 /media/usb/anna-root.proof.json
+  key-ceremony merge ceremony-2027 /media/usb/*.signed.json
+
+A file that was taken in before is no error, so an interrupted run can be repeated.";
+
+/// Take in proofs and signatures that came from the holders
+#[derive(clap::Args)]
+#[command(after_help = MERGE_EXAMPLES)]
+pub(super) struct Merge {
+    /// The ceremony's folder
+    ceremony: PathBuf,
+    /// The files
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    accept: Accept,
+}
+
+impl Merge {
+    pub(super) fn run(&self, _global: &Global) -> Result<Report, CeremonyError> {
+        let mut folder = Folder::open(&self.ceremony)?;
+        let accepted = self.accept.parse()?;
+        let mut lines = Vec::new();
+        for file in &self.files {
+            for merged in folder.merge(file, &accepted, now()?)? {
+                lines.push(match merged {
+                    Merged::Proof(slot) => format!("proved: {slot}"),
+                    Merged::Signature(who) => format!("signed: {who}"),
+                    Merged::Known(what) => format!("had that already: {what}"),
+                });
+            }
+        }
+        let state = status(folder.ceremony());
+        Ok(state.below(&lines.join("\n"), json!({ "merged": lines })))
+    }
+}
+
+const REVIEW_EXAMPLES: &str = "\
+Examples:
+  key-ceremony review ceremony-2027
+  key-ceremony review ceremony-2027 --show           (look, record nothing)
+  key-ceremony review ceremony-2027 --confirm \"root 2 anchor velvet\"";
+
+/// Show what the next root changes, and ask for it to be confirmed
+#[derive(clap::Args)]
+#[command(after_help = REVIEW_EXAMPLES)]
+pub(super) struct Review {
+    /// The ceremony's folder
+    ceremony: PathBuf,
+    /// Only show it
+    #[arg(long, conflicts_with = "confirm")]
+    show: bool,
+    /// What would be typed at the prompt, for scripts: '--show --format json' tells
+    #[arg(long, value_name = "TEXT")]
+    confirm: Option<String>,
+    /// The repository whose newest root must be the one that this ceremony follows
+    #[arg(long, value_name = "DIR")]
+    repo: Option<PathBuf>,
+    #[command(flatten)]
+    accept: Accept,
+}
+
+impl Review {
+    pub(super) fn run(&self, global: &Global) -> Result<Report, CeremonyError> {
+        let mut folder = Folder::open(&self.ceremony)?;
+        check_newest(&folder, self.repo.as_deref())?;
+        let now = now()?;
+        let (root, diff) = folder.next_root()?;
+        let words = fingerprint(root.to_payload().as_bytes());
+        let wanted = conduct::confirmation(&root);
+        let mut shown = diff.to_text();
+        let before = folder.ceremony().previous().map(|root| root.content());
+        let findings = countersign_ceremony::policy::check_root(before, &root, now);
+        for finding in folder.ceremony().findings().iter().chain(&findings) {
+            shown.push_str(&format!("\n  {finding}"));
+        }
+        for accepted in folder.ceremony().accepted() {
+            shown.push_str(&format!(
+                "\n  accepted {}: {}",
+                accepted.finding, accepted.reason
+            ));
+        }
+        shown.push_str(&format!("\nfingerprint: {words}"));
+        let object = json!({
+            "diff": diff,
+            "findings": findings,
+            "words": words,
+            "confirm": wanted,
+            "request": self.ceremony.join(REQUEST),
+        });
+        if self.show {
+            return Ok(Report::new(shown, object));
+        }
+        if folder.ceremony().review().is_some() {
+            folder.write_derived()?;
+            let text = format!("{shown}\nreviewed already");
+            return Ok(Report::new(text, object));
+        }
+        let typed = confirm::ask(global, self.confirm.as_deref(), &wanted, &shown)?;
+        folder.review(&root, self.accept.parse()?, &typed, now)?;
+        let text = format!(
+            "reviewed. next: carry {} to the holders of root keys; read the fingerprint to them\n  \
+             {words}",
+            self.ceremony.join(REQUEST).display()
+        );
+        Ok(Report::new(text, object))
+    }
+}
+
+const SEAL_EXAMPLES: &str = "\
+Example:
+  key-ceremony seal ceremony-2027 --key \"pkcs11:token=anna;object=root\"
+
+The key is that of a participant who is present: it signs the end of the transcript.
+Then publish the new root:
+  repo-tool --repo REPOSITORY root import ceremony-2027/2.root.json";
+
+/// Write the new root and close the transcript
+#[derive(clap::Args)]
+#[command(after_help = SEAL_EXAMPLES)]
+pub(super) struct Seal {
+    /// The ceremony's folder
+    ceremony: PathBuf,
+    /// A root key of a participant who is present. May be repeated
+    #[arg(long, value_name = "URI", required = true)]
+    key: Vec<String>,
+    /// The repository whose newest root must be the one that this ceremony follows
+    #[arg(long, value_name = "DIR")]
+    repo: Option<PathBuf>,
+}
+
+impl Seal {
+    pub(super) fn run(&self, global: &Global) -> Result<Report, CeremonyError> {
+        let mut folder = Folder::open(&self.ceremony)?;
+        if folder.ceremony().phase() < Phase::Sealed {
+            check_newest(&folder, self.repo.as_deref())?;
+            // Before anybody types a PIN.
+            folder.ceremony().root_file()?;
+        }
+        let now = now()?;
+        let secrets = global.secrets();
+        let station = Station {
+            secrets: &secrets,
+            now,
+            in_ci: in_ci(),
+        };
+        let mut signers = Vec::new();
+        if folder.ceremony().phase() < Phase::Sealed {
+            for uri in &self.key {
+                signers.push((uri.clone(), holder::open(&station, uri)?));
+            }
+        }
+        folder.seal(&signers, now)?;
+        let name = folder.ceremony().root_name();
+        let root = self.ceremony.join(name);
+        let report = self.ceremony.join(REPORT);
+        let text = format!(
+            "sealed.\n  the new root: {}\n  for paper: {}\nnext: repo-tool --repo REPOSITORY root \
+             import {}",
+            root.display(),
+            report.display(),
+            root.display()
+        );
+        Ok(Report::new(text, json!({ "root": root, "report": report })))
+    }
+}
+
+fn check_newest(folder: &Folder, repo: Option<&Path>) -> Result<(), CeremonyError> {
+    match repo {
+        Some(repo) => folder.check_newest(&newest_root(repo)?, &repo.display().to_string()),
+        None => Ok(()),
+    }
+}
+
+/// A Root file, or that of a repository's folder.
+pub(super) fn newest_root(path: &Path) -> Result<Vec<u8>, CeremonyError> {
+    let inside = [
+        "published/metadata/root.json",
+        "metadata/root.json",
+        "root.json",
+    ];
+    if !path.is_dir() {
+        return Ok(read_root(path)?);
+    }
+    let found = inside
+        .iter()
+        .map(|name| path.join(name))
+        .find(|path| path.is_file());
+    match found {
+        Some(file) => Ok(read_root(&file)?),
+        None => Err(CeremonyError::Usage(format!(
+            "{} has no root.json, neither in published/metadata/ nor in metadata/; name the file \
+             of the newest root",
+            path.display()
+        ))),
+    }
+}
+
+/// Where a ceremony is, and what comes next.
+fn status(ceremony: &Ceremony) -> Report {
+    let missing: Vec<String> = ceremony.unproved().map(|slot| slot.to_string()).collect();
+    let signed: Vec<String> = ceremony
+        .signed_by()
+        .map(|id| ceremony.describe(id))
+        .collect();
+    let unsigned: Vec<String> = ceremony
+        .signing_keys()
+        .keys()
+        .filter(|id| !ceremony.signed_by().any(|signed| signed == *id))
+        .map(|id| ceremony.describe(id))
+        .collect();
+    let complete = ceremony.review().is_some() && ceremony.root_file().is_ok();
+    let next = match ceremony.phase() {
+        Phase::Planned => format!("merge the proofs of {}", missing.join(", ")),
+        Phase::Keyed => "review".into(),
+        Phase::Reviewed | Phase::Signing if complete => "seal".into(),
+        Phase::Reviewed | Phase::Signing => {
+            format!(
+                "merge signatures; these can still sign: {}",
+                unsigned.join(", ")
+            )
+        }
+        Phase::Sealed => format!("publish {}", ceremony.root_name()),
+    };
+    let phase = ceremony.phase().to_string();
+    let mut text = format!("{phase}: {}", ceremony.profile().name);
+    if !signed.is_empty() {
+        text.push_str(&format!("\nsigned by {}", signed.join(", ")));
+    }
+    text.push_str(&format!("\nnext: {next}"));
+    Report::new(
+        text,
+        json!({
+            "ceremony": ceremony.id(),
+            "phase": phase,
+            "unproved": missing,
+            "signed": signed,
+            "can_sign": if ceremony.review().is_some() { unsigned } else { Vec::new() },
+            "complete": complete,
+            "next": next,
+        }),
+    )
+}
