@@ -11,8 +11,6 @@ use serde_json::{Value, json};
 
 use super::{Global, Report, now};
 
-/// Exit code 0 says: the maker's root leads to this attestation, the key was made in that device
-/// and cannot leave it, and it is the key that --key names. Everything else is 1.
 #[derive(Args)]
 pub(in crate::cli) struct Attest {
     /// The attestation of the key, as the device wrote it

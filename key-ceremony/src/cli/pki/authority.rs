@@ -11,8 +11,6 @@ use serde_json::{Value, json};
 
 use super::{Ca, Global, Report, now};
 
-/// The folder gets ca.json, ca.pem and index.jsonl. Back it up: the index is the only record of
-/// what was issued. The key is not in it.
 #[derive(Args)]
 pub(in crate::cli) struct Init {
     #[command(flatten)]

@@ -13,10 +13,6 @@ use serde_json::json;
 use super::{Ca, Global, Report, now};
 use crate::cli::output::count;
 
-/// The manifest is CSV with the columns csr, vehicle and ecu, or JSON lines with these members;
-/// 'csr' is a file name in the folder of requests. A row that cannot be done is put into
-/// errors.jsonl in the output folder, and the others go on; the exit code is 1 then. A run that
-/// was interrupted, at any point, is continued by the same command.
 #[derive(Args)]
 pub(in crate::cli) struct Batch {
     #[command(flatten)]

@@ -13,9 +13,6 @@ use serde_json::json;
 
 use super::{Ca, Global, Report, now};
 
-/// The request proves that the device has the private key. Who the device is says the command
-/// line; a request that names another device is refused. The same request again gives the same
-/// certificate again.
 #[derive(Args)]
 pub(in crate::cli) struct Issue {
     #[command(flatten)]
@@ -39,7 +36,6 @@ pub(in crate::cli) struct Issue {
     replace: Option<Reason>,
 }
 
-/// The identity is taken from the old certificate, which stays valid until it ends.
 #[derive(Args)]
 pub(in crate::cli) struct Renew {
     #[command(flatten)]
@@ -58,7 +54,6 @@ pub(in crate::cli) struct Renew {
     expires: Span,
 }
 
-/// Each call gives a new certificate: servers share names, and their keys change often.
 #[derive(Args)]
 pub(in crate::cli) struct Server {
     #[command(flatten)]

@@ -11,8 +11,6 @@ use serde_json::json;
 use super::{Ca, Global, Report, now};
 use crate::cli::output::count;
 
-/// Servers learn of it from the next revocation list: run 'pki crl' and give it to them. A key
-/// that was revoked as compromised gets no certificate any more.
 #[derive(Args)]
 #[group(id = "which", required = true, multiple = true)]
 pub(in crate::cli) struct Revoke {
@@ -36,8 +34,6 @@ pub(in crate::cli) struct Revoke {
     reason: Reason,
 }
 
-/// Run it regularly, well before the last list's next update: servers may refuse everybody once
-/// that has passed.
 #[derive(Args)]
 pub(in crate::cli) struct Crl {
     #[command(flatten)]
