@@ -7,6 +7,8 @@ mod file;
 mod inventory;
 mod pkcs11;
 mod secrets;
+#[cfg(feature = "tough")]
+mod tough;
 mod uri;
 mod yubihsm;
 
@@ -19,6 +21,8 @@ pub use custody::{Custody, Home, Weakness};
 pub use error::{PinTries, SignError};
 pub use inventory::{ListedKey, Listing, LogIn, Source, inventory};
 pub use secrets::Secrets;
+#[cfg(feature = "tough")]
+pub use tough::ToughKey;
 pub use uri::{FileUri, KeyUri, Pkcs11Uri, UriError, YubiHsmUri};
 #[cfg(feature = "yubihsm-mock")]
 #[doc(hidden)]
@@ -34,8 +38,10 @@ pub trait Signer: Send + Sync + fmt::Debug {
     /// verified. Blocks while a device works.
     ///
     /// # Errors
-    /// [`SignError::Token`] when the device fails, [`SignError::BadSignature`] when it signed
-    /// wrongly, [`SignError::Crypto`] when the key library fails.
+    /// [`SignError::TokenLost`] or [`YubiHsmError::NoAnswer`] when the device went away (open the
+    /// key again when it is back), [`SignError::Token`] when it fails otherwise,
+    /// [`SignError::BadSignature`] when it signed wrongly, [`SignError::Crypto`] when the key
+    /// library fails.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError>;
 
     /// Where the private half lives and what keeps it there.

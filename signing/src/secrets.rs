@@ -24,7 +24,8 @@ const MAX_LEN: usize = 1024;
 /// | `COUNTERSIGN_PASSPHRASE_STEM` | passphrase of `file:.../STEM.pem`, upper case, other characters than letters and digits as `_` |
 /// | `COUNTERSIGN_PASSPHRASE` | passphrase of any key file |
 /// | `COUNTERSIGN_PIN_LABEL` | PIN of the token with that label, written as above |
-/// | `COUNTERSIGN_PIN` | PIN of any token |
+/// | `COUNTERSIGN_PIN_YUBIHSM_NUMBER` | password of the YubiHSM with that serial number, if the key URI names it, or of the authentication key with that object id |
+/// | `COUNTERSIGN_PIN` | PIN of any token, password of any YubiHSM |
 /// | `COUNTERSIGN_PKCS11_MODULE` | the PKCS#11 library, no secret |
 pub struct Secrets {
     base: PathBuf,

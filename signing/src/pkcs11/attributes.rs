@@ -101,7 +101,7 @@ impl Attributes {
 
     pub(super) fn name(&self) -> String {
         let label = String::from_utf8_lossy(&self.label);
-        let label = Some(label.as_ref()).filter(|label| !label.is_empty());
+        let label = Some(&*label).filter(|label| !label.is_empty());
         name(label, self.id())
     }
 

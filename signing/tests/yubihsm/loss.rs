@@ -8,8 +8,8 @@ use crate::connector::{Fate, FrontEnd};
 use crate::harness::{Hsm, says, secrets, signs};
 
 /// An answer to a message in a session that only a new session's start has. The `yubihsm` crate
-/// panics on it.
-const PANICS: [u8; 4] = [0x83, 0, 1, 0];
+/// panics on it if it is for the session that it has: 1, because the harness has 0.
+const PANICS: [u8; 4] = [0x83, 0, 1, 1];
 /// Error, one byte, INVALID_SESSION: what a device says that was plugged out and in.
 const NO_SESSION: [u8; 4] = [0x7f, 0, 1, 0x03];
 
