@@ -101,7 +101,7 @@ impl Repository {
         let Some(file) = self.published_file(kind)? else {
             return Ok(false);
         };
-        let requirements = self.requirements(Outgoing::Sign)?.as_published();
+        let requirements = self.requirements(Outgoing::Sign)?.without_staged();
         let needed = requirements.of(kind.name())?;
         let known = |id: &KeyId| needed.iter().any(|needed| needed.keys.contains_key(id));
         Ok(file.signatures().iter().any(|entry| !known(&entry.keyid)))

@@ -123,7 +123,7 @@ impl<'a> Requirements<'a> {
     }
 
     /// Without the staged Root, for files that go out before it.
-    pub(crate) fn as_published(self) -> Self {
+    pub(crate) fn without_staged(self) -> Self {
         Self {
             staged: None,
             ..self

@@ -243,7 +243,7 @@ impl Repository {
         outgoing: Outgoing,
         report: &mut SignReport,
     ) -> Result<Vec<u8>, RepoError> {
-        let needed = |outgoing| self.requirements(outgoing)?.as_published().of(role);
+        let needed = |outgoing| self.requirements(outgoing)?.without_staged().of(role);
         let (needed, lasting) = (needed(outgoing)?, needed(Outgoing::Lost)?);
         let mut file = Unsigned::new(payload);
         let unsigned =
