@@ -2,6 +2,7 @@
 //! Every step runs the real commands; exit status 1 if anything is not as told.
 
 mod attacks;
+mod ceremony;
 mod device;
 mod forge;
 mod narrator;

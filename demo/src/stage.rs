@@ -113,6 +113,26 @@ impl Stage {
         Ok(String::from_utf8_lossy(&done(&mut command)?.stdout).into_owned())
     }
 
+    /// Runs `key-ceremony`. One machine stands for those of several people here; that it may be a
+    /// CI machine must not count against their keys.
+    pub(crate) fn ceremony<S: AsRef<OsStr>>(
+        &self,
+        words: impl IntoIterator<Item = S>,
+    ) -> Result<String> {
+        let mut command = Command::new(self.bin.join("key-ceremony"));
+        command
+            .env("COUNTERSIGN_PIN", PIN)
+            .env_remove("CI")
+            .arg("--no-prompt")
+            .args(words);
+        Ok(String::from_utf8_lossy(&done(&mut command)?.stdout).into_owned())
+    }
+
+    /// The folder that stands for a person's machine.
+    pub(crate) fn machine(&self, holder: &str) -> PathBuf {
+        self.folder.join("machines").join(holder)
+    }
+
     /// The published tree.
     pub(crate) fn published(&self) -> PathBuf {
         self.folder.join("repository/published")

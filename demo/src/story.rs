@@ -1,8 +1,10 @@
-//! The honest part: keys, a first release, a second one, a rotated root.
+//! The honest part: a root of trust, a first release, a second one, a rotated root.
 
 use std::error::Error;
 use std::fs;
+use std::path::Path;
 
+use crate::ceremony;
 use crate::device::Device;
 use crate::narrator::{Narrator, Verdict};
 use crate::server::{Server, Tricks};
@@ -32,8 +34,6 @@ pub(crate) struct Told {
 pub(crate) struct Keys {
     pub(crate) anna: String,
     pub(crate) ben: String,
-    chris: String,
-    dora: String,
     pub(crate) targets: String,
     pub(crate) snapshot: String,
     pub(crate) timestamp: String,
@@ -42,8 +42,9 @@ pub(crate) struct Keys {
 
 /// Tells it.
 pub(crate) fn tell(stage: &Stage, narrator: &mut Narrator) -> Result<Told> {
-    let keys = make_keys(stage, narrator)?;
-    first_release(stage, narrator, &keys)?;
+    let root = ceremony::first_root(stage, narrator)?;
+    let keys = keys(stage)?;
+    first_release(stage, narrator, &root, &keys)?;
     let server = Server::start(&stage.published(), Tricks::new())?;
 
     narrator.chapter("A device is provisioned with root version 1 and installs");
@@ -81,7 +82,9 @@ pub(crate) fn tell(stage: &Stage, narrator: &mut Narrator) -> Result<Told> {
         has(stage, &device, "vmlinuz-new")?,
     );
 
-    rotate(stage, narrator, &keys)?;
+    let root = ceremony::rotate(stage, narrator)?;
+    stage.repo(["root", "import", &root.display().to_string()])?;
+    stage.repo(["publish"])?;
     narrator.check(
         "the device follows the chain of roots",
         device.refresh(stage, &server)? == ok,
@@ -101,68 +104,26 @@ pub(crate) fn tell(stage: &Stage, narrator: &mut Narrator) -> Result<Told> {
     })
 }
 
-fn make_keys(stage: &Stage, narrator: &mut Narrator) -> Result<Keys> {
-    narrator.chapter("Keys are made inside PKCS#11 tokens (SoftHSM2); none of them can leave");
-    let made = [
-        ("anna", "root", "ecdsa-p384"),
-        ("ben", "root", "ed25519"),
-        ("chris", "root", "rsa-3072"),
-        ("dora", "root", "ecdsa-p256"),
-        ("release", "targets", "ecdsa-p256"),
-        ("online", "snapshot", "ed25519"),
-        ("online", "timestamp", "ed25519"),
-        ("supplier", "opensbi", "rsa-2048"),
-    ];
-    let mut tokens = Vec::new();
-    for (token, _, _) in made {
-        if !tokens.contains(&token) {
-            stage.token(token)?;
-            tokens.push(token);
-        }
-    }
-    let mut uris = Vec::new();
-    for (token, object, algorithm) in made {
-        let uri = stage.uri(token, object);
-        stage.generate(&uri, algorithm)?;
-        uris.push(uri);
-    }
-    narrator.tell("root: anna (P-384), ben (Ed25519), chris (RSA-3072), two of three must sign");
-    narrator.tell("targets: the release team (P-256); snapshot and timestamp: online (Ed25519)");
-    narrator.tell("a supplier of OpenSBI has a key of its own (RSA-2048)");
-    let [
-        anna,
-        ben,
-        chris,
-        dora,
-        targets,
-        snapshot,
-        timestamp,
-        supplier,
-    ] = <[String; 8]>::try_from(uris).map_err(|_| "a key is missing")?;
+/// The supplier has a key of its own, which is no business of the root's.
+fn keys(stage: &Stage) -> Result<Keys> {
+    let supplier = stage.uri("supplier", "opensbi");
+    stage.generate(&supplier, "rsa-2048")?;
     Ok(Keys {
-        anna,
-        ben,
-        chris,
-        dora,
-        targets,
-        snapshot,
-        timestamp,
+        anna: stage.uri("anna", "root"),
+        ben: stage.uri("ben", "root"),
+        targets: stage.uri("release", "targets"),
+        snapshot: stage.uri("online", "snapshot"),
+        timestamp: stage.uri("online", "timestamp"),
         supplier,
     })
 }
 
-fn first_release(stage: &Stage, narrator: &mut Narrator, keys: &Keys) -> Result<()> {
+fn first_release(stage: &Stage, narrator: &mut Narrator, root: &Path, keys: &Keys) -> Result<()> {
     narrator.chapter("The first release is signed and published");
     stage.repo([
         "init",
-        "--root-threshold",
-        "2",
-        "--root-key",
-        &keys.anna,
-        "--root-key",
-        &keys.ben,
-        "--root-key",
-        &keys.chris,
+        "--root",
+        &root.display().to_string(),
         "--targets-key",
         &keys.targets,
         "--snapshot-key",
@@ -194,36 +155,6 @@ fn first_release(stage: &Stage, narrator: &mut Narrator, keys: &Keys) -> Result<
         origin(stage, "opensbi-fw_jump.bin")?
     ));
     narrator.tell("before anything became visible, the real verifier walked it as a client");
-    Ok(())
-}
-
-fn rotate(stage: &Stage, narrator: &mut Narrator, keys: &Keys) -> Result<()> {
-    narrator.chapter("Chris loses his token: the root is rotated to anna, ben and dora");
-    let shown = stage.repo(["--format", "json", "key", "show", &keys.chris])?;
-    let shown: serde_json::Value = serde_json::from_str(&shown)?;
-    let id = shown["keyid"].as_str().ok_or("key show prints no keyid")?;
-    stage.repo(["root", "remove-key", "root", id])?;
-    stage.repo(["root", "add-key", "root", &keys.dora])?;
-    stage.repo(["sign", "--key", &keys.anna])?;
-    // Ben signs on a machine that has no repository and no network.
-    let (request, answer) = (
-        stage.folder.join("to-ben.json"),
-        stage.folder.join("from-ben.json"),
-    );
-    let (request, answer) = (request.display().to_string(), answer.display().to_string());
-    stage.repo(["request", "--out", &request, "root"])?;
-    stage.repo([
-        "sign",
-        "--request",
-        &request,
-        "--key",
-        &keys.ben,
-        "--out",
-        &answer,
-    ])?;
-    stage.repo(["attach", &answer])?;
-    stage.repo(["publish"])?;
-    narrator.tell("anna signed here; ben signed a request on another machine, and it came back");
     Ok(())
 }
 
