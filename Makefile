@@ -87,6 +87,7 @@ unit: $(S)/debian.stamp
 	echo "==> tests"
 	cargo $(RUN_TESTS) --locked --workspace
 	cargo $(RUN_TESTS) --locked -p countersign-client --features crash-points --test crash
+	cargo $(RUN_TESTS) --locked -p countersign-signing --features yubihsm-mock --test yubihsm
 
 doctest:
 	echo "==> doc tests"

@@ -22,6 +22,8 @@ absent openssl-sys 'no OpenSSL in what we ship' "${shipped[@]}"
 absent tokio 'the client and its tools are blocking' -p countersign-client --edges normal,build
 absent countersign-signing 'the verifier never sees a signer' -p countersign-client --edges normal,build
 absent countersign-signing 'the verifier never sees a signer' -p countersign-verifier --edges normal,build
+absent countersign-ceremony 'a repository does not know who holds its keys' -p countersign-repo --edges normal,build
+absent countersign-client 'ceremonies ask the verifier itself, without network or disk' -p countersign-ceremony --edges normal,build
 absent countersign-client 'metadata flows to the verifier, to the driver: one way' -p countersign-verifier --edges normal,build
 absent countersign-verifier 'metadata imports nothing of ours' -p countersign-metadata --edges normal,build
 absent ring 'ring does not build on bare metal' \
