@@ -1,12 +1,17 @@
-//! Key pairs in files that our signer and tough's both read.
+//! Key pairs in files that our signer and tough's both read, and in tokens, where tough signs with
+//! ours.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use countersign_signing::{Algorithm, KeyUri, Secrets, Signer};
+use countersign_signing::{Algorithm, KeyUri, RsaBits, Secrets, Signer, ToughKey};
 use tough::key_source::{KeySource, LocalKeySource};
+
+use crate::tokens;
 
 /// The kind of all keys of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,11 +22,22 @@ pub(crate) enum Kind {
     Rsa,
 }
 
-/// `keys/` in a repository's folder. A key is made the first time it is named.
+/// Where private keys are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// `keys/` in the repository's folder.
+    Files,
+    /// A token for each key, which has its name.
+    Tokens,
+}
+
+/// The keys of a repository. A key is made the first time it is named.
 #[derive(Debug)]
 pub(crate) struct Keys {
     folder: PathBuf,
     kind: Kind,
+    home: Home,
+    made: RefCell<BTreeSet<String>>,
 }
 
 /// Making RSA keys takes seconds, and files cannot be made by `countersign-signing`; these are
@@ -41,17 +57,36 @@ impl Keys {
         Self {
             folder: folder.into(),
             kind,
+            home: Home::Files,
+            made: RefCell::default(),
+        }
+    }
+
+    /// In tokens that are there already, each with the PIN of [`tokens`](crate::tokens).
+    pub(crate) fn in_tokens(folder: &Path, kind: Kind) -> Self {
+        Self {
+            home: Home::Tokens,
+            ..Self::new(folder, kind)
         }
     }
 
     pub(crate) fn secrets(&self) -> Secrets {
-        Secrets::unattended(&self.folder)
+        let secrets = Secrets::unattended(&self.folder);
+        match self.home {
+            Home::Files => secrets,
+            Home::Tokens => secrets
+                .with("COUNTERSIGN_PKCS11_MODULE", tokens::module())
+                .with("COUNTERSIGN_PIN", tokens::PIN),
+        }
     }
 
     /// The key's URI, relative to the repository's folder.
     pub(crate) fn uri(&self, name: &str) -> String {
-        let uri = format!("file:keys/{name}.pem?encryption=none");
-        if !self.pem_file(name).exists() {
+        let uri = match self.home {
+            Home::Files => format!("file:keys/{name}.pem?encryption=none"),
+            Home::Tokens => format!("pkcs11:token={name};object={:?}", self.kind),
+        };
+        if self.made.borrow_mut().insert(name.into()) {
             self.make(name, &uri);
         }
         uri
@@ -62,9 +97,13 @@ impl Keys {
         countersign_signing::open(&uri, &self.secrets()).expect("a key")
     }
 
-    /// The same key for tough, which reads RSA as PEM and the others as DER.
+    /// The same key for tough, which reads RSA files as PEM and the others as DER.
     pub(crate) fn source(&self, name: &str) -> Box<dyn KeySource> {
         self.uri(name);
+        if self.home == Home::Tokens {
+            let key = ToughKey::new(self.signer(name)).expect("a key that tough knows");
+            return Box::new(key);
+        }
         let mut path = self.pem_file(name);
         if self.kind != Kind::Rsa {
             let pem = fs::read(&path).expect("a key file");
@@ -88,6 +127,7 @@ impl Keys {
             Kind::Ed25519 => Algorithm::Ed25519,
             Kind::EcdsaP256 => Algorithm::EcdsaP256,
             Kind::EcdsaP384 => Algorithm::EcdsaP384,
+            Kind::Rsa if self.home == Home::Tokens => Algorithm::Rsa(RsaBits::B2048),
             Kind::Rsa => {
                 let mut options = OpenOptions::new();
                 let file = options.write(true).create_new(true).mode(0o600);

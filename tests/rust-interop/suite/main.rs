@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | `keys`, `tree` | key files that both sides read; a published repository on disk |
+//! | `tokens`, `keys`, `tree` | tokens in software; keys that both sides use; a published repository on disk |
 //! | `our_repo`, `tough_repo`, `by_hand` | who publishes: `countersign-repo`, tough's editor, and files made one by one for odd cases |
 //! | `client` and below | who fetches: `countersign-client`, tough, sigstore-tuf, behind one trait |
 //! | `ours_to_theirs`, `theirs_to_ours` | what must work |
@@ -12,6 +12,7 @@ mod by_hand;
 mod client;
 mod keys;
 mod our_repo;
+mod tokens;
 mod tough_repo;
 mod tree;
 

@@ -3,6 +3,7 @@
 
 use crate::client::{Client, Ours, Tough, expect_images, expect_refusal};
 use crate::keys::Kind;
+use crate::tokens;
 use crate::tough_repo::{Shape, ToughRepository};
 
 /// One test per shape.
@@ -30,8 +31,30 @@ accepted! {
     delegated_without_consistent_snapshots = Rsa delegated true consistent false;
 }
 
+/// The names of the keys of a repository that is published and then rotated.
+const KEYS: [&str; 6] = [
+    "root-1", "root-2", "root-3", "targets", "online-1", "online-2",
+];
+
+#[test]
+fn signed_in_tokens() {
+    tokens::with_tokens("theirs_to_ours::signed_in_tokens", &KEYS, || {
+        for kind in [Kind::Ed25519, Kind::EcdsaP256, Kind::Rsa] {
+            let repository = ToughRepository::in_tokens(Shape {
+                kind,
+                delegated: false,
+                consistent: true,
+            });
+            accepts_repository(repository);
+        }
+    });
+}
+
 fn accepts(shape: Shape) {
-    let mut repository = ToughRepository::new(shape);
+    accepts_repository(ToughRepository::new(shape));
+}
+
+fn accepts_repository(mut repository: ToughRepository) {
     repository.publish();
     let tree = repository.tree();
     let mut follower = Ours::new(&tree).expect("a client");

@@ -1,11 +1,13 @@
 //! Repositories published by tough's editor. It does not edit Root, so Root is made of tough's
-//! types, in tough's canonical form, and signed here.
+//! types, in tough's canonical form, and signed by
+//! tough's key sources here.
 
 use std::collections::HashMap;
 use std::fs;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
+use aws_lc_rs::rand::SystemRandom;
 use jiff::Timestamp;
 use tempfile::TempDir;
 use tokio::runtime::Builder;
@@ -45,8 +47,20 @@ impl ToughRepository {
     /// With an image, or two where the shape has a delegation.
     pub(crate) fn new(shape: Shape) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let keys = Keys::new(folder.path(), shape.kind);
+        Self::with_keys(shape, folder, keys)
+    }
+
+    /// As [`new`](Self::new), with keys in tokens, which tough's editor uses through ours.
+    pub(crate) fn in_tokens(shape: Shape) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let keys = Keys::in_tokens(folder.path(), shape.kind);
+        Self::with_keys(shape, folder, keys)
+    }
+
+    fn with_keys(shape: Shape, folder: TempDir, keys: Keys) -> Self {
         let mut repository = Self {
-            keys: Keys::new(folder.path(), shape.kind),
+            keys,
             folder,
             shape,
             own: Images::new(),
@@ -138,13 +152,12 @@ impl ToughRepository {
     async fn write_root(&self, root: Root, signers: &[&str]) -> PathBuf {
         let payload = root.canonical_form().expect("canonical");
         let mut signatures = Vec::new();
-        for name in signers {
-            // The id is of the key as tough writes it: its PEM ends without a new line.
-            let keyid = self.listed(&[name]).await.into_keys().next();
-            let signature = self.keys.signer(name).sign(&payload).expect("signs");
+        for source in self.keys.sources(signers) {
+            let key = source.as_sign().await.expect("a key");
+            let signature = key.sign(&payload, &SystemRandom::new()).await;
             signatures.push(Signature {
-                keyid: keyid.expect("one key"),
-                sig: signature.into(),
+                keyid: key.tuf_key().key_id().expect("a key id"),
+                sig: signature.expect("signs").into(),
             });
         }
         let signed = Signed {
