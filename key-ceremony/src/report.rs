@@ -1,21 +1,39 @@
-//! The transcript as a printable page.
+//! The transcript as a page for paper: to be read, printed, signed by pen and kept.
+//!
+//! The page follows from the transcript alone, byte for byte, so that
+//! [`verify`](crate::verify) can make it again and compare.
 
+mod change;
+mod findings;
+mod page;
+mod participants;
+mod summary;
+mod timeline;
+
+use self::page::Page;
 use crate::folder::Record;
 
-/// One HTML page without anything from elsewhere.
+/// One HTML page that needs nothing from elsewhere.
 pub(crate) fn html(record: &Record) -> String {
-    let mut page = String::from("<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><pre>");
-    for line in &record.lines {
-        page.push_str(&escape(&line.to_text()));
-        page.push('\n');
+    let ceremony = &record.ceremony;
+    let mut page = Page::new(&ceremony.profile().name, ceremony.id());
+    summary::write(&mut page, record);
+    findings::write_overrides(&mut page, record);
+    if let Some(review) = ceremony.review() {
+        let diff = ceremony.diff(&review.root);
+        change::write(&mut page, &diff);
+        participants::write(&mut page, record, &diff);
     }
-    page.push_str("</pre></html>\n");
-    page
+    findings::write(&mut page, record);
+    timeline::write(&mut page, record);
+    summary::write_checks(&mut page, record);
+    participants::write_lines_for_pens(&mut page, record);
+    page.within("section", |page| {
+        page.put("h2", "The profile, as it was planned");
+        page.put("pre", record.profile());
+    });
+    page.finish()
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-}
+#[cfg(test)]
+mod tests;
