@@ -1,8 +1,8 @@
 //! Keys in PKCS#11 tokens, through `cryptoki`.
 //!
-//! In the order of the work: the library is [loaded](module), a [token] is found and [logged in to](login),
-//! a [key] is found in it and judged by its [attributes], and signatures are made by a [mechanism]
-//! that fits it.
+//! In the order of the work: the library is [loaded](module), a [token] is found and [logged in
+//! to](login), a [key] is found in it and judged by its [attributes], and signatures are made by a
+//! [mechanism] that fits it.
 
 mod attributes;
 mod generate;

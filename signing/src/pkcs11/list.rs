@@ -143,9 +143,6 @@ fn list_token(token: &Token, uri: &Pkcs11Uri, log_in: LogIn, secrets: &Secrets) 
     listing
 }
 
-/// A key object by what tells it from others.
-type Name = (Vec<u8>, Vec<u8>);
-
 fn keys(
     token: &Token,
     session: &Session,
@@ -155,72 +152,86 @@ fn keys(
 ) -> Result<Vec<ListedKey>, SignError> {
     let private = objects(token, session, ObjectClass::PRIVATE_KEY, problems)?;
     let public = objects(token, session, ObjectClass::PUBLIC_KEY, problems)?;
-    let mut names: BTreeMap<Name, usize> = BTreeMap::new();
-    let mut labels: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
-    // Public keys without a private half count too: that may only be invisible.
     let paired: BTreeSet<Partner> = private.iter().map(partner).collect();
-    let lone = |key: &&Attributes| !paired.contains(&partner(key));
-    let lone: Vec<&Attributes> = public.iter().filter(lone).collect();
-    for key in private.iter().chain(lone.iter().copied()) {
-        *names
-            .entry((key.label.clone(), key.id.clone()))
-            .or_default() += 1;
-        *labels.entry(key.label.clone()).or_default() += 1;
-    }
-    let key_uri = |key: &Attributes| {
-        let label = key.label_text();
-        let by_label = label.is_some() && labels.get(&key.label) == Some(&1);
-        let uri = Pkcs11Uri {
-            object: label.map(str::to_owned),
-            id: key.id().filter(|_| !by_label).map(<[u8]>::to_vec),
-            ..uri.clone()
-        };
-        KeyUri::Pkcs11(uri).to_string()
+    let lone = public.iter().filter(|key| !paired.contains(&partner(key)));
+    let lone: Vec<&Attributes> = lone.collect();
+    // Public keys without a private half count too: that may only be invisible.
+    let names = Names::of(private.iter().chain(lone.iter().copied()));
+    let listed = |key: &Attributes, public: Option<PublicKey>, unusable| ListedKey {
+        label: String::from_utf8_lossy(&key.label).into_owned(),
+        id: key.id.clone(),
+        kind: key.kind(public.as_ref()),
+        public,
+        custody: None,
+        uri: names.uri(uri, key),
+        unusable,
     };
-    let unnamed = |key: &Attributes| {
-        let twins = names.get(&(key.label.clone(), key.id.clone()));
-        if key.label_text().is_none() && key.id().is_none() {
-            return Some("it has neither a label nor an id to name it by".to_owned());
-        }
-        (twins.is_some_and(|twins| *twins > 1))
-            .then(|| "another key has the same label and id".to_owned())
-    };
-    let mut listed = Vec::new();
-    for key in &private {
+    let whole = private.iter().map(|key| {
         let (public, wrong) = match key::public_half(token, session, key) {
             Ok(Ok(public)) => (Some(public), None),
             Ok(Err(problem)) => (None, Some(problem)),
             Err(error) => (None, Some(error.to_string())),
         };
-        let unusable = unnamed(key).or(wrong);
+        let unusable = names.problem(key).or(wrong);
         let unusable = unusable.or_else(|| unusable_for(token, key, public.as_ref()));
-        listed.push(ListedKey {
-            label: String::from_utf8_lossy(&key.label).into_owned(),
-            id: key.id.clone(),
-            kind: key.kind(public.as_ref()),
+        ListedKey {
             custody: Some(key::custody(token, key)),
-            uri: key_uri(key),
-            unusable,
-            public,
-        });
+            ..listed(key, public, unusable)
+        }
+    });
+    let halves = lone.iter().map(|key| {
+        let (public, wrong) = match key.public_key() {
+            Ok(public) => (Some(public), None),
+            Err(problem) => (None, Some(problem)),
+        };
+        let unusable = match logged_in {
+            true => Some("its private half is not in this token".into()),
+            false => names.problem(key).or(wrong),
+        };
+        listed(key, public, unusable)
+    });
+    Ok(whole.chain(halves).collect())
+}
+
+/// How many keys have a label, and how many the same label and id.
+struct Names {
+    labels: BTreeMap<Vec<u8>, usize>,
+    pairs: BTreeMap<(Vec<u8>, Vec<u8>), usize>,
+}
+
+impl Names {
+    fn of<'a>(keys: impl Iterator<Item = &'a Attributes>) -> Self {
+        let (mut labels, mut pairs) = (BTreeMap::new(), BTreeMap::new());
+        for key in keys {
+            *labels.entry(key.label.clone()).or_default() += 1;
+            let pair = (key.label.clone(), key.id.clone());
+            *pairs.entry(pair).or_default() += 1;
+        }
+        Self { labels, pairs }
     }
-    for key in lone {
-        let public = key.public_key();
-        let missing = "its private half is not in this token".to_owned();
-        listed.push(ListedKey {
-            label: String::from_utf8_lossy(&key.label).into_owned(),
-            id: key.id.clone(),
-            kind: key.kind(public.as_ref().ok()),
-            custody: None,
-            uri: key_uri(key),
-            unusable: match logged_in {
-                true => Some(missing),
-                false => unnamed(key).or(public.as_ref().err().cloned()),
-            },
-            public: public.ok(),
-        });
+
+    /// The label if that is enough, else the id too. A list that was cut may hide another key of
+    /// this label; the error of `open` then says what to add.
+    fn uri(&self, token: &Pkcs11Uri, key: &Attributes) -> String {
+        let label = key.label_text();
+        let enough = label.is_some() && self.labels.get(&key.label) == Some(&1);
+        let uri = Pkcs11Uri {
+            object: label.map(str::to_owned),
+            id: key.id().filter(|_| !enough).map(<[u8]>::to_vec),
+            ..token.clone()
+        };
+        KeyUri::Pkcs11(uri).to_string()
     }
-    Ok(listed)
+
+    /// Why no URI can name the key.
+    fn problem(&self, key: &Attributes) -> Option<String> {
+        if key.label_text().is_none() && key.id().is_none() {
+            return Some("it has neither a label nor an id to name it by".into());
+        }
+        let pair = (key.label.clone(), key.id.clone());
+        let twins = self.pairs.get(&pair).is_some_and(|twins| *twins > 1);
+        twins.then(|| "another key has the same label and id".into())
+    }
 }
 
 /// What a public key has in common with its private half: the type, and the id or else the label.

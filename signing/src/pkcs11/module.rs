@@ -1,7 +1,7 @@
 //! PKCS#11 libraries: each is loaded and initialised once per process (C_Initialize may be called
 //! once only), and remembers which tokens it is logged in to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -91,10 +91,14 @@ impl Module {
 }
 
 fn no_module(uri: &Pkcs11Uri) -> SignError {
-    let found: Vec<_> = USUAL
-        .into_iter()
-        .filter(|path| Path::new(path).exists())
-        .collect();
+    // Distributions have links from one of these paths to another.
+    let mut real = BTreeSet::new();
+    let new = |path: &&str| {
+        Path::new(path)
+            .canonicalize()
+            .is_ok_and(|path| real.insert(path))
+    };
+    let found: Vec<_> = USUAL.into_iter().filter(new).collect();
     SignError::NoModule {
         uri: KeyUri::Pkcs11(uri.clone()).to_string(),
         hint: match found.as_slice() {

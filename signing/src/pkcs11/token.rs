@@ -154,16 +154,13 @@ impl Token {
             let found = self.info.as_ref().map(what);
             wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
         };
+        let slot = Some(self.slot.id());
         // One that does not say what it is has to be named by its slot.
-        let slot = self
-            .info
-            .as_ref()
-            .map_or(uri.slot_id, |_| Some(self.slot.id()));
-        same(&uri.token, TokenInfo::label)
+        (uri.slot_id == slot || (uri.slot_id.is_none() && self.info.is_some()))
+            && same(&uri.token, TokenInfo::label)
             && same(&uri.serial, TokenInfo::serial_number)
             && same(&uri.manufacturer, TokenInfo::manufacturer_id)
             && same(&uri.model, TokenInfo::model)
-            && slot.is_some()
     }
 
     fn describe(&self) -> String {

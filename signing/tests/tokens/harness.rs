@@ -133,13 +133,15 @@ impl Tpm {
         fs::create_dir_all(&state).unwrap();
         let _ = fs::remove_file(&control);
         let channel = |path: &Path| format!("type=unixio,path={}", path.display());
-        let child = Command::new("swtpm")
-            .args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"])
+        // Killed with this process, however that ends.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "swtpm", "socket", "--tpm2"])
+            .args(["--flags", "not-need-init,startup-clear"])
             .args(["--tpmstate", &format!("dir={}", state.display())])
             .args(["--server", &channel(&socket), "--ctrl", &channel(&control)])
             .stderr(std::process::Stdio::null())
             .spawn()
-            .expect("these tests need a TPM in software; on Debian: apt-get install swtpm");
+            .expect("these tests need setpriv; on Debian: apt-get install util-linux");
         let tpm = Self(child);
         // The control channel is made last.
         for _ in 0..1000 {
@@ -148,7 +150,7 @@ impl Tpm {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        panic!("swtpm does not start");
+        panic!("swtpm does not start; if it is missing, on Debian: apt-get install swtpm");
     }
 }
 
