@@ -64,6 +64,8 @@ clippy: $(S)/toolchain.stamp
 	echo "==> clippy"
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked -p countersign-client --features crash-points --all-targets -- -D warnings
+	cargo clippy --locked -p countersign-ceremony --features crash-points --all-targets -- -D warnings
+	cargo clippy --locked -p countersign-signing --features yubihsm-mock,tough --all-targets -- -D warnings
 
 deny: $(S)/tools.stamp
 	echo "==> cargo-deny: bans, licences, sources"
@@ -88,6 +90,7 @@ unit: $(S)/debian.stamp
 	cargo $(RUN_TESTS) --locked --workspace
 	cargo $(RUN_TESTS) --locked -p countersign-client --features crash-points --test crash
 	cargo $(RUN_TESTS) --locked -p countersign-signing --features yubihsm-mock --test yubihsm
+	cargo $(RUN_TESTS) --locked -p countersign-ceremony --features crash-points --test pki --test ceremony_kill
 
 doctest:
 	echo "==> doc tests"

@@ -13,7 +13,7 @@ pub(crate) fn point() {
     static REACHED: AtomicU64 = AtomicU64::new(0);
 
     let fatal = std::env::var("COUNTERSIGN_CRASH_POINT").ok();
-    let Some(fatal) = fatal.and_then(|number| number.parse().ok()) else {
+    let Some(fatal): Option<u64> = fatal.and_then(|number| number.parse().ok()) else {
         return;
     };
     if REACHED.fetch_add(1, Ordering::SeqCst) + 1 == fatal {

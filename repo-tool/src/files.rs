@@ -165,7 +165,11 @@ pub(crate) fn create_folders(folder: &Path) -> Result<(), RepoError> {
 }
 
 fn create_parent(path: &Path) -> Result<(), RepoError> {
-    path.parent().map_or(Ok(()), create_folders)
+    match path.parent() {
+        // A bare name is in the working directory, which exists.
+        Some(parent) if !parent.as_os_str().is_empty() => create_folders(parent),
+        _ => Ok(()),
+    }
 }
 
 /// A rename is durable once the folder is.
@@ -196,5 +200,10 @@ mod tests {
         assert_eq!(list(&at("tmp"))?, [""; 0]);
         assert_eq!(fs::metadata(at("a")).expect("a file").mode() & 0o777, 0o644);
         Ok(())
+    }
+
+    #[test]
+    fn a_bare_name_has_no_folder_to_make() -> Result<(), RepoError> {
+        create_parent(Path::new("bare"))
     }
 }
