@@ -1,0 +1,102 @@
+"""The rehearsal of the runbook and the auditor's check, as the documents have them."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import WORKSPACE, binary
+from test_repo_tool_tokens import module
+
+DOCS = WORKSPACE / "docs"
+EXAMPLES = WORKSPACE / "key-ceremony" / "examples"
+
+
+def blocks(document: str, heading: str, language: str) -> list[str]:
+    """The code blocks of a language in the section below a heading."""
+    text = (DOCS / document).read_text()
+    _, found, rest = text.partition(f"\n## {heading}\n")
+    assert found, f"{document} has no section {heading!r}"
+    section = rest.partition("\n## ")[0]
+    code = re.findall(rf"^```{language}\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    assert code, f"{heading!r} of {document} has no {language} block"
+    return code
+
+
+def shell(code: str, folder: Path) -> str:
+    """Runs a script as a person would paste it, except that it stops at the first failure."""
+    tools = os.pathsep.join([str(binary("key-ceremony").parent), os.environ["PATH"]])
+    place = f"COUNTERSIGN_PKCS11_MODULE={module()}"
+    code = re.sub(r"COUNTERSIGN_PKCS11_MODULE=\S+", place, code)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", code],
+        cwd=folder,
+        env={"PATH": tools, "LC_ALL": "C"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder in which the rehearsal was pasted, and what it printed."""
+    folder = tmp_path_factory.mktemp("rehearsal")
+    return folder, shell("\n".join(blocks("ceremony-runbook.md", "Rehearsal", "sh")), folder)
+
+
+def test_the_rehearsal_can_be_pasted(rehearsed: tuple[Path, str]) -> None:
+    folder, printed = rehearsed
+    assert (folder / "profile.toml").read_text() == (EXAMPLES / "profile.toml").read_text()
+    assert printed.count("verified: Example Motors, image repository") == 2
+    # The seal below the threshold, and the forged transcript.
+    assert re.search(r"ben \(key [0-9a-f]{8}\).*\nexit code 3\n", printed)
+    assert re.search(r"line 1 of the transcript: .*\nexit code 1\n", printed)
+    assert (folder / "repository/published/metadata/2.root.json").is_file()
+    for name in ("ceremony", "ceremony-2"):
+        assert (folder / name / "report.html").stat().st_size > 5000
+
+
+def test_an_auditor_can_check_by_hand(rehearsed: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = rehearsed
+    hashes = [re.findall(r"[0-9a-f]{64}", shell(code, folder))
+              for code in blocks("auditor.md", "By hand", "sh")]  # fmt: skip
+    assert all(len(found) == 2 and found[0] == found[1] for found in hashes), hashes
+    [script] = blocks("auditor.md", "By hand", "python")
+    check = tmp_path / "check.py"
+    check.write_text(script)
+
+    def audit(ceremony: Path) -> subprocess.CompletedProcess:
+        command = [sys.executable, check, ceremony]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    for name, signers in (("ceremony", 2), ("ceremony-2", 2)):
+        done = audit(folder / name)
+        assert done.returncode == 0 and f"{signers} signers" in done.stdout, done.stderr
+    assert audit(folder / "forged").returncode != 0
+    # A signature that is not right, in a chain that is: only the check of signatures can tell.
+    lines = (folder / "ceremony/transcript.jsonl").read_text().splitlines()
+    assert '"signed":{' in lines[-2]
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    (cut / "transcript.jsonl").write_text("\n".join([*lines[:-2], swap_signature(lines[-2])]) + "\n")
+    assert "InvalidSignature" in audit(cut).stderr
+
+
+def swap_signature(line: str) -> str:
+    """Puts the signature of the statement in the place of the one on the root."""
+    of_root, of_statement = re.findall(r'"sig":"([0-9a-f]+)"', line)
+    return line.replace(of_root, of_statement, 1)
+
+
+@pytest.mark.parametrize("profile", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_examples_can_be_planned(profile: Path, tmp_path: Path) -> None:
+    printed = shell(f"key-ceremony plan '{profile}' --out ceremony", tmp_path)
+    assert printed.startswith("planned: Example Motors") and "REFUSED" not in printed
