@@ -19,7 +19,7 @@ struct Part<'a> {
 }
 
 pub(super) fn write(page: &mut Page, record: &Record, diff: &Diff) {
-    page.put("h2", "Who took part");
+    page.put("h2", "Who holds which key, and who took part");
     let parts = parts(diff);
     page.within("table.keys", |page| {
         page.headings(&["Who", "Role and key", "Where the private key is", "When"]);

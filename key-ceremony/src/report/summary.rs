@@ -82,7 +82,7 @@ fn write_words(page: &mut Page, words: &str) {
     page.within("section.words", |page| {
         page.put(
             "p.kind",
-            "Fingerprint of the new root, as it was read aloud",
+            "Fingerprint of the new root, to be compared by voice",
         );
         page.within("div", |page| {
             for (number, word) in (1..).zip(words.split(' ')) {
