@@ -18,7 +18,8 @@ use crate::event::{Event, Line, digest};
 use crate::next_root;
 use crate::policy::{self, Finding, unaccepted};
 use crate::profile::{Accepted, Profile, Slot};
-use crate::statement::{CustodyFacts, SignedStatement, Statement};
+use crate::review::check_confirmation;
+use crate::statement::{CustodyFacts, SignedStatement, Statement, decode_hex};
 use crate::words::fingerprint;
 
 /// Where a ceremony is.
@@ -61,6 +62,9 @@ pub struct Ceremony {
     sealed: Option<Sealed>,
     findings: Vec<Finding>,
     accepted: Vec<Accepted>,
+    /// Of `accepted`, what counts for the whole ceremony: what the plan says. A holder speaks for
+    /// one key, and so does whoever takes in a proof.
+    standing: Vec<Accepted>,
     head: String,
     lines: u64,
     time: UtcTime,
@@ -147,7 +151,9 @@ impl Ceremony {
         };
         next_root::check_profile_fits(&profile, previous.as_ref().map(Verified::content))?;
         let accepted = [profile.policy.accept.as_slice(), accepted.as_slice()].concat();
-        check_policy(findings, &policy::check_profile(&profile), &accepted)?;
+        check_reasons(&accepted)?;
+        let found = policy::check_plan(&profile, previous.as_ref().map(Verified::content));
+        check_policy(findings, &found, &accepted)?;
         Ok(Self {
             id: digest(line.to_text().as_bytes()),
             previous,
@@ -157,6 +163,7 @@ impl Ceremony {
             signatures: BTreeMap::new(),
             sealed: None,
             findings: findings.clone(),
+            standing: accepted.clone(),
             accepted,
             head: digest(line.to_text().as_bytes()),
             lines: 1,
@@ -174,13 +181,7 @@ impl Ceremony {
             return Err(refused("it does not follow the line before it"));
         }
         let time = line.time().map_err(CeremonyError::Refused)?;
-        if time < self.time {
-            return Err(CeremonyError::Refused(format!(
-                "the clock went back: it is {time}, but the line before is of {}; set this \
-                 machine's clock right",
-                self.time
-            )));
-        }
+        clock::check_order(self.time, time)?;
         if self.phase() == Phase::Sealed {
             return Err(self.wrong_phase("it is sealed, so nothing can be added"));
         }
@@ -196,9 +197,11 @@ impl Ceremony {
                 words,
                 findings,
                 accepted,
-                ..
+                confirmed,
             } => {
+                check_reasons(accepted)?;
                 let review = self.check_review(payload, words, findings, accepted, time)?;
+                check_confirmation(confirmed, &review.root)?;
                 self.accepted.extend(accepted.iter().cloned());
                 self.findings.extend(findings.iter().cloned());
                 self.review = Some(Review {
@@ -466,14 +469,19 @@ impl Ceremony {
             return Vec::new();
         };
         let mut findings = policy::check_custody(&self.profile, role, slot, custody);
-        for (other, proved) in &self.proved {
-            if other == slot {
-                continue;
+        let public = key.public();
+        let previous = self.previous.as_ref().map(Verified::content);
+        let same = |other: &PublicKey| Some(other) == public.as_ref();
+        if previous.is_some_and(|root| lists(root, role, same)) {
+            findings.push(policy::old_key(slot));
+        }
+        for (other, key) in self.known_keys() {
+            if other != *slot && same(&key) {
+                findings.push(policy::shared_key(slot, &other));
             }
-            if Some(&proved.key) == key.public().as_ref() {
-                findings.push(policy::shared_key(slot, other));
-            }
-            let root = RoleType::Root.name();
+        }
+        let root = RoleType::Root.name();
+        for (other, proved) in self.proved.iter().filter(|(other, _)| *other != slot) {
             if other.role == root && slot.role == root && proved.custody.home == custody.home {
                 findings.push(policy::shared_home(slot, other, &custody.home));
             }
@@ -525,10 +533,10 @@ impl Ceremony {
             };
             return Err(CeremonyError::Refused(why));
         }
-        let twin = self
-            .proved
+        let known = self.known_keys();
+        let twin = known
             .iter()
-            .find(|(other, proved)| other.role == slot.role && proved.key == public);
+            .find(|(other, key)| other.role == slot.role && *key == public);
         if let Some((other, _)) = twin {
             return Err(CeremonyError::Refused(format!(
                 "{slot} brings the key of {other}: one key counts once in a role, so the threshold \
@@ -542,7 +550,8 @@ impl Ceremony {
             time,
             self.tolerance(),
         )?;
-        let all = [self.accepted.as_slice(), accepted, by_holder.as_slice()].concat();
+        let all = [self.standing.as_slice(), accepted, by_holder.as_slice()].concat();
+        check_reasons(&all)?;
         check_policy(findings, &self.judge_proof(proof), &all)?;
         self.accepted
             .extend(by_holder.iter().chain(accepted).cloned());
@@ -573,7 +582,7 @@ impl Ceremony {
         if fingerprint(payload.as_bytes()) != words {
             return Err(refused("the words are not those of the reviewed root"));
         }
-        let all = [self.accepted.as_slice(), accepted].concat();
+        let all = [self.standing.as_slice(), accepted].concat();
         let previous = self.previous.as_ref().map(Verified::content);
         check_policy(findings, &policy::check_root(previous, &root, time), &all)?;
         Ok(Review {
@@ -618,7 +627,7 @@ impl Ceremony {
                 "key {keyid} is no root key, neither of the new root nor of the one before"
             )));
         };
-        let signature = hex::decode(sig).ok();
+        let signature = decode_hex(sig);
         let signature = signature.filter(|sig| key.verify(review.payload.as_bytes(), sig));
         let Some(signature) = signature.filter(|_| statement.holds(key)) else {
             return Err(CeremonyError::Refused(format!(
@@ -647,7 +656,7 @@ impl Ceremony {
         time: UtcTime,
     ) -> Result<Vec<KeyId>, CeremonyError> {
         let keys = self.signing_keys();
-        let mut by: BTreeMap<&PublicKey, KeyId> = BTreeMap::new();
+        let mut by: Vec<KeyId> = Vec::new();
         for seal in seals {
             let expected = |keyid: &str| Statement::Seal {
                 ceremony: self.id.clone(),
@@ -659,21 +668,23 @@ impl Ceremony {
             let Statement::Seal { keyid, .. } = &seal.statement else {
                 return Err(refused("it is not sealed by a seal"));
             };
+            let signed = |id: &KeyId| self.signatures.contains_key(id) && !by.contains(id);
             let found = keys.iter().find(|(id, _)| id.as_str() == keyid);
-            match found {
+            match found.filter(|(id, _)| signed(id)) {
                 Some((id, key)) if seal.statement == expected(keyid) && seal.holds(key) => {
-                    by.insert(key, id.clone());
+                    by.push(id.clone());
                 }
                 _ => {
                     return Err(refused(
-                        "the seal is not signed by a participant over this transcript",
+                        "the seal is not signed over this transcript by participants who signed \
+                         the root, each once",
                     ));
                 }
             }
         }
         let needed = self.profile.policy.seal_signatures;
         match by.len() >= needed as usize {
-            true => Ok(by.into_values().collect()),
+            true => Ok(by),
             false => Err(CeremonyError::Refused(format!(
                 "the profile wants {needed} participants to sign the seal, here are {}; name \
                  further keys with --key",
@@ -682,7 +693,17 @@ impl Ceremony {
         }
     }
 
-    fn check_belongs(&self, ceremony: &str) -> Result<(), CeremonyError> {
+    /// The keys of the next Root, as far as they are known: those that stay and those that were
+    /// proved.
+    fn known_keys(&self) -> Vec<(Slot, PublicKey)> {
+        let previous = self.previous.as_ref().map(Verified::content);
+        let kept = previous.map(|root| next_root::kept_keys(&self.profile, root));
+        let proved = self.proved.iter();
+        let proved = proved.map(|(slot, proved)| (slot.clone(), proved.key.clone()));
+        kept.unwrap_or_default().into_iter().chain(proved).collect()
+    }
+
+    pub(crate) fn check_belongs(&self, ceremony: &str) -> Result<(), CeremonyError> {
         match ceremony == self.id {
             true => Ok(()),
             false => Err(refused(
@@ -719,6 +740,17 @@ fn check_policy(
         true => Ok(()),
         false => Err(CeremonyError::Policy { findings: stops }),
     }
+}
+
+/// A finding is accepted for a reason, or not at all.
+fn check_reasons(accepted: &[Accepted]) -> Result<(), CeremonyError> {
+    let checked = accepted.iter().try_for_each(Accepted::check);
+    checked.map_err(CeremonyError::Refused)
+}
+
+fn lists(root: &Root, role: RoleType, same: impl Fn(&PublicKey) -> bool) -> bool {
+    let authority = root.claimed_authority(role);
+    authority.public_keys().into_iter().any(same)
 }
 
 fn refused(why: &str) -> CeremonyError {

@@ -33,6 +33,19 @@ pub(crate) fn check(
     }
 }
 
+/// On one machine: a line cannot be older than the one before it.
+pub(crate) fn check_order(before: UtcTime, now: UtcTime) -> Result<(), CeremonyError> {
+    match now < before {
+        false => Ok(()),
+        true => Err(CeremonyError::Clock {
+            machine: "the machine that wrote the line before".into(),
+            theirs: before.to_string(),
+            ours: now.to_string(),
+            tolerance: 0,
+        }),
+    }
+}
+
 /// On the machine that was asked: the question cannot come from the future.
 pub(crate) fn check_request(
     asked: &str,

@@ -1,9 +1,10 @@
 //! The lead's steps: plan, merge, review, seal.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use countersign_metadata::{KeyId, Role, RoleType, Root, UtcTime, Verified};
-use countersign_repo::keys::KeyJson;
+use countersign_repo::keys::{KeyJson, redact};
 use countersign_signing::Signer;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
@@ -13,10 +14,11 @@ use crate::event::{Attachment, Event};
 use crate::exchange::{Invitation, Message, Request, RequestedKey};
 use crate::files::{self, Existing};
 use crate::folder::{Folder, PREVIOUS, Record};
+use crate::next_root::accept_previous;
 use crate::policy;
 use crate::profile::{Accepted, KeyProfile, Profile, Slot};
 use crate::report;
-use crate::review::Diff;
+use crate::review::{Diff, check_confirmation};
 use crate::statement::{SignedStatement, Statement};
 use crate::words::fingerprint;
 
@@ -52,6 +54,7 @@ impl Folder {
         now: UtcTime,
     ) -> Result<Self, CeremonyError> {
         let parsed = Profile::parse(&profile).map_err(CeremonyError::Refused)?;
+        let before = previous.clone().map(accept_previous).transpose()?;
         let mut nonce = [0; 32];
         SystemRandom::new()
             .fill(&mut nonce)
@@ -62,7 +65,7 @@ impl Folder {
             previous: previous
                 .as_deref()
                 .map(|bytes| Attachment::new(PREVIOUS, bytes)),
-            findings: policy::check_profile(&parsed),
+            findings: policy::check_plan(&parsed, before.as_ref().map(Verified::content)),
             accepted,
             software: env!("CARGO_PKG_VERSION").into(),
         };
@@ -150,7 +153,7 @@ impl Folder {
         }
         let payload = root.to_payload();
         let previous = self.ceremony().previous().map(Verified::content);
-        check_confirmation(confirmed, &confirmation(root))?;
+        check_confirmation(confirmed, root)?;
         let event = Event::Reviewed {
             words: fingerprint(payload.as_bytes()),
             findings: policy::check_root(previous, root, now),
@@ -182,25 +185,6 @@ impl Folder {
         self.write_derived()
     }
 
-    /// Checks that the ceremony still follows the newest Root, found in `place`.
-    ///
-    /// # Errors
-    /// [`CeremonyError::OldRoot`]
-    pub fn check_newest(&self, newest: &[u8], place: &str) -> Result<(), CeremonyError> {
-        let newest = crate::next_root::accept_previous(newest.to_vec())?;
-        let previous = self.ceremony().previous();
-        let planned = previous.map_or(0, |root| root.content().version());
-        let same = previous.is_some_and(|root| root.payload() == newest.payload());
-        match same {
-            true => Ok(()),
-            false => Err(CeremonyError::OldRoot {
-                planned,
-                where_: place.into(),
-                found: newest.content().version(),
-            }),
-        }
-    }
-
     fn merge_proof(
         &mut self,
         proof: SignedStatement,
@@ -212,6 +196,7 @@ impl Folder {
                 "it is not a proof of possession".into(),
             ));
         };
+        self.ceremony().check_belongs(proof.statement.ceremony())?;
         let slot = slot.clone();
         let known = self.ceremony().proved().get(&slot);
         if known.is_some_and(|known| Some(&known.key) == key.public().as_ref()) {
@@ -227,9 +212,14 @@ impl Folder {
     }
 
     fn merge_signature(&mut self, event: Event, now: UtcTime) -> Result<Merged, CeremonyError> {
-        let Event::Signed { keyid, .. } = &event else {
+        let Event::Signed {
+            keyid, statement, ..
+        } = &event
+        else {
             return Err(CeremonyError::Refused("it is not a signature".into()));
         };
+        let belongs = statement.statement.ceremony();
+        self.ceremony().check_belongs(belongs)?;
         let id = KeyId::new(keyid.as_str())
             .map_err(|error| CeremonyError::Refused(error.to_string()))?;
         let name = self.ceremony().describe(&id);
@@ -248,17 +238,28 @@ impl Folder {
     ) -> Result<Vec<SignedStatement>, CeremonyError> {
         let ceremony = self.ceremony();
         let keys = ceremony.signing_keys();
-        let mut seals = Vec::new();
+        let mut seals: Vec<SignedStatement> = Vec::new();
+        let mut sealed = BTreeSet::new();
         for (uri, signer) in signers {
             let found = keys.iter().find(|(_, key)| *key == signer.public_key());
-            let Some((id, _)) = found else {
-                return Err(CeremonyError::WrongKey {
-                    uri: uri.clone(),
-                    found: signer.keyid().as_str().chars().take(16).collect(),
-                    wanted: "is no root key of this ceremony".into(),
-                    hint: "a participant who signed the root seals the transcript".into(),
-                });
+            let wrong = |wanted: String| CeremonyError::WrongKey {
+                uri: redact(uri),
+                found: signer.keyid().as_str().chars().take(16).collect(),
+                wanted,
+                hint: "a participant who signed the root seals the transcript".into(),
             };
+            let Some((id, _)) = found else {
+                return Err(wrong("is no root key of this ceremony".into()));
+            };
+            if !ceremony.signed_by().any(|signed| signed == id) {
+                let who = ceremony.describe(id);
+                return Err(wrong(format!(
+                    "is that of {who}, who has not signed this root"
+                )));
+            }
+            if !sealed.insert(id.clone()) {
+                continue;
+            }
             let seal = Statement::Seal {
                 ceremony: ceremony.id().into(),
                 transcript: ceremony.head().into(),
@@ -295,6 +296,29 @@ impl Folder {
     }
 }
 
+/// Checks that the Root that a ceremony follows, or is to follow, is the newest one, which was
+/// found in `place`.
+///
+/// # Errors
+/// [`CeremonyError::OldRoot`]
+pub fn check_newest(
+    followed: Option<&[u8]>,
+    newest: &[u8],
+    place: &str,
+) -> Result<(), CeremonyError> {
+    let newest = accept_previous(newest.to_vec())?;
+    let followed = followed.map(|bytes| accept_previous(bytes.to_vec()));
+    let followed = followed.transpose()?;
+    match followed.as_ref().map(Verified::payload) == Some(newest.payload()) {
+        true => Ok(()),
+        false => Err(CeremonyError::OldRoot {
+            planned: followed.map_or(0, |root| root.content().version()),
+            where_: place.into(),
+            found: newest.content().version(),
+        }),
+    }
+}
+
 impl Ceremony {
     /// What `root` changes against the Root before, with the holders' names.
     pub fn diff(&self, root: &Root) -> Diff {
@@ -315,30 +339,6 @@ impl Ceremony {
             });
             found.map(|entry| entry.holder.clone())
         })
-    }
-}
-
-/// What has to be typed to confirm a Root: its version and the first and last word of its
-/// fingerprint.
-pub fn confirmation(root: &Root) -> String {
-    let words = fingerprint(root.to_payload().as_bytes());
-    let first = words.split(' ').next().unwrap_or_default();
-    let last = words.split(' ').next_back().unwrap_or_default();
-    format!("root {} {first} {last}", root.version())
-}
-
-/// Whether what was typed is what has to be typed; case and spaces are free.
-pub(crate) fn check_confirmation(typed: &str, wanted: &str) -> Result<(), CeremonyError> {
-    let plain = |text: &str| {
-        let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
-        words
-    };
-    match plain(typed) == plain(wanted) {
-        true => Ok(()),
-        false => Err(CeremonyError::NotConfirmed(format!(
-            "{typed:?} does not confirm this root; nothing was signed or recorded. Compare what is \
-             shown with what was agreed, then type: {wanted}"
-        ))),
     }
 }
 

@@ -103,6 +103,19 @@ pub enum CeremonyError {
         /// How many are needed, and what to do.
         hint: String,
     },
+    /// Too few keys of the previous Root take part: no client would follow (TUF 5.3.4).
+    #[error(
+        "{threshold} of the previous root's keys must sign, but only {present} of them take part; \
+         list those that leave and are still at hand under roles.root.outgoing ('rotate' does that \
+         unless --why is lost). Where they are truly gone, the chain of roots has ended, and \
+         devices need a new first root"
+    )]
+    ChainEnds {
+        /// How many must sign.
+        threshold: u32,
+        /// How many take part.
+        present: usize,
+    },
     /// The Root under the ceremony is not the newest.
     #[error(
         "the ceremony follows root version {planned}, but {where_} has version {found}: somebody \
@@ -156,6 +169,7 @@ impl CeremonyError {
             Self::Clock { .. } => "clock",
             Self::WrongKey { .. } => "wrong-key",
             Self::Missing { .. } => "signatures-missing",
+            Self::ChainEnds { .. } => "chain-ends",
             Self::OldRoot { .. } => "old-root",
             Self::Transcript { .. } => "transcript",
             Self::NotConfirmed(_) => "not-confirmed",

@@ -2,9 +2,10 @@
 
 use countersign_metadata::{UtcTime, json, sha256};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::policy::Finding;
-use crate::profile::Accepted;
+use crate::profile::{Accepted, is_plain};
 use crate::statement::{SignedStatement, canonical_json};
 
 /// One line of a transcript: canonical JSON, bound to the line before it by its hash.
@@ -110,7 +111,9 @@ impl Line {
     /// content is refused, so that a changed byte is always found.
     pub(crate) fn parse(text: &[u8]) -> Result<Self, String> {
         json::parse(text).map_err(|error| error.to_string())?;
-        let line: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let value: Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        check_plain(&value)?;
+        let line: Self = serde_json::from_value(value).map_err(|error| error.to_string())?;
         match line.to_text().as_bytes() == text {
             true => Ok(line),
             false => Err("it is not in canonical form".into()),
@@ -122,6 +125,30 @@ impl Line {
         self.time
             .parse()
             .map_err(|_| format!("{:?} is not a time", self.time))
+    }
+}
+
+/// Texts that are never shown as they are: whole files, and keys in PEM.
+const NOT_SHOWN: [&str; 4] = ["payload", "previous", "profile", "public"];
+
+/// Refuses texts that could make a terminal show something else than what is there.
+pub(crate) fn check_plain(value: &Value) -> Result<(), String> {
+    let fail = || {
+        Err(
+            "it has control or invisible characters in a text, which could forge what its reader \
+             sees"
+                .into(),
+        )
+    };
+    match value {
+        Value::String(text) if !is_plain(text) => fail(),
+        Value::Array(items) => items.iter().try_for_each(check_plain),
+        Value::Object(members) => members.iter().try_for_each(|(name, value)| match value {
+            _ if !is_plain(name) => fail(),
+            Value::String(_) if NOT_SHOWN.contains(&name.as_str()) => Ok(()),
+            value => check_plain(value),
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use countersign_metadata::json;
 use countersign_repo::keys::KeyJson;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::CeremonyError;
+use crate::event::check_plain;
 use crate::files;
 use crate::policy::Finding;
 use crate::profile::{Accepted, Slot};
@@ -158,7 +158,9 @@ impl Message {
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| format!("it is no ceremony file that this version reads: {error}"))
+fn parse(bytes: &[u8]) -> Result<Message, String> {
+    let unknown = |error| format!("it is no ceremony file that this version reads: {error}");
+    let value = serde_json::from_slice(bytes).map_err(unknown)?;
+    check_plain(&value)?;
+    serde_json::from_value(value).map_err(unknown)
 }

@@ -14,8 +14,9 @@ use rustix::fs::{FlockOperation, flock};
 use crate::ceremony::Ceremony;
 use crate::crash;
 use crate::error::CeremonyError;
-use crate::event::{Event, Line};
+use crate::event::{Event, Line, digest};
 use crate::files::{self, Existing};
+use crate::statement::Statement;
 
 /// The transcript's name.
 pub const TRANSCRIPT: &str = "transcript.jsonl";
@@ -67,9 +68,13 @@ impl Folder {
         if file.symlink_metadata().is_ok() {
             return Err(CeremonyError::Exists { path: file });
         }
+        let copy = path.join(PREVIOUS);
+        if previous.is_none() && copy.symlink_metadata().is_ok() {
+            return Err(CeremonyError::Exists { path: copy });
+        }
         files::make_folder(path)?;
         if let Some(previous) = previous {
-            files::write(&path.join(PREVIOUS), &previous, Existing::Replace)?;
+            files::write(&copy, &previous, Existing::Replace)?;
         }
         // The name appears with the whole first line in it, so a plan is there or not.
         let text = format!("{}\n", line.to_text());
@@ -147,34 +152,37 @@ pub(crate) fn read(path: &Path) -> Result<Record, CeremonyError> {
         .iter()
         .rposition(|byte| *byte == b'\n')
         .map_or(0, |at| at + 1);
-    let previous = files::read_if_there(&path.join(PREVIOUS), MAX_ROOT)?;
-    let mut previous = Some(previous);
+    let previous = files::read_if_there(&path.join(PREVIOUS), MAX_ROOT);
+    let mut previous = Some(previous.map_err(|error| at(1, &error))?);
     let mut state: Option<Ceremony> = None;
     let mut lines = Vec::new();
-    for (number, text) in (1..).zip(bytes[..whole].split_inclusive(|byte| *byte == b'\n')) {
-        let at = |why: String| CeremonyError::Transcript { line: number, why };
-        let text = text.strip_suffix(b"\n").unwrap_or(text);
-        let line = Line::parse(text).map_err(|why| match number {
-            1 => at(why),
-            _ => at(format!("it was changed: {why}")),
+    let mut texts = (1..)
+        .zip(bytes[..whole].split_inclusive(|byte| *byte == b'\n'))
+        .map(|(number, text)| (number, text.strip_suffix(b"\n").unwrap_or(text)))
+        .peekable();
+    while let Some((number, text)) = texts.next() {
+        let line = Line::parse(text).map_err(|why| CeremonyError::Transcript {
+            line: number,
+            why: format!("it is not a line of a transcript, or was changed: {why}"),
         })?;
-        let checked = match &mut state {
-            None => Ceremony::begin(&line, previous.take().flatten()).map(|ceremony| {
-                state = Some(ceremony);
-            }),
-            Some(ceremony) if line.previous != ceremony.head() => Err(CeremonyError::Transcript {
-                line: number - 1,
-                why: format!(
-                    "it was changed, or a line is missing or came on top: line {number} was \
-                     written after another one"
-                ),
-            }),
-            Some(ceremony) => ceremony.apply(&line),
-        };
-        checked.map_err(|error| match error {
-            error @ CeremonyError::Transcript { .. } => error,
-            error => at(error.to_string()),
-        })?;
+        match &mut state {
+            None => {
+                let begun = Ceremony::begin(&line, previous.take().flatten());
+                state = Some(begun.map_err(|error| at(number, &error))?);
+            }
+            Some(ceremony) if line.previous != ceremony.head() => {
+                let changed =
+                    changed_line(number, &line, text, texts.peek().map(|(_, next)| *next));
+                return Err(CeremonyError::Transcript {
+                    line: changed,
+                    why: format!(
+                        "it was changed, or a line is missing or came on top: line {number} says \
+                         that it follows another one"
+                    ),
+                });
+            }
+            Some(ceremony) => ceremony.apply(&line).map_err(|error| at(number, &error))?,
+        }
         lines.push(line);
     }
     match state {
@@ -187,6 +195,30 @@ pub(crate) fn read(path: &Path) -> Result<Record, CeremonyError> {
             line: 1,
             why: "it is empty".into(),
         }),
+    }
+}
+
+fn at(line: u64, error: &CeremonyError) -> CeremonyError {
+    CeremonyError::Transcript {
+        line,
+        why: error.to_string(),
+    }
+}
+
+/// Which line was changed when `line` does not follow the one before it: `line` itself, or that
+/// one. What comes after it, or the seal in it, knows how it was.
+fn changed_line(number: u64, line: &Line, text: &[u8], next: Option<&[u8]>) -> u64 {
+    let intact = match (next.map(Line::parse), &line.event) {
+        (Some(Ok(next)), _) => next.previous == digest(text),
+        (Some(Err(_)), _) => false,
+        (None, Event::Sealed { seals, .. }) => seals.iter().any(|seal| {
+            matches!(&seal.statement, Statement::Seal { transcript, .. } if *transcript == line.previous)
+        }),
+        (None, _) => true,
+    };
+    match intact {
+        true => number - 1,
+        false => number,
     }
 }
 

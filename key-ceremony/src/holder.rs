@@ -8,14 +8,15 @@ use countersign_repo::keys::{self, KeyJson, redact};
 use countersign_signing::{Algorithm, KeyUri, Secrets, SignError, Signer};
 
 use crate::clock;
-use crate::conduct::{check_confirmation, confirmation};
 use crate::error::CeremonyError;
 use crate::event::digest;
 use crate::exchange::{Invitation, MadeSignature, Message, Proof, Request, Signatures};
 use crate::files::{self, Existing};
 use crate::next_root;
+use crate::policy::{self, Finding};
+use crate::portable;
 use crate::profile::Accepted;
-use crate::review::Diff;
+use crate::review::{Diff, check_confirmation, confirmation};
 use crate::statement::{CustodyFacts, Statement};
 use crate::words::fingerprint;
 
@@ -53,11 +54,8 @@ pub fn prove(
     out: &Path,
 ) -> Result<PublicKey, CeremonyError> {
     clock::check_request(&invitation.time, station.now, invitation.clock_tolerance)?;
-    let uri = uri.or(invitation.uri.as_deref()).ok_or_else(|| {
-        CeremonyError::Usage(
-            "the invitation does not say where the key is to be; name it with --key URI".into(),
-        )
-    })?;
+    let uri = place_of_key(uri, invitation)?;
+    check_place_of_proof(out, invitation)?;
     if let Existence::Generate(algorithm) = existence {
         generate(station, invitation, uri, algorithm, out)?;
     }
@@ -79,6 +77,23 @@ pub fn prove(
     files::write(out, &message.to_file(), Existing::Replace)?;
     files::remove(&started(out))?;
     Ok(public)
+}
+
+/// Where the key is: as the holder says, or else as the invitation asks.
+fn place_of_key<'a>(
+    given: Option<&'a str>,
+    invitation: &'a Invitation,
+) -> Result<&'a str, CeremonyError> {
+    match (given, invitation.uri.as_deref()) {
+        (Some(given), _) => Ok(given),
+        (None, Some(asked)) => match portable::check(asked) {
+            Ok(()) => Ok(asked),
+            Err(why) => Err(CeremonyError::Refused(format!("the invitation: {why}"))),
+        },
+        (None, None) => Err(CeremonyError::Usage(
+            "the invitation does not say where the key is to be; name it with --key URI".into(),
+        )),
+    }
 }
 
 /// A request as its reader may believe it: everything that it shows was derived here from the
@@ -142,6 +157,19 @@ impl ReadRequest {
         &self.request
     }
 
+    /// What the policy says: of the Root by itself, as this machine finds, and what else the
+    /// request tells.
+    pub fn findings(&self, now: UtcTime) -> Vec<Finding> {
+        let previous = self.previous.as_ref().map(Verified::content);
+        let mut findings = policy::check_root(previous, &self.root, now);
+        for told in &self.request.findings {
+            if !findings.contains(told) {
+                findings.push(told.clone());
+            }
+        }
+        findings
+    }
+
     /// The fingerprint in words, to be compared by voice.
     pub fn words(&self) -> String {
         fingerprint(self.request.payload.as_bytes())
@@ -180,7 +208,8 @@ impl ReadRequest {
         confirmed: &str,
         out: &Path,
     ) -> Result<Vec<String>, CeremonyError> {
-        check_confirmation(confirmed, &self.confirmation())?;
+        check_confirmation(confirmed, &self.root)?;
+        check_place_of_signatures(out, &self.request.ceremony)?;
         let mut signatures: Vec<MadeSignature> = Vec::new();
         for uri in uris {
             let signer = open(station, uri)?;
@@ -189,6 +218,7 @@ impl ReadRequest {
                 signatures.push(self.sign_with(station, &*signer, id)?);
             }
         }
+        keep_signatures(out, &signatures)?;
         let who = signatures.iter().map(|made| made.keyid.clone()).collect();
         let message = Message::Signatures(Signatures { signatures });
         files::write(out, &message.to_file(), Existing::Replace)?;
@@ -264,24 +294,39 @@ fn generate(
     algorithm: Option<Algorithm>,
     out: &Path,
 ) -> Result<(), CeremonyError> {
-    let algorithm = match (algorithm, &invitation.algorithm) {
-        (Some(algorithm), _) => algorithm,
-        (None, Some(name)) => name
-            .parse()
-            .map_err(|error| CeremonyError::Usage(format!("{error}")))?,
-        (None, None) => Algorithm::Ed25519,
+    let wanted = invitation.algorithm.as_deref().map(str::parse).transpose();
+    let wanted = wanted.map_err(|error| CeremonyError::Usage(format!("{error}")))?;
+    let algorithm = match (algorithm, wanted) {
+        (Some(given), Some(wanted)) if given != wanted => {
+            return Err(CeremonyError::Usage(format!(
+                "the profile asks {} for a key of type {}, not {}; leave --algorithm out, or plan \
+                 again",
+                invitation.slot,
+                wanted.name(),
+                given.name()
+            )));
+        }
+        (given, wanted) => given.or(wanted).unwrap_or(Algorithm::Ed25519),
     };
     let note = started(out);
     let mark = format!("{}\n{}\n", invitation.ceremony, digest(uri.as_bytes()));
     let own = files::read_if_there(&note, 4096)?.is_some_and(|text| text == mark.as_bytes());
     if !own {
-        if let Ok(there) = open(station, uri) {
-            return Err(CeremonyError::Refused(format!(
-                "{} is a key already, {}, and keys are never overwritten. To bring it into this \
-                 ceremony use 'key-ceremony prove'; to make a new one choose another name with --key",
-                redact(uri),
-                there.keyid()
-            )));
+        match open(station, uri) {
+            Ok(there) => {
+                return Err(CeremonyError::Refused(format!(
+                    "{} is a key already, {}, and keys are never overwritten. To bring it into \
+                     this ceremony use 'key-ceremony prove'; to make a new one choose another name \
+                     with --key",
+                    redact(uri),
+                    there.keyid()
+                )));
+            }
+            // A wrong PIN must not be tried a second time.
+            Err(CeremonyError::Sign(
+                error @ (SignError::WrongPin { .. } | SignError::PinNotTried { .. }),
+            )) => return Err(error.into()),
+            Err(_) => {}
         }
         files::write(&note, mark.as_bytes(), Existing::Replace)?;
     }
@@ -309,6 +354,49 @@ fn is_there(error: &countersign_repo::RepoError) -> bool {
             ..
         }
     )
+}
+
+/// A file that is there is replaced only by the answer to the same question: that is an
+/// interrupted run, repeated. Checked before a key is made.
+fn check_place_of_proof(out: &Path, invitation: &Invitation) -> Result<(), CeremonyError> {
+    if out.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    match Message::read(out) {
+        Ok(Message::Proof(Proof { proof })) => match proof.statement {
+            Statement::Possession { ceremony, slot, .. }
+                if ceremony == invitation.ceremony && slot == invitation.slot =>
+            {
+                Ok(())
+            }
+            _ => Err(CeremonyError::Exists { path: out.into() }),
+        },
+        _ => Err(CeremonyError::Exists { path: out.into() }),
+    }
+}
+
+/// As for a proof. Checked before a token signs.
+fn check_place_of_signatures(out: &Path, ceremony: &str) -> Result<(), CeremonyError> {
+    if out.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let own = |made: &MadeSignature| made.statement.statement.ceremony() == ceremony;
+    match Message::read(out) {
+        Ok(Message::Signatures(there)) if there.signatures.iter().all(own) => Ok(()),
+        _ => Err(CeremonyError::Exists { path: out.into() }),
+    }
+}
+
+/// Refuses to write over the signature of somebody else.
+fn keep_signatures(out: &Path, new: &[MadeSignature]) -> Result<(), CeremonyError> {
+    let Ok(Message::Signatures(there)) = Message::read(out) else {
+        return Ok(());
+    };
+    let again = |old: &MadeSignature| new.iter().any(|made| made.keyid == old.keyid);
+    match there.signatures.iter().all(again) {
+        true => Ok(()),
+        false => Err(CeremonyError::Exists { path: out.into() }),
+    }
 }
 
 fn started(out: &Path) -> PathBuf {

@@ -15,6 +15,7 @@ pub mod holder;
 mod next_root;
 pub mod pki;
 pub mod policy;
+mod portable;
 pub mod profile;
 mod report;
 pub mod review;

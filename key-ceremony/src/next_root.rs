@@ -1,6 +1,6 @@
 //! The next Root out of the one before, a profile, and the keys that were proved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_metadata::{Key, KeyId, PublicKey, RoleType, Root, Signed, UtcTime, Verified};
 use countersign_signing::Algorithm;
@@ -38,11 +38,37 @@ pub(crate) fn check_profile_fits(
             kept(previous, role, id, entry)?;
         }
     }
-    for entry in &profile.roles.root.outgoing {
-        let id = entry.keyid.as_deref().unwrap_or_default();
-        kept(previous, RoleType::Root, id, entry)?;
+    let mut old = BTreeSet::new();
+    let root = &profile.roles.root;
+    for entry in root.keys.iter().chain(&root.outgoing) {
+        if let Some(id) = &entry.keyid {
+            old.insert(kept(previous, RoleType::Root, id, entry)?);
+        }
     }
-    Ok(())
+    check_way_over(previous, old.len())
+}
+
+/// Whether enough keys of the Root before take part: without its threshold no client follows
+/// (TUF 5.3.4).
+fn check_way_over(previous: Option<&Root>, old: usize) -> Result<(), CeremonyError> {
+    let role = previous.and_then(|root| root.roles.get(&RoleType::Root));
+    let threshold = role.map_or(0, |role| role.threshold);
+    match old >= threshold as usize {
+        true => Ok(()),
+        false => Err(CeremonyError::ChainEnds {
+            threshold,
+            present: old,
+        }),
+    }
+}
+
+/// The keys that stay, with their places.
+pub(crate) fn kept_keys(profile: &Profile, previous: &Root) -> Vec<(Slot, PublicKey)> {
+    let keys = profile.slots().filter_map(|(role, slot, entry)| {
+        let id = kept(Some(previous), role, entry.keyid.as_deref()?, entry).ok()?;
+        Some((slot, previous.keys.get(&id)?.public()?))
+    });
+    keys.collect()
 }
 
 /// Whether a proved key is of the kind that the profile asked for.

@@ -7,6 +7,7 @@ use countersign_metadata::{Authority, PublicKey, Role, RoleType, Root, UtcTime};
 use countersign_signing::Weakness;
 use serde::{Deserialize, Serialize};
 
+use crate::next_root;
 use crate::profile::{Accepted, Profile, RepositoryKind, Slot};
 use crate::statement::CustodyFacts;
 
@@ -121,6 +122,23 @@ pub fn check_profile(profile: &Profile) -> Vec<Finding> {
     found.0
 }
 
+/// What the policy says of a profile that follows `previous`.
+pub(crate) fn check_plan(profile: &Profile, previous: Option<&Root>) -> Vec<Finding> {
+    let mut findings = check_profile(profile);
+    let mut seen: BTreeMap<PublicKey, Slot> = BTreeMap::new();
+    let kept = previous.map(|root| next_root::kept_keys(profile, root));
+    for (slot, key) in kept.unwrap_or_default() {
+        let finding = seen.get(&key).map(|other| shared_key(&slot, other));
+        // The same URI in two places has been found already.
+        let known = |known: &Finding| Some(known) == finding.as_ref();
+        if !findings.iter().any(known) {
+            findings.extend(finding);
+        }
+        seen.entry(key).or_insert(slot);
+    }
+    findings
+}
+
 fn check_thresholds(profile: &Profile, found: &mut Findings) {
     let root = &profile.roles.root;
     let keys = root.keys.len();
@@ -214,6 +232,14 @@ pub fn check_root(previous: Option<&Root>, next: &Root, now: UtcTime) -> Vec<Fin
                 );
             }
         }
+    }
+    if next.expires() <= now {
+        let text = format!(
+            "the new root expired at {}, before anybody could use it: its time began with the last \
+             proof; plan again",
+            next.expires()
+        );
+        found.refuse("root-expired", "root", text, "TUF 5.3.10");
     }
     let Some(previous) = previous else {
         return found.0;
@@ -335,6 +361,19 @@ pub(crate) fn shared_key(slot: &Slot, other: &Slot) -> Finding {
              key of its own"
         ),
         source: format!("{BEST_PRACTICES}: every key unique across roles"),
+    }
+}
+
+/// A key that was to be replaced, by itself.
+pub(crate) fn old_key(slot: &Slot) -> Finding {
+    Finding {
+        name: "old-key".into(),
+        weight: Weight::Refuse,
+        subject: slot.to_string(),
+        text: "the previous root lists this key for this role, so nothing would be replaced; make \
+               a new one, or plan with its keyid if it is to stay"
+            .into(),
+        source: HOUSE.into(),
     }
 }
 

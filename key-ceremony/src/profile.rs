@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
+use countersign_metadata::limits::MAX_ROLE_KEYIDS;
 use countersign_metadata::{KeyId, RoleType};
 use countersign_repo::keys::redact;
 use countersign_repo::policy::Span;
-use countersign_signing::{Algorithm, KeyUri};
+use countersign_signing::Algorithm;
 use serde::{Deserialize, Serialize};
 
 use crate::error::CeremonyError;
 use crate::files;
+use crate::portable;
 
 /// The largest profile that is read, in bytes: hundreds of keys fit.
 pub(crate) const MAX_PROFILE: u64 = 256 << 10;
@@ -168,6 +170,22 @@ impl Accepted {
                 text.trim_end_matches('=')
             ))),
         }
+        .and_then(|accepted| {
+            let usage = |why| CeremonyError::Usage(format!("--accept {text:?}: {why}"));
+            accepted.check().map_err(usage)?;
+            Ok(accepted)
+        })
+    }
+
+    /// Whether it gives a reason that can be shown.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.reason.trim().is_empty() {
+            return Err(format!("{:?} needs a reason", self.finding));
+        }
+        match is_plain(&self.finding) && is_plain(&self.reason) {
+            true => Ok(()),
+            false => Err("a reason is one line without control characters".into()),
+        }
     }
 }
 
@@ -233,13 +251,12 @@ impl Profile {
     }
 
     fn check(&self) -> Result<(), String> {
-        let mut plain = self.name.chars();
-        if self.name.trim().is_empty() || plain.any(char::is_control) || self.name.len() > 200 {
+        if self.name.trim().is_empty() || !is_plain(&self.name) || self.name.len() > 200 {
             return Err("name is a line of 1 to 200 bytes".into());
         }
         for (holder, who) in &self.holders {
             check_holder(holder)?;
-            if who.chars().any(char::is_control) || who.len() > 200 {
+            if !is_plain(who) || who.len() > 200 {
                 return Err(format!("holders.{holder} is a line of at most 200 bytes"));
             }
         }
@@ -251,11 +268,21 @@ impl Profile {
                     .into(),
             );
         }
+        let signers = self.roles.root.keys.len() + self.roles.root.outgoing.len();
+        if settings.seal_signatures as usize > signers {
+            return Err(format!(
+                "policy.seal_signatures is {}, but {signers} root keys can sign: the ceremony could \
+                 never be sealed; use at most {signers}",
+                settings.seal_signatures
+            ));
+        }
         if settings.clock_tolerance.seconds() > 86_400 {
             return Err("policy.clock_tolerance is at most 1d".into());
         }
-        if let Some(entry) = settings.accept.iter().find(|e| e.reason.trim().is_empty()) {
-            return Err(format!("policy.accept: {} needs a reason", entry.finding));
+        for entry in &settings.accept {
+            entry
+                .check()
+                .map_err(|why| format!("policy.accept: {why}"))?;
         }
         for role in RoleType::ALL {
             self.check_role(role)?;
@@ -266,6 +293,12 @@ impl Profile {
     fn check_role(&self, kind: RoleType) -> Result<(), String> {
         let (role, name) = (self.role(kind), kind.name());
         let keys = role.keys.len();
+        if keys + role.outgoing.len() > MAX_ROLE_KEYIDS {
+            return Err(format!(
+                "roles.{name} has {} keys; a role has at most {MAX_ROLE_KEYIDS}",
+                keys + role.outgoing.len()
+            ));
+        }
         match role.threshold as usize {
             0 => return Err(format!("roles.{name}.threshold is at least 1")),
             threshold if threshold > keys => {
@@ -314,9 +347,9 @@ impl Profile {
             return fail(error.to_string());
         }
         if let Some(uri) = &key.uri
-            && let Err(error) = uri.parse::<KeyUri>()
+            && let Err(why) = portable::check(uri)
         {
-            return fail(error.to_string());
+            return fail(why);
         }
         match &key.keyid {
             Some(id) if id.len() < 8 || KeyId::new(id.as_str()).is_err() => {
@@ -328,6 +361,21 @@ impl Profile {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a text shows all that is in it.
+pub(crate) fn is_plain(text: &str) -> bool {
+    !text.chars().any(is_invisible)
+}
+
+/// Characters that hide, or that turn the order of what is around them (Unicode, UAX #9), so that
+/// a reader would see something else than what is there.
+pub(crate) fn is_invisible(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Names of holders stand in file names and are read aloud.

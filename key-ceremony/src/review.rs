@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 use countersign_metadata::{Key, KeyId, PublicKey, Role, RoleType, Root};
 use serde::Serialize;
 
+use crate::error::CeremonyError;
+use crate::words::fingerprint;
+
 /// The differences between two Roots, or what a first Root says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diff {
@@ -122,7 +125,31 @@ impl NamedKey {
     pub fn to_text(&self) -> String {
         let short: String = self.keyid.chars().take(16).collect();
         let holder = self.holder.as_deref().unwrap_or("(holder not named)");
-        format!("{holder}  {}  {short}", self.scheme)
+        // A Root may name schemes and key ids as it likes.
+        let (scheme, short) = (self.scheme.escape_debug(), short.escape_debug());
+        format!("{holder}  {scheme}  {short}")
+    }
+}
+
+/// What has to be typed to confirm a Root: its version and the first and last word of its
+/// fingerprint.
+pub fn confirmation(root: &Root) -> String {
+    let words = fingerprint(root.to_payload().as_bytes());
+    let first = words.split(' ').next().unwrap_or_default();
+    let last = words.split(' ').next_back().unwrap_or_default();
+    format!("root {} {first} {last}", root.version())
+}
+
+/// Whether what was typed confirms `root`; case and spaces are free.
+pub(crate) fn check_confirmation(typed: &str, root: &Root) -> Result<(), CeremonyError> {
+    let wanted = confirmation(root);
+    let typed_words = typed.split_whitespace().map(str::to_lowercase);
+    match typed_words.eq(wanted.split(' ')) {
+        true => Ok(()),
+        false => Err(CeremonyError::NotConfirmed(format!(
+            "{typed:?} does not confirm this root; nothing was signed or recorded. Compare what is \
+             shown with what was agreed, then type: {wanted}"
+        ))),
     }
 }
 

@@ -134,8 +134,15 @@ impl Statement {
 impl SignedStatement {
     /// Whether `key` signed it.
     pub fn holds(&self, key: &PublicKey) -> bool {
-        hex::decode(&self.sig).is_ok_and(|sig| key.verify(&self.statement.bytes(), &sig))
+        decode_hex(&self.sig).is_some_and(|sig| key.verify(&self.statement.bytes(), &sig))
     }
+}
+
+/// Bytes out of hexadecimal in small letters: any other spelling of the same bytes would be a
+/// change that no signature shows.
+pub(crate) fn decode_hex(text: &str) -> Option<Vec<u8>> {
+    let bytes = hex::decode(text).ok()?;
+    (hex::encode(&bytes) == text).then_some(bytes)
 }
 
 /// The canonical JSON of anything made of objects, arrays, strings, integers and booleans, on one

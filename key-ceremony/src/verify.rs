@@ -72,22 +72,23 @@ pub fn verify(
         ));
     }
     for file in derived(&record) {
-        let there = files::read_if_there(&path.join(&file.name), folder::MAX_ATTACHMENT)?;
+        let there = files::read_if_there(&path.join(&file.name), folder::MAX_ATTACHMENT);
         let sealed = ceremony.phase() == Phase::Sealed;
         match there {
-            Some(bytes) if bytes == file.bytes => {}
-            Some(_) => {
+            Ok(Some(bytes)) if bytes == file.bytes => {}
+            Ok(Some(_)) => {
                 let why = format!("{} is not the file that this line made", file.name);
                 return at(file.line, why);
             }
-            None if sealed => {
+            Err(error) => return at(file.line, error.to_string()),
+            Ok(None) if sealed => {
                 let why = format!(
                     "{} is missing, which this line made; 'key-ceremony status' writes it again",
                     file.name
                 );
                 return at(file.line, why);
             }
-            None => {}
+            Ok(None) => {}
         }
     }
     if let Some(anchor) = anchor {

@@ -39,7 +39,7 @@ fn verdicts(held: &Held, side: Side) -> Vec<&str> {
 fn a_lost_root_key_is_replaced_without_it() {
     let held = passes(Drill::LostRootKey, 2);
     assert!(verdicts(&held, Side::AttackerCan).is_empty());
-    assert!(verdicts(&held, Side::Honest).contains(&"signatures-missing"));
+    assert!(verdicts(&held, Side::Honest).contains(&"chain-ends"));
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn a_repository_without_a_spare_root_key_is_told_so() {
     assert!(!held.report.passed && !held.report.recovered);
     let failed: Vec<_> = held.report.failed().collect();
     assert_eq!(failed.len(), 1, "{failed:#?}");
-    assert_eq!(failed[0].verdict.text, "signatures-missing");
+    assert_eq!(failed[0].verdict.text, "chain-ends");
     assert!(verdicts(&held, Side::Honest).contains(&"expired (root)"));
     assert!(held.report.to_text().contains("Add a further root key now"));
 

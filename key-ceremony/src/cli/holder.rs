@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use countersign_ceremony::CeremonyError;
 use countersign_ceremony::exchange::{Invitation, Message};
 use countersign_ceremony::holder::{self, Existence, ReadRequest, Station};
+use countersign_ceremony::policy::Finding;
 use countersign_metadata::{Key, PublicKey};
-use countersign_repo::read_root;
 use countersign_signing::Algorithm;
 use serde_json::json;
 
-use super::lead::Accept;
+use super::lead::{Accept, newest_root};
 use super::output::Report;
 use super::{Global, confirm, in_ci, now};
 
@@ -141,7 +141,7 @@ pub(super) struct Sign {
     #[arg(long, value_name = "TEXT")]
     confirm: Option<String>,
     /// The newest root that you know: a file, or a repository's folder
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE|DIR")]
     trusted_root: Option<PathBuf>,
 }
 
@@ -159,12 +159,13 @@ impl Sign {
         };
         let request = ReadRequest::new(&self.request, request, &station)?;
         if let Some(path) = &self.trusted_root {
-            request.check_known(read_root(path)?, &path.display().to_string())?;
+            request.check_known(newest_root(path)?, &path.display().to_string())?;
         }
-        let shown = describe(&request);
+        let findings = request.findings(station.now);
+        let shown = describe(&request, &findings);
         let object = json!({
             "diff": request.diff(),
-            "findings": request.request().findings,
+            "findings": findings,
             "accepted": request.request().accepted,
             "words": request.words(),
             "confirm": request.confirmation(),
@@ -188,14 +189,14 @@ impl Sign {
 }
 
 /// What a holder reads before signing.
-fn describe(request: &ReadRequest) -> String {
+fn describe(request: &ReadRequest, findings: &[Finding]) -> String {
     let mut shown = format!(
         "{}\nceremony {}\n{}",
         request.request().name,
         request.request().ceremony,
         request.diff().to_text()
     );
-    for finding in &request.request().findings {
+    for finding in findings {
         shown.push_str(&format!("\n  {finding}"));
     }
     for accepted in &request.request().accepted {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use countersign_ceremony::conduct::{self, Merged, REPORT, REQUEST};
 use countersign_ceremony::holder::{self, Station};
 use countersign_ceremony::profile::{Accepted, Profile};
+use countersign_ceremony::review;
 use countersign_ceremony::rotate::{self, Rotation, Why};
 use countersign_ceremony::{Ceremony, CeremonyError, Extent, Folder, Phase, fingerprint, verify};
 use countersign_metadata::RoleType;
@@ -32,6 +33,9 @@ pub(super) struct Plan {
     /// The newest root, if this is not the first: a file, or a repository's folder
     #[arg(long, value_name = "FILE|DIR")]
     previous: Option<PathBuf>,
+    /// The repository whose newest root --previous must be
+    #[arg(long, value_name = "DIR", requires = "previous")]
+    repo: Option<PathBuf>,
     #[command(flatten)]
     accept: Accept,
 }
@@ -57,6 +61,7 @@ impl Plan {
     pub(super) fn run(&self, _global: &Global) -> Result<Report, CeremonyError> {
         let (_, text) = Profile::load(&self.profile)?;
         let previous = self.previous.as_deref().map(newest_root).transpose()?;
+        check_newest(previous.as_deref(), self.repo.as_deref())?;
         let folder = Folder::plan(&self.out, text, previous, self.accept.parse()?, now()?)?;
         Ok(planned(&folder))
     }
@@ -174,12 +179,10 @@ impl Rotate {
                 json!({ "profile": file }),
             ));
         }
+        check_newest(Some(&newest), self.repo.as_deref())?;
         let text = profile.to_text();
         let accepted = self.accept.parse()?;
         let folder = Folder::plan(&self.out, text, Some(newest), accepted, now()?)?;
-        if let Some(repo) = &self.repo {
-            folder.check_newest(&newest_root(repo)?, &repo.display().to_string())?;
-        }
         Ok(planned(&folder))
     }
 
@@ -308,11 +311,11 @@ pub(super) struct Review {
 impl Review {
     pub(super) fn run(&self, global: &Global) -> Result<Report, CeremonyError> {
         let mut folder = Folder::open(&self.ceremony)?;
-        check_newest(&folder, self.repo.as_deref())?;
+        check_followed(&folder, self.repo.as_deref())?;
         let now = now()?;
         let (root, diff) = folder.next_root()?;
         let words = fingerprint(root.to_payload().as_bytes());
-        let wanted = conduct::confirmation(&root);
+        let wanted = review::confirmation(&root);
         let mut shown = diff.to_text();
         let before = folder.ceremony().previous().map(|root| root.content());
         let findings = countersign_ceremony::policy::check_root(before, &root, now);
@@ -378,7 +381,7 @@ impl Seal {
     pub(super) fn run(&self, global: &Global) -> Result<Report, CeremonyError> {
         let mut folder = Folder::open(&self.ceremony)?;
         if folder.ceremony().phase() < Phase::Sealed {
-            check_newest(&folder, self.repo.as_deref())?;
+            check_followed(&folder, self.repo.as_deref())?;
             // Before anybody types a PIN.
             folder.ceremony().root_file()?;
         }
@@ -410,9 +413,17 @@ impl Seal {
     }
 }
 
-fn check_newest(folder: &Folder, repo: Option<&Path>) -> Result<(), CeremonyError> {
+fn check_followed(folder: &Folder, repo: Option<&Path>) -> Result<(), CeremonyError> {
+    let followed = folder.ceremony().previous().map(|root| root.received());
+    check_newest(followed, repo)
+}
+
+fn check_newest(followed: Option<&[u8]>, repo: Option<&Path>) -> Result<(), CeremonyError> {
     match repo {
-        Some(repo) => folder.check_newest(&newest_root(repo)?, &repo.display().to_string()),
+        Some(repo) => {
+            let newest = newest_root(repo)?;
+            conduct::check_newest(followed, &newest, &repo.display().to_string())
+        }
         None => Ok(()),
     }
 }

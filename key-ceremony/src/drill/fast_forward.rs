@@ -41,10 +41,8 @@ pub(super) fn play(play: &mut Play) -> Result<(), CeremonyError> {
     );
     let leaving: Vec<_> = stolen.values().flatten().cloned().collect();
     let new = play.stage.rotate(Why::Compromised, &leaving, &[])?;
-    play.stage.publish_root(&new)?;
-    play.stage.settle()?;
     let victim = play.current.clone();
-    play.ends_well()?;
+    play.recover_with(&new)?;
     let trial = Trial {
         side: Side::Honest,
         says: "Even the highest version that there is locks no device out for good.",
@@ -78,8 +76,7 @@ pub(super) fn play(play: &mut Play) -> Result<(), CeremonyError> {
         &victim,
         [
             "A device that never gets to see the new root stays frozen.",
-            "That ends when the device's root expires: from then on it refuses everything, and \
-             reports it.",
+            "The thief can hold no device for ever: when its root expires, it refuses everything.",
         ],
     )?;
     let facts = &mut play.record.facts;
@@ -185,6 +182,13 @@ fn attack(play: &mut Play, thief: &Thief) -> Result<(), CeremonyError> {
     let (mut client, now) = (play.current.clone(), play.stage.now);
     play.refresh(trial, &mut client, &thief.mirror, now);
     play.current = client;
+    let trial = Trial {
+        says: "A device that meets the thief first accepts them just the same.",
+        ..trial
+    };
+    let mut fresh = play.fresh.clone();
+    play.refresh(trial, &mut fresh, &thief.mirror, now);
+    play.fresh = fresh;
 
     play.stage.pass(3_600)?;
     play.release += 1;
@@ -246,7 +250,8 @@ fn half_a_recovery(play: &mut Play, thief: &Thief, stolen: &Stolen) -> Result<()
     let _ = client.refresh(&mirror, copy.now);
     let trial = Trial {
         side: Side::AttackerCan,
-        says: "Had that been overridden, a replayed timestamp would have frozen devices again.",
+        says: "If only the snapshot key were replaced, a replayed timestamp would freeze devices \
+               again.",
         tried: "in a copy, the snapshot key alone is replaced; the thief replays the timestamp; \
                 then the honest repository",
         expect: "version-rollback (timestamp)",

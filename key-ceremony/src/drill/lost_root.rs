@@ -60,9 +60,7 @@ pub(super) fn play(play: &mut Play) -> Result<(), CeremonyError> {
     if !play.record.judge(trial, by, Verdict::of_tool(new.as_ref())) {
         return end_of_the_chain(play);
     }
-    play.stage.publish_root(&new?)?;
-    play.stage.settle()?;
-    play.ends_well()?;
+    play.recover_with(&new?)?;
 
     play.record.begin(
         Phase::After,
@@ -134,7 +132,7 @@ fn without_a_spare(play: &mut Play) -> Result<(), CeremonyError> {
         side: Side::Honest,
         says: &says,
         tried: "the same ceremony in a second sandbox, with no key to spare",
-        expect: "signatures-missing",
+        expect: "chain-ends",
     };
     let verdict = Verdict::of_tool(refused.as_ref());
     play.record.judge(trial, "key-ceremony", verdict);

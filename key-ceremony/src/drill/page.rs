@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::record::{DrillReport, Side};
+use super::record::{DrillReport, Phase, Side};
 
 const STYLE: &str = "\
 body{font:11pt/1.45 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#111}
@@ -62,7 +62,9 @@ impl DrillReport {
         page.list("What the attacker could not do", says(Side::AttackerCannot));
         page.text("h2", "How it ended");
         page.text("p", &self.recovered());
-        page.bullets(says(Side::Honest));
+        let honest = self.holding(Side::Honest);
+        let after = honest.filter(|claim| claim.phase != Phase::Before);
+        page.bullets(after.map(|claim| claim.says.clone()));
         page.list("What remains", self.facts.remains.iter().cloned());
         page.list("What to do now", self.facts.to_do.iter().cloned());
         page.list("About this repository", self.facts.remarks.iter().cloned());

@@ -11,7 +11,7 @@ use super::publisher::IMAGE;
 use super::record::{
     DrillReport, Facts, Phase, Record, RootFacts, ShapeFacts, Side, Trial, Verdict,
 };
-use super::stage::{HeldKey, Stage};
+use super::stage::{HeldKey, NewRoot, Stage};
 use super::{Drill, DrillError};
 use crate::error::CeremonyError;
 
@@ -124,6 +124,17 @@ impl Play {
         path: &str,
     ) -> bool {
         self.image(trial, &mut client.clone(), from, path)
+    }
+
+    /// Publishes the Root of the recovery, waits until new keys sign alone, and looks at all devices.
+    pub(super) fn recover_with(&mut self, new: &NewRoot) -> Result<(), CeremonyError> {
+        self.stage.publish_root(new)?;
+        let what = "The new root is published. For a while, outgoing keys sign with the new ones.";
+        self.record.moment(self.stage.now, what);
+        self.stage.settle()?;
+        let what = "The new keys sign alone.";
+        self.record.moment(self.stage.now, what);
+        self.ends_well()
     }
 
     /// The device's own files and image are the honest ones again, for each of three devices.

@@ -11,7 +11,7 @@ use super::DrillError;
 use super::mirror::{Mirror, Signers};
 use super::record::Step;
 use super::shape::Shape;
-use crate::conduct::{self, REQUEST};
+use crate::conduct::REQUEST;
 use crate::error::CeremonyError;
 use crate::exchange::Message;
 use crate::files;
@@ -19,6 +19,7 @@ use crate::folder::Folder;
 use crate::holder::{self, Existence, ReadRequest, Station};
 use crate::policy::{self, Weight};
 use crate::profile::{Accepted, KeyProfile, Profile, RepositoryKind, RoleProfile, Roles, Slot};
+use crate::review;
 use crate::rotate::{self, Rotation, Why};
 use crate::verify::{Extent, verify};
 
@@ -231,16 +232,16 @@ impl Stage {
             let Message::Invitation(invitation) = Message::read(&file)? else {
                 return Err(DrillError::stuck("an invitation is none"));
             };
-            let proof = usb.join("proof.json");
+            let proof = usb.join(file.file_name().unwrap_or_default());
             let make = Existence::Generate(None);
             holder::prove(&station, &invitation, None, make, Vec::new(), &proof)?;
             lead.merge(&proof, &[], self.now)?;
         }
         let (root, _) = lead.next_root()?;
-        let typed = conduct::confirmation(&root);
+        let typed = review::confirmation(&root);
         lead.review(&root, Vec::new(), &typed, self.now)?;
         let asked = path.join(REQUEST);
-        for key in signing {
+        for (number, key) in signing.iter().enumerate() {
             let Message::Request(request) = Message::read(&asked)? else {
                 return Err(DrillError::stuck("a signing request is none"));
             };
@@ -248,7 +249,7 @@ impl Stage {
             if let Some(newest) = &anchor {
                 request.check_known(newest.clone(), "the holder's own copy")?;
             }
-            let made = usb.join("signature.json");
+            let made = usb.join(format!("signature-{number}.json"));
             let uris = [key.uri.clone()];
             request.sign(&station, &uris, &request.confirmation(), &made)?;
             lead.merge(&made, &[], self.now)?;

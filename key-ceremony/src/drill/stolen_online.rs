@@ -46,10 +46,8 @@ pub(super) fn rotating(play: &mut Play, replaced: &[RoleType]) -> Result<(), Cer
         .cloned()
         .collect();
     let new = play.stage.rotate(Why::Compromised, &leaving, &[])?;
-    play.stage.publish_root(&new)?;
-    play.stage.settle()?;
     let victim = play.current.clone();
-    play.ends_well()?;
+    play.recover_with(&new)?;
 
     play.record
         .begin(Phase::After, play.stage.now, "The thief goes on.");
@@ -67,8 +65,7 @@ pub(super) fn rotating(play: &mut Play, replaced: &[RoleType]) -> Result<(), Cer
         &victim,
         [
             "A device that never gets to see the new root goes on with the thief's software.",
-            "That ends when the device's root expires: from then on it refuses everything, and \
-             reports it.",
+            "The thief can hold no device for ever: when its root expires, it refuses everything.",
         ],
     )?;
     let expires = play.stage.shape.role(RoleType::Root).expires;
@@ -130,16 +127,15 @@ fn attack(play: &mut Play, stolen: &Stolen) -> Result<Mirror, CeremonyError> {
     let mut client = play.current.clone();
     play.image(trial, &mut client, &mirror, IMAGE);
     play.current = client;
-    let fresh = play.fresh.clone();
+    let mut fresh = play.fresh.clone();
     let trial = Trial {
-        side: Side::AttackerCan,
         says: "The thief can install any software on new devices.",
         ..trial
     };
-    play.probe_image(trial, &fresh, &mirror, IMAGE);
+    play.image(trial, &mut fresh, &mirror, IMAGE);
+    play.fresh = fresh;
     if let Some(path) = &supplied {
         let trial = Trial {
-            side: Side::AttackerCan,
             says: "The thief can replace suppliers' images too: who delegates can take back.",
             ..trial
         };

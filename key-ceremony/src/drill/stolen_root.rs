@@ -129,10 +129,8 @@ fn recover(play: &mut Play, stolen: &[HeldKey]) -> Result<(), CeremonyError> {
     play.forge(&mut takeover, RoleType::Root, &thief)?;
 
     let new = play.stage.rotate(Why::Compromised, stolen, &[])?;
-    play.stage.publish_root(&new)?;
-    play.stage.settle()?;
     let behind = play.current.clone();
-    play.ends_well()?;
+    play.recover_with(&new)?;
 
     play.record.begin(
         Phase::After,

@@ -146,7 +146,5 @@ fn recover(
         false => Vec::new(),
     };
     let new = play.stage.rotate(Why::Compromised, &leaving, &[])?;
-    play.stage.publish_root(&new)?;
-    play.stage.settle()?;
-    play.ends_well()
+    play.recover_with(&new)
 }

@@ -1,5 +1,7 @@
 //! A writer of HTML in which text cannot become markup.
 
+use crate::profile::is_invisible;
+
 /// Every rule of the page. No rule loads anything.
 pub(super) const STYLE: &str = include_str!("style.css");
 
@@ -98,16 +100,6 @@ impl Page {
             page.put("td.hash", value);
         });
     }
-}
-
-/// Characters that hide, or that turn the order of what is around them (Unicode, UAX #9), so that
-/// a reader would see something else than what is there.
-fn is_invisible(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

@@ -1,0 +1,22 @@
+//! Ceremonies with the real command: from plan to seal, and everything that may go wrong.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `flow` | whole ceremonies in tokens, and chains of roots |
+//! | `refusals` | the clock, the keys, the holders, the order of steps |
+//! | `custody` | keys that are not kept as they should be |
+//! | `tampering` | flipped bytes, rewritten histories, transcripts of other people |
+//! | `hostile` | files that are not what they should be |
+//! | `states` | the state machine by itself, with answers in any order |
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod custody;
+mod flow;
+mod hostile;
+mod refusals;
+mod states;
+mod tampering;
