@@ -163,11 +163,17 @@ impl<'a> Ceremony<'a> {
         Ok(serde_json::from_str(&self.stage.ceremony(all)?)?)
     }
 
+    /// Where a holder keeps the files of this ceremony.
+    fn place(&self, holder: &str) -> PathBuf {
+        let ceremony = self.folder.file_name().unwrap_or_default();
+        self.stage.machine(holder).join(ceremony)
+    }
+
     /// The invitation travels to the holder, the proof comes back.
     fn make_key(&self, holder: &str, role: &str) -> Result<()> {
         let invitation = format!("{holder}-{role}.json");
         let proof = format!("{holder}-{role}.proof.json");
-        let machine = self.stage.machine(holder);
+        let machine = self.place(holder);
         carry(&self.folder.join("invitations").join(&invitation), &machine)?;
         self.stage.ceremony([
             "keygen".as_ref(),
@@ -189,7 +195,7 @@ impl<'a> Ceremony<'a> {
 
     /// The request travels to the holder, who reads, confirms and signs it.
     fn sign(&self, holder: &str) -> Result<()> {
-        let machine = self.stage.machine(holder);
+        let machine = self.place(holder);
         let (request, made) = (machine.join("sign-root.json"), machine.join("signed.json"));
         carry(&self.folder.join("requests/sign-root.json"), &machine)?;
         let show = ["--format", "json", "sign", "--show"].map(OsString::from);

@@ -4,6 +4,7 @@
 mod attacks;
 mod ceremony;
 mod device;
+mod drill;
 mod forge;
 mod narrator;
 mod server;
@@ -16,7 +17,8 @@ fn main() -> ExitCode {
     let mut narrator = narrator::Narrator::default();
     let told = stage::Stage::set_up().and_then(|stage| {
         let told = story::tell(&stage, &mut narrator)?;
-        attacks::play(&stage, &mut narrator, &told)
+        attacks::play(&stage, &mut narrator, &told)?;
+        drill::hold(&stage, &mut narrator)
     });
     let held = narrator.end();
     match told {

@@ -107,7 +107,7 @@ impl Stage {
         let mut command = Command::new(self.bin.join("repo-tool"));
         command
             .arg("--repo")
-            .arg(self.folder.join("repository"))
+            .arg(self.repository())
             .arg("--no-prompt")
             .args(words);
         Ok(String::from_utf8_lossy(&done(&mut command)?.stdout).into_owned())
@@ -133,9 +133,14 @@ impl Stage {
         self.folder.join("machines").join(holder)
     }
 
+    /// The publisher's repository.
+    pub(crate) fn repository(&self) -> PathBuf {
+        self.folder.join("repository")
+    }
+
     /// The published tree.
     pub(crate) fn published(&self) -> PathBuf {
-        self.folder.join("repository/published")
+        self.repository().join("published")
     }
 
     /// Runs `client-verifier` and returns its verdict.
