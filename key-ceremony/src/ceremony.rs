@@ -17,7 +17,7 @@ use crate::error::CeremonyError;
 use crate::event::{Event, Line, digest};
 use crate::next_root;
 use crate::policy::{self, Finding, unaccepted};
-use crate::profile::{Accepted, Profile, Slot};
+use crate::profile::{Accepted, KeyProfile, Profile, Slot};
 use crate::review::check_confirmation;
 use crate::statement::{CustodyFacts, SignedStatement, Statement, decode_hex};
 use crate::words::fingerprint;
@@ -372,21 +372,37 @@ impl Ceremony {
         keys
     }
 
-    /// The holder of a Root key, as far as the profile says, and where the profile expects it.
-    pub fn holder_of(&self, id: &KeyId) -> Option<(&str, Option<&str>)> {
-        let keys = self.signing_keys();
-        let role = &self.profile.roles.root;
-        let found = role.keys.iter().chain(&role.outgoing).find(|entry| {
-            let slot = Slot {
-                role: RoleType::Root.name().into(),
-                holder: entry.holder.clone(),
-            };
-            match &entry.keyid {
+    /// What the profile says of a key of `role` in the new or the previous Root.
+    pub(crate) fn entry_of(
+        &self,
+        role: RoleType,
+        id: &KeyId,
+        key: Option<&PublicKey>,
+    ) -> Option<&KeyProfile> {
+        let entries = self.profile.role(role);
+        let leaving = entries.outgoing.iter().chain(&entries.retired);
+        entries
+            .keys
+            .iter()
+            .chain(leaving)
+            .find(|entry| match &entry.keyid {
                 Some(start) => id.as_str().starts_with(start.as_str()),
-                None => self.proved.get(&slot).map(|proved| &proved.key) == keys.get(id),
-            }
-        });
-        found.map(|entry| (entry.holder.as_str(), entry.uri.as_deref()))
+                None => {
+                    let slot = Slot {
+                        role: role.name().into(),
+                        holder: entry.holder.clone(),
+                    };
+                    let proved = self.proved.get(&slot);
+                    key.is_some() && proved.map(|proved| &proved.key) == key
+                }
+            })
+    }
+
+    /// The holder of a key that can sign the Root, as far as the profile says.
+    pub fn signing_holder(&self, id: &KeyId) -> Option<&str> {
+        let key = self.signing_keys().remove(id)?;
+        let entry = self.entry_of(RoleType::Root, id, Some(&key))?;
+        Some(&entry.holder)
     }
 
     /// The keys that have signed.
@@ -451,8 +467,8 @@ impl Ceremony {
     /// `anna (key 1a2b3c4d)`
     pub fn describe(&self, id: &KeyId) -> String {
         let short: String = id.as_str().chars().take(8).collect();
-        match self.holder_of(id) {
-            Some((holder, _)) => format!("{holder} (key {short})"),
+        match self.signing_holder(id) {
+            Some(holder) => format!("{holder} (key {short})"),
             None => format!("the holder of key {short}"),
         }
     }

@@ -324,20 +324,7 @@ impl Ceremony {
     pub fn diff(&self, root: &Root) -> Diff {
         let previous = self.previous().map(Verified::content);
         Diff::new(previous, root, |role, id, key| {
-            let profile = self.profile().role(role);
-            let proved = |holder: &str| {
-                let slot = Slot {
-                    role: role.name().into(),
-                    holder: holder.into(),
-                };
-                self.proved().get(&slot).map(|proved| &proved.key)
-            };
-            let entries = profile.keys.iter().chain(&profile.outgoing);
-            let found = entries.into_iter().find(|entry| match &entry.keyid {
-                Some(start) => id.as_str().starts_with(start.as_str()),
-                None => key.is_some() && proved(&entry.holder) == key,
-            });
-            found.map(|entry| entry.holder.clone())
+            Some(self.entry_of(role, id, key)?.holder.clone())
         })
     }
 }
@@ -408,10 +395,9 @@ fn request(ceremony: &Ceremony) -> Option<(Request, u64)> {
     let review = ceremony.review()?;
     let previous = ceremony.previous();
     let keys = ceremony.signing_keys().into_iter().map(|(id, key)| {
-        let holder = ceremony.holder_of(&id);
+        let entry = ceremony.entry_of(RoleType::Root, &id, Some(&key));
         let requested = RequestedKey {
-            holder: holder.map(|(holder, _)| holder.into()),
-            uri: holder.and_then(|(_, uri)| uri.map(str::to_owned)),
+            uri: entry.and_then(|entry| entry.uri.clone()),
             key: KeyJson::new(&key),
         };
         (id.as_str().to_owned(), requested)
@@ -423,6 +409,7 @@ fn request(ceremony: &Ceremony) -> Option<(Request, u64)> {
         payload: review.payload.clone(),
         previous: previous.map(|root| String::from_utf8_lossy(root.received()).into_owned()),
         keys: keys.collect(),
+        holders: ceremony.diff(&review.root).holders(),
         findings: ceremony.findings().to_vec(),
         accepted: ceremony.accepted().to_vec(),
         time: review.time.to_string(),

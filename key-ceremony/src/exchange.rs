@@ -81,8 +81,10 @@ pub struct Request {
     pub payload: String,
     /// The file of the Root before it.
     pub previous: Option<String>,
-    /// Who can sign, by key id.
+    /// The keys that can sign, by key id.
     pub keys: BTreeMap<String, RequestedKey>,
+    /// Who holds the keys of all roles, before and after, by key id; as far as the lead knows.
+    pub holders: BTreeMap<String, String>,
     /// What the policy says.
     pub findings: Vec<Finding>,
     /// What of it was accepted.
@@ -97,8 +99,6 @@ pub struct Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RequestedKey {
-    /// Who holds it, if the profile says.
-    pub holder: Option<String>,
     /// The key.
     pub key: KeyJson,
     /// Where the profile expects it.

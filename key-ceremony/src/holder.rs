@@ -143,7 +143,7 @@ impl ReadRequest {
     pub fn diff(&self) -> Diff {
         let previous = self.previous.as_ref().map(Verified::content);
         Diff::new(previous, &self.root, |_, id, _| {
-            self.request.keys.get(id.as_str())?.holder.clone()
+            self.request.holders.get(id.as_str()).cloned()
         })
     }
 
@@ -254,9 +254,9 @@ impl ReadRequest {
         if let Some((id, _)) = asked.find(|(_, key)| key.key.public().as_ref() == Some(public)) {
             return Ok(id.clone());
         }
-        let names = self.request.keys.iter().map(|(id, key)| {
+        let names = self.request.keys.keys().map(|id| {
             let short: String = id.chars().take(16).collect();
-            match &key.holder {
+            match self.request.holders.get(id) {
                 Some(holder) => format!("{holder} {short}"),
                 None => short,
             }

@@ -38,6 +38,12 @@ pub(crate) fn check_profile_fits(
             kept(previous, role, id, entry)?;
         }
     }
+    for role in RoleType::ALL {
+        for entry in &profile.role(role).retired {
+            let id = entry.keyid.as_deref().unwrap_or_default();
+            kept(previous, role, id, entry)?;
+        }
+    }
     let mut old = BTreeSet::new();
     let root = &profile.roles.root;
     for entry in root.keys.iter().chain(&root.outgoing) {

@@ -84,6 +84,10 @@ pub struct RoleProfile {
     /// Root only: keys of the previous Root that leave with this ceremony and still sign it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outgoing: Vec<KeyProfile>,
+    /// Keys of the previous Root that leave and do not sign any more. Listed so that the review
+    /// can say whose they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<KeyProfile>,
 }
 
 /// One key: a new one, or (with `keyid`) one that the previous Root lists and that stays.
@@ -324,12 +328,13 @@ impl Profile {
                 ));
             }
         }
-        for key in role.keys.iter().chain(&role.outgoing) {
+        let leaving = || role.outgoing.iter().chain(&role.retired);
+        for key in role.keys.iter().chain(leaving()) {
             self.check_key(name, key)?;
         }
-        if let Some(key) = role.outgoing.iter().find(|key| key.keyid.is_none()) {
+        if let Some(key) = leaving().find(|key| key.keyid.is_none()) {
             return Err(format!(
-                "roles.root.outgoing: the key of {} needs its keyid in the previous root",
+                "roles.{name}: the key of {} leaves and needs its keyid in the previous root",
                 key.holder
             ));
         }

@@ -84,6 +84,14 @@ impl Diff {
         }
     }
 
+    /// The holders that are known, by key id.
+    pub(crate) fn holders(&self) -> BTreeMap<String, String> {
+        let keys = self.roles.iter();
+        let keys = keys.flat_map(|role| role.gains.iter().chain(&role.loses).chain(&role.stays));
+        keys.filter_map(|key| Some((key.keyid.clone(), key.holder.clone()?)))
+            .collect()
+    }
+
     /// As text, one line for each fact.
     pub fn to_text(&self) -> String {
         let mut text = match self.from {

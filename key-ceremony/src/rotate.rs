@@ -90,17 +90,11 @@ pub fn next_profile(last: &Ceremony, rotation: &Rotation) -> Result<Profile, Cer
     for (role, threshold) in &rotation.thresholds {
         role_mut(&mut next, *role).threshold = *threshold;
     }
-    let used: Vec<String> = next
-        .slots()
-        .map(|(_, slot, _)| slot.holder)
-        .chain(
-            next.roles
-                .root
-                .outgoing
-                .iter()
-                .map(|key| key.holder.clone()),
-        )
-        .collect();
+    let used = RoleType::ALL.into_iter().flat_map(|role| {
+        let role = next.role(role);
+        role.keys.iter().chain(&role.outgoing).chain(&role.retired)
+    });
+    let used: Vec<String> = used.map(|key| key.holder.clone()).collect();
     next.holders.retain(|holder, _| used.contains(holder));
     for holder in &used {
         if !next.holders.contains_key(holder) {
@@ -117,7 +111,7 @@ fn rotate_role(
     remove: &[Slot],
     rotation: &Rotation,
 ) -> Result<(), CeremonyError> {
-    let (mut keys, mut outgoing) = (Vec::new(), Vec::new());
+    let (mut keys, mut outgoing, mut retired) = (Vec::new(), Vec::new(), Vec::new());
     let old = last.profile().role(role);
     let algorithm = old.keys.iter().find_map(|key| key.algorithm.clone());
     for entry in &old.keys {
@@ -133,7 +127,7 @@ fn rotate_role(
         match remove.contains(&slot) {
             false => keys.push(stays),
             true if role == RoleType::Root && rotation.why != Why::Lost => outgoing.push(stays),
-            true => {}
+            true => retired.push(stays),
         }
     }
     for (slot, uri) in rotation
@@ -151,6 +145,7 @@ fn rotate_role(
     let next = role_mut(next, role);
     next.keys = keys;
     next.outgoing = outgoing;
+    next.retired = retired;
     Ok(())
 }
 

@@ -93,7 +93,7 @@ def test_the_report_tells_of_a_rotation(rehearsed: tuple[Path, str]) -> None:
     text = re.sub(r"\s+", " ", Report((folder / "ceremony-2/report.html").read_text()).text)
     assert " ".join(f"{n} {word}" for n, word in enumerate(words.split(), 1)) in text
     for fact in ("What changed from root 1 to root 2", "gains dora ecdsa-sha2-nistp256",
-                 "loses (holder not named) ecdsa-sha2-nistp384", "keeps ben ed25519", "Dora Diaz, quality",
+                 "loses chris ecdsa-sha2-nistp384", "keeps ben ed25519", "Dora Diaz, quality",
                  "made there, and cannot leave it", "No finding of the policy was overridden"):  # fmt: skip
         assert fact in text, fact
     for file in ("1.root.json", "2.root.json"):

@@ -301,6 +301,7 @@ impl Stage {
                 online: None,
                 keys,
                 outgoing: Vec::new(),
+                retired: Vec::new(),
             }
         };
         let roles = Roles {

@@ -194,6 +194,6 @@ fn active(record: &Record) -> BTreeSet<&str> {
     let proved = ceremony.proved().keys().map(|slot| slot.holder.as_str());
     let signed = ceremony
         .signed_by()
-        .filter_map(|id| Some(ceremony.holder_of(id)?.0));
+        .filter_map(|id| ceremony.signing_holder(id));
     proved.chain(signed).collect()
 }

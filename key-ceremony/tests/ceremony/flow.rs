@@ -1,6 +1,7 @@
 //! Whole ceremonies, with a token for each holder and a folder for each machine.
 
 use countersign_metadata::{Role as _, RoleType, Root, Signed, Verified};
+use serde_json::Value;
 
 use crate::common::{World, finish, says};
 
@@ -16,6 +17,20 @@ pub(crate) fn follow(chain: &[Vec<u8>]) -> Verified<Root> {
         trusted = Some(next.expect("follows"));
     }
     trusted.expect("not empty")
+}
+
+/// Whoever gains, loses or keeps a key has a name, in every role.
+fn everybody_is_named(diff: &Value) {
+    let mut keys = 0;
+    for role in diff["roles"].as_array().expect("roles") {
+        for side in ["gains", "loses", "stays"] {
+            for key in role[side].as_array().expect("keys") {
+                assert!(key["holder"].is_string(), "{role}");
+                keys += 1;
+            }
+        }
+    }
+    assert!(keys >= 7);
 }
 
 #[test]
@@ -57,6 +72,10 @@ fn a_root_of_two_of_three_in_tokens_and_a_lost_one() {
     assert_eq!(world.invited("c2"), ["dora-root"]);
     world.make_keys("c2");
     world.review("c2");
+    let shown = world.ok(&["sign", "lead/c2/requests/sign-root.json", "--show"]);
+    everybody_is_named(&shown["diff"]);
+    let loses = &shown["diff"]["roles"][0]["loses"];
+    assert_eq!(loses[0]["holder"], "chris");
     world.sign_and_merge("c2", "anna", &["root"]);
     // Dora's signature counts for the new root alone, not for the old one.
     world.sign_and_merge("c2", "dora", &["root"]);
@@ -117,6 +136,13 @@ fn a_chain_through_every_kind_of_rotation() {
     assert_eq!(world.invited("c3"), ["online-snapshot", "online-timestamp"]);
     world.make_keys("c3");
     world.review("c3");
+    let shown = world.ok(&["sign", "lead/c3/requests/sign-root.json", "--show"]);
+    everybody_is_named(&shown["diff"]);
+    let mut roles = shown["diff"]["roles"].as_array().expect("roles").iter();
+    let timestamp = roles.find(|role| role["role"] == "timestamp");
+    let timestamp = timestamp.expect("listed");
+    assert_eq!(timestamp["gains"].as_array().map(Vec::len), Some(1));
+    assert_eq!(timestamp["loses"][0]["holder"], "online");
     world.sign_and_merge("c3", "ben", &["root-2"]);
     world.sign_and_merge("c3", "chris", &["root-2"]);
     world.seal("c3", "chris", "root-2");
