@@ -13,6 +13,7 @@ mod files;
 pub mod folder;
 pub mod holder;
 mod next_root;
+mod page;
 pub mod pki;
 pub mod policy;
 mod portable;

@@ -5,18 +5,20 @@
 
 mod change;
 mod findings;
-mod page;
 mod participants;
 mod summary;
 mod timeline;
 
-use self::page::Page;
 use crate::folder::Record;
+use crate::page::Page;
 
 /// One HTML page that needs nothing from elsewhere.
 pub(crate) fn html(record: &Record) -> String {
     let ceremony = &record.ceremony;
-    let mut page = Page::new(&ceremony.profile().name, ceremony.id());
+    let mut page = Page::new(
+        &ceremony.profile().name,
+        &format!("ceremony {}", ceremony.id()),
+    );
     summary::write(&mut page, record);
     findings::write_overrides(&mut page, record);
     if let Some(review) = ceremony.review() {

@@ -1,6 +1,6 @@
 //! What the new Root changes against the one before.
 
-use super::page::Page;
+use crate::page::Page;
 use crate::review::{Diff, NamedKey, RoleDiff};
 
 pub(super) fn write(page: &mut Page, diff: &Diff) {

@@ -1,8 +1,8 @@
 //! What the policy said, and who overrode it.
 
-use super::page::Page;
 use crate::event::{Event, Line};
 use crate::folder::Record;
+use crate::page::Page;
 use crate::policy::{Finding, Weight};
 use crate::profile::Accepted;
 use crate::statement::Statement;

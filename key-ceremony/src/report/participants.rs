@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use countersign_signing::Weakness;
 
-use super::page::Page;
 use crate::event::Event;
 use crate::folder::Record;
+use crate::page::Page;
 use crate::profile::Slot;
 use crate::review::{Diff, NamedKey};
 use crate::statement::{CustodyFacts, Statement};

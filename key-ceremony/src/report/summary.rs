@@ -2,9 +2,9 @@
 
 use countersign_metadata::Role;
 
-use super::page::Page;
 use crate::event::{Attachment, Event, Line, digest};
 use crate::folder::{PREVIOUS, Record, TRANSCRIPT};
+use crate::page::Page;
 use crate::profile::RepositoryKind;
 use crate::words::fingerprint;
 

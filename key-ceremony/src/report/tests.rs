@@ -116,7 +116,7 @@ fn no_text_becomes_markup() {
         );
     }
     for loads in ["url(", "@import"] {
-        assert!(!super::page::STYLE.contains(loads));
+        assert!(!crate::page::STYLE.contains(loads));
     }
 }
 

@@ -2,10 +2,10 @@
 
 use countersign_metadata::KeyId;
 
-use super::page::Page;
 use crate::ceremony::Ceremony;
 use crate::event::{Event, Line, digest};
 use crate::folder::Record;
+use crate::page::Page;
 use crate::statement::Statement;
 
 pub(super) fn write(page: &mut Page, record: &Record) {

@@ -3,19 +3,19 @@
 use crate::profile::is_invisible;
 
 /// Every rule of the page. No rule loads anything.
-pub(super) const STYLE: &str = include_str!("style.css");
+pub(crate) const STYLE: &str = include_str!("page.css");
 
 /// A page that is being written.
 ///
 /// Tags are written in the source, as `name` or `name.class`; everything else goes through
 /// [`Page::text`], which escapes it.
-pub(super) struct Page {
+pub(crate) struct Page {
     html: String,
 }
 
 impl Page {
-    /// Begins a page. Each printed sheet of it bears `id`, hexadecimal digits.
-    pub(super) fn new(title: &str, id: &str) -> Self {
+    /// Begins a page. Each printed sheet of it bears `mark`: letters, digits, spaces and hyphens.
+    pub(crate) fn new(title: &str, mark: &str) -> Self {
         let mut page = Self {
             // Should markup ever slip in, a browser still runs and loads nothing.
             html: "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -24,22 +24,23 @@ impl Page {
                 .into(),
         };
         page.put("title", title);
-        let digits: String = id.chars().filter(char::is_ascii_hexdigit).collect();
+        let plain = |letter: &char| letter.is_ascii_alphanumeric() || " -".contains(*letter);
+        let mark: String = mark.chars().filter(plain).collect();
         page.html.push_str(&format!(
-            "<style>\n{STYLE}@page {{ @bottom-left {{ content: \"ceremony {digits}\" }} }}\n\
+            "<style>\n{STYLE}@page {{ @bottom-left {{ content: \"{mark}\" }} }}\n\
              </style>\n</head>\n<body>\n"
         ));
         page
     }
 
     /// The whole page.
-    pub(super) fn finish(mut self) -> String {
+    pub(crate) fn finish(mut self) -> String {
         self.html.push_str("</body>\n</html>\n");
         self.html
     }
 
     /// An element with what `fill` writes.
-    pub(super) fn within(&mut self, tag: &'static str, fill: impl FnOnce(&mut Self)) {
+    pub(crate) fn within(&mut self, tag: &'static str, fill: impl FnOnce(&mut Self)) {
         let (name, class) = tag.split_once('.').unwrap_or((tag, ""));
         self.html.push_str(&match class {
             "" => format!("<{name}>"),
@@ -53,12 +54,12 @@ impl Page {
     }
 
     /// An element with text.
-    pub(super) fn put(&mut self, tag: &'static str, text: &str) {
+    pub(crate) fn put(&mut self, tag: &'static str, text: &str) {
         self.within(tag, |page| page.text(text));
     }
 
     /// Text, as it is meant to be read.
-    pub(super) fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         for letter in text.chars() {
             match letter {
                 '&' => self.html.push_str("&amp;"),
@@ -77,7 +78,7 @@ impl Page {
     }
 
     /// A row of headings.
-    pub(super) fn headings(&mut self, cells: &[&str]) {
+    pub(crate) fn headings(&mut self, cells: &[&str]) {
         self.within("thead", |page| {
             page.within("tr", |page| {
                 cells.iter().for_each(|cell| page.put("th", cell))
@@ -86,7 +87,7 @@ impl Page {
     }
 
     /// A row of a name and a value in a list of facts.
-    pub(super) fn fact(&mut self, name: &str, value: &str) {
+    pub(crate) fn fact(&mut self, name: &str, value: &str) {
         self.within("tr", |page| {
             page.put("th", name);
             page.put("td", value);
@@ -94,7 +95,7 @@ impl Page {
     }
 
     /// The same for a hash or an id.
-    pub(super) fn hash(&mut self, name: &str, value: &str) {
+    pub(crate) fn hash(&mut self, name: &str, value: &str) {
         self.within("tr", |page| {
             page.put("th", name);
             page.put("td.hash", value);
