@@ -145,6 +145,16 @@ impl Folder {
     }
 }
 
+/// The release that wrote the first line, as that line says.
+pub(crate) fn release(path: &Path) -> Option<String> {
+    let bytes = files::read(&path.join(TRANSCRIPT), MAX_TRANSCRIPT).ok()?;
+    let first = bytes.split(|byte| *byte == b'\n').next()?;
+    match Line::parse(first).ok()?.event {
+        Event::Planned { software, .. } => Some(software),
+        _ => None,
+    }
+}
+
 /// Reads a ceremony without changing anything, and checks every line of it.
 pub(crate) fn read(path: &Path) -> Result<Record, CeremonyError> {
     let bytes = files::read(&path.join(TRANSCRIPT), MAX_TRANSCRIPT)?;

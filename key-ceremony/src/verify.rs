@@ -57,6 +57,30 @@ pub fn verify(
     anchor: Option<&[u8]>,
     extent: Extent,
 ) -> Result<Verification, CeremonyError> {
+    check(path, anchor, extent).map_err(|error| name_release(path, error))
+}
+
+/// Another release may have stricter rules and another report. The text is not to be trusted, but
+/// says what to rule out first.
+fn name_release(path: &Path, error: CeremonyError) -> CeremonyError {
+    let this = env!("CARGO_PKG_VERSION");
+    match (error, folder::release(path)) {
+        (CeremonyError::Transcript { line, why }, Some(release)) if release != this => {
+            let why = format!(
+                "{why}. The ceremony says that it was held with Countersign {release}, and this is \
+                 {this}, whose rules and report may be others: verify it with that release too"
+            );
+            CeremonyError::Transcript { line, why }
+        }
+        (error, _) => error,
+    }
+}
+
+fn check(
+    path: &Path,
+    anchor: Option<&[u8]>,
+    extent: Extent,
+) -> Result<Verification, CeremonyError> {
     let record = folder::read(path)?;
     let ceremony = &record.ceremony;
     let at = |line: u64, why: String| Err(CeremonyError::Transcript { line, why });

@@ -12,7 +12,9 @@ pub struct Custody {
     pub extractable: Option<bool>,
     /// Whether its plain value is hidden even from those who may use it; `None` if not said.
     pub sensitive: Option<bool>,
-    /// Whether it was generated where it is, rather than imported; `None` if not said.
+    /// Whether it was generated where it is, rather than imported, and was never without the two
+    /// protections above; `None` if not said. Of a PKCS#11 key: `CKA_LOCAL` holds, and neither
+    /// `CKA_NEVER_EXTRACTABLE` nor `CKA_ALWAYS_SENSITIVE` is false.
     pub made_inside: Option<bool>,
 }
 

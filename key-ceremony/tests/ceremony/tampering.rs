@@ -130,6 +130,24 @@ fn the_command_names_the_line() {
 }
 
 #[test]
+fn another_release_is_named_before_somebody_is_suspected() {
+    let world = rotated();
+    let release = env!("CARGO_PKG_VERSION");
+    let honest = world.text("lead/c2/transcript.jsonl");
+    let (said, other) = (format!("\"{release}\""), "\"0.0.7\"");
+    world.write("lead/c2/transcript.jsonl", honest.replacen(&said, other, 1));
+    let message = world.refused("transcript", &["verify", "lead/c2"]);
+    says(
+        &message,
+        &["line 1 ", "Countersign 0.0.7", "with that release too"],
+    );
+    let changed = honest.replacen("dora", "dara", 1);
+    world.write("lead/c2/transcript.jsonl", changed);
+    let message = world.refused("transcript", &["verify", "lead/c2"]);
+    assert!(!message.contains("release"), "{message}");
+}
+
+#[test]
 fn lines_that_are_moved_removed_or_added() {
     let world = rotated();
     let folder = world.path("lead/c2");
