@@ -65,6 +65,9 @@ class Ceremonies:
         )
         return finish(started, code)
 
+    def copy(self, name: str, to: str) -> None:
+        shutil.copytree(self.folder / name, self.folder / to)
+
     def confirmation(self, name: str) -> str:
         """What has to be typed."""
         return self.run("review", name, "--show")["confirm"]
@@ -104,8 +107,7 @@ ROTATIONS = [
     (["--why", "lost", "--remove", "root/chris", "--add", f"root/dora={uri('dora', 'root')}",
       "--holder", "dora=Dora Diaz"],
      {"anna": ["root"], "ben": ["root"]}),
-    # All root keys at once. Those that leave sign the way over, and one of the new is that of
-    # somebody who does not sign with the old.
+    # All root keys at once: two of those that leave sign the way over, and two of the new.
     (["--why", "scheduled", *(word for holder in ("anna", "ben", "dora")
                               for word in ("--add", f"root/{holder}={uri(holder, 'root-2')}"))],
      {"anna": ["root", "root-2"], "ben": ["root-2"], "dora": ["root"]}),
@@ -197,7 +199,8 @@ class Reference:
         (self.metadata / "root.json").write_bytes(root)
 
     def fetch(self) -> bytes:
-        return update(self.metadata, self.site.metadata_url, self.site.targets_url, self.targets, [IMAGE])[IMAGE]
+        metadata_url, targets_url = self.site.metadata_url, self.site.targets_url
+        return update(self.metadata, metadata_url, targets_url, self.targets, [IMAGE])[IMAGE]
 
     def trusts(self) -> bytes:
         return (self.metadata / "root.json").read_bytes()

@@ -23,7 +23,8 @@ pub(super) fn ask(
         // If nobody can read this, nobody can confirm it either.
         let _ = io::stderr().write_all(text.as_bytes());
     };
-    if global.no_prompt || !io::stdin().is_terminal() {
+    let attended = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if global.no_prompt || !attended {
         tell(&format!("{shown}\n"));
         return Err(CeremonyError::NotConfirmed(format!(
             "nobody is at a terminal to confirm, and nothing was signed or recorded. Compare what \
@@ -32,12 +33,21 @@ pub(super) fn ask(
         )));
     }
     tell(&format!("{shown}\n\nTo confirm, type: {wanted}\n> "));
-    let mut line = String::new();
-    let read = io::stdin().lock().take(MAX_LINE).read_line(&mut line);
-    match read {
-        Ok(length) if length > 0 => Ok(line.trim_end().into()),
-        _ => Err(CeremonyError::NotConfirmed(
-            "nothing was typed, so nothing was signed or recorded".into(),
-        )),
+    let mut line = Vec::new();
+    let read = io::stdin()
+        .lock()
+        .take(MAX_LINE)
+        .read_until(b'\n', &mut line);
+    match line.strip_suffix(b"\n") {
+        Some(whole) if read.is_ok() => Ok(String::from_utf8_lossy(whole).trim().into()),
+        // The end of the input, or a line that goes on: its beginning confirms nothing.
+        _ => {
+            tell("\n");
+            Err(CeremonyError::NotConfirmed(
+                "no line was typed to its end, so nothing was signed or recorded. Run this again \
+                 to be asked again"
+                    .into(),
+            ))
+        }
     }
 }
