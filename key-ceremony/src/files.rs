@@ -1,5 +1,6 @@
 //! Reading with bounds, and writing so that a file is whole and durable or not there.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -64,9 +65,13 @@ pub(crate) fn write(path: &Path, bytes: &[u8], existing: Existing) -> Result<(),
         };
     }
     let folder = folder_of(path);
+    let mut start = OsString::from(".unfinished-");
+    start.push(path.file_name().unwrap_or_default());
+    start.push("-");
+    remove_unfinished(folder, &start);
     crash::point();
     let mut file = tempfile::Builder::new()
-        .prefix(".unfinished-")
+        .prefix(&start)
         .tempfile_in(folder)
         .map_err(fail)?;
     file.write_all(bytes).map_err(fail)?;
@@ -83,6 +88,20 @@ pub(crate) fn write(path: &Path, bytes: &[u8], existing: Existing) -> Result<(),
     sync_folder(folder)?;
     crash::point();
     Ok(())
+}
+
+/// Removes what runs that were killed left of this file. A run that is alive and loses its file
+/// fails when it gives it its name. Nothing depends on it, so errors are of no interest.
+fn remove_unfinished(folder: &Path, start: &OsStr) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name
+            .as_encoded_bytes()
+            .starts_with(start.as_encoded_bytes())
+        {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Removes a file, if it is there.

@@ -14,8 +14,9 @@ use rustix::fs::{FlockOperation, flock};
 use crate::ceremony::Ceremony;
 use crate::crash;
 use crate::error::CeremonyError;
-use crate::event::{Event, Line, digest};
+use crate::event::{Attachment, Event, Line, digest};
 use crate::files::{self, Existing};
+use crate::profile::Accepted;
 use crate::statement::Statement;
 
 /// The transcript's name.
@@ -47,10 +48,11 @@ pub(crate) struct Record {
 }
 
 impl Folder {
-    /// Makes the folder and writes the first line.
+    /// Makes the folder and writes the first line. A ceremony that was planned out of just the
+    /// same, and did not get further, is taken for that of an interrupted run, and opened.
     ///
     /// # Errors
-    /// [`CeremonyError::Exists`] if a ceremony is there already.
+    /// [`CeremonyError::Exists`] if another ceremony is there already.
     pub(crate) fn create(
         path: &Path,
         event: Event,
@@ -66,7 +68,8 @@ impl Folder {
         let ceremony = Ceremony::begin(&line, previous.clone())?;
         let file = path.join(TRANSCRIPT);
         if file.symlink_metadata().is_ok() {
-            return Err(CeremonyError::Exists { path: file });
+            let planned = Self::open_planned(path, &line.event);
+            return planned.ok_or(CeremonyError::Exists { path: file });
         }
         let copy = path.join(PREVIOUS);
         if previous.is_none() && copy.symlink_metadata().is_ok() {
@@ -85,6 +88,15 @@ impl Folder {
             transcript,
             ceremony,
         })
+    }
+
+    fn open_planned(path: &Path, event: &Event) -> Option<Self> {
+        let folder = Self::open(path).ok()?;
+        let record = read(path).ok()?;
+        let [only] = record.lines.as_slice() else {
+            return None;
+        };
+        (asked(&only.event) == asked(event)).then_some(folder)
     }
 
     /// Opens a ceremony to go on with it. A last line that an interrupted run left unfinished is
@@ -155,6 +167,19 @@ pub(crate) fn release(path: &Path) -> Option<String> {
     }
 }
 
+/// What a ceremony was planned out of.
+fn asked(event: &Event) -> Option<(&str, Option<&Attachment>, &[Accepted])> {
+    match event {
+        Event::Planned {
+            profile,
+            previous,
+            accepted,
+            ..
+        } => Some((profile, previous.as_ref(), accepted)),
+        _ => None,
+    }
+}
+
 /// Reads a ceremony without changing anything, and checks every line of it.
 pub(crate) fn read(path: &Path) -> Result<Record, CeremonyError> {
     let bytes = files::read(&path.join(TRANSCRIPT), MAX_TRANSCRIPT)?;
@@ -203,7 +228,9 @@ pub(crate) fn read(path: &Path) -> Result<Record, CeremonyError> {
         }),
         None => Err(CeremonyError::Transcript {
             line: 1,
-            why: "it is empty".into(),
+            why: "it is not there, or not whole, so no ceremony was begun; plan again in another \
+                  folder"
+                .into(),
         }),
     }
 }

@@ -7,6 +7,7 @@
 //! | `custody` | keys that are not kept as they should be |
 //! | `tampering` | flipped bytes, rewritten histories, transcripts of other people |
 //! | `hostile` | files that are not what they should be |
+//! | `kill` | commands that are killed at any point and run again |
 //! | `states` | the state machine by itself, with answers in any order |
 
 #![allow(clippy::unwrap_used)]
@@ -17,6 +18,7 @@ mod common;
 mod custody;
 mod flow;
 mod hostile;
+mod kill;
 mod refusals;
 mod states;
 mod tampering;

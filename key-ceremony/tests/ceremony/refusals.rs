@@ -467,10 +467,13 @@ fn steps_out_of_order() {
         &["--unfinished"],
     );
     world.ok(&["verify", "lead/c", "--unfinished"]);
-    says(
-        &world.refused("exists", &["plan", "lead/profile.toml", "--out", "lead/c"]),
-        &["choose another name"],
-    );
+    // The same again is an interrupted run repeated.
+    let plan = ["plan", "lead/profile.toml", "--out", "lead/c"];
+    let before = world.read("lead/c/transcript.jsonl");
+    world.ok(&plan);
+    assert_eq!(world.read("lead/c/transcript.jsonl"), before);
+    let other = [&plan[..], &["--accept", "key-in-file=another reason"]].concat();
+    says(&world.refused("exists", &other), &["choose another name"]);
     says(
         &world.refused(
             "file",
@@ -479,6 +482,7 @@ fn steps_out_of_order() {
         &["goes to a holder"],
     );
     world.make_keys("c");
+    says(&world.refused("exists", &plan), &["choose another name"]);
     says(
         &world.refused(
             "usage",
