@@ -1,6 +1,6 @@
 //! Where the private half of a key can exist, as far as its home says.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Where a private key lives, and what keeps it there. Facts, not a judgement: whether a key in
 /// such custody may be used for a role is the caller's policy.
@@ -95,14 +95,32 @@ impl Custody {
 impl fmt::Display for Home {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => write!(f, "file {path}"),
+            Self::File(path) => write!(f, "file {}", Inert(path)),
             Self::Token {
                 label,
                 serial,
                 model,
-            } => write!(f, "token {label:?} ({model}, serial {serial})"),
-            Self::YubiHsm { serial } => write!(f, "YubiHSM 2, serial {serial}"),
+            } => write!(
+                f,
+                "token {label:?} ({}, serial {})",
+                Inert(model),
+                Inert(serial)
+            ),
+            Self::YubiHsm { serial } => write!(f, "YubiHSM 2, serial {}", Inert(serial)),
         }
+    }
+}
+
+/// Text of a token's own, or a path, with nothing in it that a terminal would obey.
+struct Inert<'a>(&'a str);
+
+impl fmt::Display for Inert<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|letter| match letter {
+            // There are no quotes around it that they could end.
+            '"' | '\'' | '\\' => f.write_char(letter),
+            _ => write!(f, "{}", letter.escape_debug()),
+        })
     }
 }
 
@@ -133,5 +151,18 @@ mod tests {
         );
         let file = Custody::file(std::path::Path::new("a.pem"));
         assert_eq!(file.weaknesses(), [Weakness::InFile]);
+    }
+
+    #[test]
+    fn a_token_does_not_steer_the_terminal() {
+        let home = Home::Token {
+            label: "a\u{202e}".into(),
+            serial: "1\u{1b}[2J".into(),
+            model: "Bob's \u{200b}v2\n".into(),
+        };
+        let shown = r#"token "a\u{202e}" (Bob's \u{200b}v2\n, serial 1\u{1b}[2J)"#;
+        assert_eq!(home.to_string(), shown);
+        let file = Home::File("gr\u{fc}n/a\u{9b}.pem".into());
+        assert_eq!(file.to_string(), "file gr\u{fc}n/a\\u{9b}.pem");
     }
 }
