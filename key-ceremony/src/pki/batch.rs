@@ -26,6 +26,9 @@ use super::record::KeyHash;
 use super::request::Request;
 use super::rules::{Existing, Order, Plan};
 
+/// The list of refused rows, beside the folders of the vehicles.
+const ERRORS: &str = "errors.jsonl";
+
 /// What a batch reads and writes.
 #[derive(Debug, Clone)]
 pub struct BatchFiles<'a> {
@@ -227,6 +230,14 @@ impl RowError {
 
 fn read_row(row: &Row, requests: &Path) -> Result<(DeviceId, Request), CeremonyError> {
     let device = DeviceId::new(&row.vehicle, &row.ecu)?;
+    if device.encoded()[0] == ERRORS {
+        return Err(PkiError::Identifier {
+            what: "vehicle",
+            text: row.vehicle.clone(),
+            why: "has the name of the list of refused rows; issue its certificates with 'pki issue'",
+        }
+        .into());
+    }
     let path = row.path(requests).ok_or_else(|| PkiError::Request {
         path: Path::new(&row.csr).into(),
         why: "a manifest names files of the folder of requests, without any folder".into(),
@@ -237,7 +248,7 @@ fn read_row(row: &Row, requests: &Path) -> Result<(DeviceId, Request), CeremonyE
 /// Makes the folder, and removes the list of errors of an earlier run.
 fn start(out: &Path) -> Result<PathBuf, CeremonyError> {
     fs::create_dir_all(out).map_err(|source| CeremonyError::io("create", out, source))?;
-    let errors = out.join("errors.jsonl");
+    let errors = out.join(ERRORS);
     match fs::remove_file(&errors) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
             Err(CeremonyError::io("remove", &errors, source))

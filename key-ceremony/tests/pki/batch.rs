@@ -88,6 +88,21 @@ fn a_lost_output_is_written_again() {
 }
 
 #[test]
+fn no_vehicle_takes_the_place_of_the_list_of_errors() {
+    let tool = Tool::started();
+    factory(&tool, 3);
+    let manifest = tool.text_of("manifest.csv");
+    let manifest = manifest.replace("2.csr,VIN00000", "2.csr,errors.jsonl");
+    tool.write("manifest.csv", manifest);
+    for (issued, already) in [(2, 0), (0, 2)] {
+        let outcome = tool.json(1, &BATCH);
+        let done = (&outcome["issued"], &outcome["already"]);
+        assert_eq!(done, (&issued.into(), &already.into()));
+        assert_eq!(errors(&tool), [(4, "identifier".to_owned())]);
+    }
+}
+
+#[test]
 fn a_second_run_undoes_no_revocation() {
     let tool = Tool::started();
     factory(&tool, 3);
