@@ -63,6 +63,9 @@ pub(super) enum Pki {
     ///
     /// Run it regularly, well before the last list's next update: servers may refuse everybody once
     /// that has passed.
+    ///
+    /// Write it to the same file each time. A list there that the index does not know is not
+    /// replaced: the index is an older copy then, and knows too little.
     #[command(after_help = examples::CRL)]
     Crl(revoke::Crl),
     /// List what the CA has issued

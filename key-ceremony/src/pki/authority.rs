@@ -46,7 +46,9 @@ impl Authority {
     /// Opens a CA to work with it, and keeps others out.
     ///
     /// # Errors
-    /// [`PkiError::NoCa`], [`PkiError::NotAdopted`], [`PkiError::Locked`], [`PkiError::Index`]
+    /// [`PkiError::NoCa`], [`PkiError::NotAdopted`], [`PkiError::Locked`], and
+    /// [`PkiError::IndexMissing`], [`PkiError::Index`] or [`PkiError::IndexOther`] rather than to
+    /// forget what was issued and revoked.
     pub fn open(folder: &Path) -> Result<Self, CeremonyError> {
         let settings = read_settings(folder)?;
         let lock = lock(folder)?;
@@ -70,6 +72,9 @@ impl Authority {
         index: Index,
         lock: Option<File>,
     ) -> Result<Self, CeremonyError> {
+        if index.ca() != Some(x509::key_hash(&settings.public)) {
+            return Err(PkiError::IndexOther(folder.join(INDEX)).into());
+        }
         Ok(Self {
             certificate: read_certificate(folder, &settings)?,
             settings,

@@ -1,7 +1,5 @@
 //! Revocation lists (RFC 5280 5).
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use countersign_metadata::UtcTime;
@@ -24,6 +22,7 @@ use super::files::{self, Durable};
 use super::index::Entry;
 use super::profile::since_1970;
 use super::record::{Reason, Record};
+use super::{limits, x509};
 
 /// A revocation list that was written.
 #[derive(Debug, Clone)]
@@ -40,6 +39,7 @@ impl Authority {
     /// Writes the next revocation list to `out`, in place of an older one.
     ///
     /// # Errors
+    /// [`PkiError::IndexOlder`] if `out` is a list that the index does not know,
     /// [`PkiError::CaNotValid`], [`PkiError::Clock`], and what the key's home says.
     pub fn write_crl(
         &mut self,
@@ -50,7 +50,7 @@ impl Authority {
     ) -> Result<CrlReport, CeremonyError> {
         self.check_clock(now)?;
         files::check_folder_of(out)?;
-        check_older(out)?;
+        self.check_replaced(out)?;
         let key = self.unlock(secrets)?;
         let revoked: Vec<RevokedCertParams> = self
             .index
@@ -79,7 +79,9 @@ impl Authority {
         };
         let issuer = self.certificate.issuer(&key)?;
         let list = key.run(|_| params.signed_by(&issuer))?;
-        self.check_crl(list.der())?;
+        if self.own_list(list.der()) != Some((report.number, now)) {
+            return Err(PkiError::Produced("the revocation list").into());
+        }
         let pem = list.pem().map_err(|error| encode(&error))?;
         files::replace(out, pem.as_bytes(), Durable::Now)?;
         Ok(report)
@@ -104,32 +106,41 @@ impl Authority {
         })
     }
 
-    fn check_crl(&self, der: &[u8]) -> Result<(), PkiError> {
-        let fail = |_| PkiError::Produced("the revocation list");
-        let ca = self.certificate.parse()?;
-        let (_, list) = CertificateRevocationList::from_der(der).map_err(|_| fail(()))?;
-        list.verify_signature(ca.public_key())
-            .map_err(|_| fail(()))?;
-        match list.issuer().as_raw() == ca.subject().as_raw() {
-            true => Ok(()),
-            false => Err(fail(())),
+    /// What is replaced has to be an earlier list of this CA, and not another file whose name was
+    /// mistyped. A list that the index does not know was made from a newer index.
+    fn check_replaced(&self, out: &Path) -> Result<(), CeremonyError> {
+        if out.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        let bytes = files::read(out, limits::CRL, "a revocation list")?;
+        let der = x509::der(&bytes, x509::CRL).unwrap_or_default();
+        let Some((number, at)) = self.own_list(&der) else {
+            return Err(RepoError::AlreadyExists { path: out.into() }.into());
+        };
+        let next = self.index.next_crl();
+        match self.index.latest() {
+            Some(latest) if number >= next || at > latest => Err(PkiError::IndexOlder {
+                path: out.into(),
+                number,
+                at,
+                known: next - 1,
+                latest,
+            }
+            .into()),
+            _ => Ok(()),
         }
     }
-}
 
-/// What is replaced has to be a list, and not some other file with a name that was mistyped.
-fn check_older(out: &Path) -> Result<(), CeremonyError> {
-    if out.symlink_metadata().is_err() {
-        return Ok(());
-    }
-    let mut begin = Vec::new();
-    let label = b"-----BEGIN X509 CRL-----";
-    let file = File::open(out).map(|file| file.take(label.len() as u64));
-    let read = file.and_then(|mut file| file.read_to_end(&mut begin));
-    read.map_err(|source| CeremonyError::io("read", out, source))?;
-    match begin == label {
-        true => Ok(()),
-        false => Err(RepoError::AlreadyExists { path: out.into() }.into()),
+    /// The number of a list and when it was made, if this CA signed it.
+    fn own_list(&self, der: &[u8]) -> Option<(u64, UtcTime)> {
+        let ca = self.certificate.parse().ok()?;
+        let (rest, list) = CertificateRevocationList::from_der(der).ok()?;
+        list.verify_signature(ca.public_key()).ok()?;
+        if !rest.is_empty() || list.issuer().as_raw() != ca.subject().as_raw() {
+            return None;
+        }
+        let number = u64::try_from(list.crl_number()?).ok()?;
+        Some((number, x509::time(list.last_update()).ok()?))
     }
 }
 

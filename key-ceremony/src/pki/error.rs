@@ -42,6 +42,30 @@ pub enum PkiError {
         /// What is wrong.
         what: String,
     },
+    /// The index is not there.
+    #[error(
+        "{} is missing, and with it everything that this CA has issued and revoked; restore it from a backup. Without it a revoked key would be certified again, and the next revocation list would be empty", .0.display()
+    )]
+    IndexMissing(PathBuf),
+    /// The index is that of another CA.
+    #[error("{} is the index of another CA; restore the one that belongs to this ca.json", .0.display())]
+    IndexOther(PathBuf),
+    /// A revocation list knows more than the index.
+    #[error(
+        "{} is revocation list {number} of {at}, but the index knows of {known} lists, and of nothing after {latest}: the index is older than this list. Restore the newest index.jsonl; a list that is made from this one would leave out what was revoked since", path.display()
+    )]
+    IndexOlder {
+        /// The list.
+        path: PathBuf,
+        /// Its number.
+        number: u64,
+        /// When it was made.
+        at: UtcTime,
+        /// How many lists the index knows.
+        known: u64,
+        /// The newest entry of the index.
+        latest: UtcTime,
+    },
     /// The name for a CA cannot be written into a certificate.
     #[error(
         "the name {0:?} must have 1 to 64 characters, none of them a control character or a space at an end"
@@ -307,6 +331,9 @@ impl PkiError {
             Self::Locked(_) => "locked",
             Self::Settings { .. } => "ca-settings",
             Self::Index { .. } => "index-damaged",
+            Self::IndexMissing(_) => "index-missing",
+            Self::IndexOther(_) => "index-other",
+            Self::IndexOlder { .. } => "index-older",
             Self::CaName(_) => "ca-name",
             Self::CaKeyKind(_) => "ca-key-kind",
             Self::CaKeyOther(_) => "ca-key-other",

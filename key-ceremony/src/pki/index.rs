@@ -1,17 +1,19 @@
 //! Everything a CA ever signed, rebuilt from its journal.
 
 use std::collections::{HashMap, HashSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use countersign_metadata::UtcTime;
+use countersign_metadata::{UtcTime, sha256};
 
 use crate::CeremonyError;
 
 use super::error::PkiError;
+use super::files::{self, Durable};
 use super::identity::{DeviceId, Subject};
 use super::journal::{self, Content, Journal, Place};
 use super::limits;
-use super::record::{KeyHash, Record, Revocation, Serial};
+use super::record::{KeyHash, Line, Record, Revocation, Serial};
 
 /// A certificate that was issued.
 #[derive(Debug, Clone)]
@@ -89,6 +91,10 @@ pub(crate) struct Index {
     path: PathBuf,
     /// None when only looked at.
     journal: Option<Journal>,
+    /// SHA-256 of the newest line.
+    head: [u8; 32],
+    /// The key of the CA whose index it is.
+    opened: Option<KeyHash>,
     entries: Vec<Entry>,
     by_serial: HashMap<Serial, usize>,
     by_key: HashMap<KeyHash, Vec<usize>>,
@@ -100,29 +106,48 @@ pub(crate) struct Index {
 }
 
 impl Index {
+    /// The index of a CA that is being made. The caller holds the lock of the CA, and knows that
+    /// what may be there is not needed.
+    pub(crate) fn create(path: &Path, ca: KeyHash, now: UtcTime) -> Result<Self, CeremonyError> {
+        let first = Line {
+            previous: [0; 32],
+            event: Record::Opened { at: now, key: ca },
+        };
+        files::replace(path, &first.to_text()?, Durable::Now)?;
+        Self::open(path)
+    }
+
     /// For reading alone.
     pub(crate) fn view(path: &Path) -> Result<Self, CeremonyError> {
-        let mut index = Self::empty(path);
-        index.load(&Content::read(path, limits::INDEX)?)?;
-        Ok(index)
+        Ok(Self::read(path)?.0)
     }
 
     /// For writing. The caller holds the lock of the CA.
     pub(crate) fn open(path: &Path) -> Result<Self, CeremonyError> {
-        let content = match path.symlink_metadata() {
-            Ok(_) => Content::read(path, limits::INDEX)?,
-            Err(_) => Content { bytes: Vec::new() },
-        };
-        let mut index = Self::empty(path);
-        index.load(&content)?;
+        let (mut index, content) = Self::read(path)?;
         index.journal = Some(Journal::open(path, &content)?);
         Ok(index)
+    }
+
+    /// A missing file is not an empty index: to go on without one would bring revoked keys back.
+    fn read(path: &Path) -> Result<(Self, Content), CeremonyError> {
+        let content = Content::read(path, limits::INDEX).map_err(|error| match error {
+            CeremonyError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
+                PkiError::IndexMissing(path.into()).into()
+            }
+            error => error,
+        })?;
+        let mut index = Self::empty(path);
+        index.load(&content)?;
+        Ok((index, content))
     }
 
     fn empty(path: &Path) -> Self {
         Self {
             path: path.into(),
             journal: None,
+            head: [0; 32],
+            opened: None,
             entries: Vec::new(),
             by_serial: HashMap::new(),
             by_key: HashMap::new(),
@@ -135,40 +160,71 @@ impl Index {
     }
 
     fn load(&mut self, content: &Content) -> Result<(), PkiError> {
-        for (number, (place, line)) in content.lines().enumerate() {
-            let record = serde_json::from_slice(line).map_err(|error| error.to_string());
-            let taken = record.and_then(|record| self.take(record, place));
-            taken.map_err(|what| PkiError::Index {
-                path: self.path.clone(),
-                line: number + 1,
-                what,
-            })?;
+        let path = self.path.clone();
+        let fail = |number: usize, what: String| PkiError::Index {
+            path: path.clone(),
+            line: number + 1,
+            what,
+        };
+        for (number, (place, text)) in content.lines().enumerate() {
+            self.load_line(text, place)
+                .map_err(|what| fail(number, what))?;
         }
-        Ok(())
+        match self.opened {
+            Some(_) => Ok(()),
+            None => Err(fail(0, "it is empty".into())),
+        }
+    }
+
+    fn load_line(&mut self, text: &[u8], place: Place) -> Result<(), String> {
+        let line: Line = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        if line.previous != self.head {
+            return Err(
+                "it does not follow the line before it: that one was changed, or lines are missing"
+                    .into(),
+            );
+        }
+        self.head = digest(text);
+        self.take(line.event, place)
     }
 
     /// Makes records durable, then part of the index.
     pub(crate) fn append(&mut self, records: Vec<Record>) -> Result<(), CeremonyError> {
         let mut lines = Vec::new();
-        for record in &records {
-            let mut line =
-                serde_json::to_vec(record).map_err(|error| PkiError::Encode(error.to_string()))?;
-            line.push(b'\n');
+        let mut texts = Vec::new();
+        let mut head = self.head;
+        for event in records {
+            let line = Line {
+                previous: head,
+                event,
+            };
+            let text = line.to_text()?;
+            head = digest(&text);
             lines.push(line);
+            texts.push(text);
         }
         let Some(journal) = &mut self.journal else {
             return Err(PkiError::Locked(self.path.clone()).into());
         };
-        let places = journal.append(&lines)?;
-        for (record, place) in records.into_iter().zip(places) {
-            self.take(record, place).map_err(PkiError::Encode)?;
+        let places = journal.append(&texts)?;
+        self.head = head;
+        for (line, place) in lines.into_iter().zip(places) {
+            self.take(line.event, place).map_err(PkiError::Encode)?;
         }
         Ok(())
     }
 
     fn take(&mut self, record: Record, place: Place) -> Result<(), String> {
+        if self.opened.is_none() && !matches!(record, Record::Opened { .. }) {
+            return Err("the first line is missing, which names the CA".into());
+        }
         self.latest = self.latest.max(Some(record.at()));
         match record {
+            Record::Opened { key, .. } => {
+                if self.opened.replace(key).is_some() {
+                    return Err("only the first line names the CA".into());
+                }
+            }
             Record::Reserved { serials, .. } => {
                 for serial in serials {
                     if !self.reserved.insert(serial) {
@@ -229,6 +285,16 @@ impl Index {
         Ok(())
     }
 
+    /// The key of the CA whose index it is.
+    pub(crate) fn ca(&self) -> Option<KeyHash> {
+        self.opened
+    }
+
+    /// Whether nobody has anything from this CA yet.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.entries.is_empty() && self.last_crl.is_none()
+    }
+
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -280,8 +346,8 @@ impl Index {
             what,
         };
         let line = journal::line(&self.path, entry.place)?;
-        let record = serde_json::from_slice(&line);
-        match record.map_err(|error| damaged(error.to_string()))? {
+        let line: Result<Line, _> = serde_json::from_slice(&line);
+        match line.map_err(|error| damaged(error.to_string()))?.event {
             Record::Issued {
                 serial,
                 certificate,
@@ -290,4 +356,8 @@ impl Index {
             _ => Err(damaged("it changed while it was read".into()).into()),
         }
     }
+}
+
+fn digest(text: &[u8]) -> [u8; 32] {
+    sha256(text.strip_suffix(b"\n").unwrap_or(text))
 }

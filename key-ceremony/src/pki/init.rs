@@ -78,15 +78,7 @@ pub fn init(
     let created = builder.create(folder);
     created.map_err(|source| CeremonyError::io("create", folder, source))?;
     let _lock = lock(folder)?;
-    // Without settings, certificates in the index are those of a CA that lost them.
-    let mut index = Index::open(&folder.join(INDEX))?;
-    if !index.entries().is_empty() {
-        return Err(PkiError::Settings {
-            path: folder.join(SETTINGS),
-            what: "it is missing, although this CA has issued certificates".into(),
-        }
-        .into());
-    }
+    check_unused(folder)?;
     if let Some(algorithm) = order.generate {
         keys::ensure(order.key, algorithm, secrets)?;
     }
@@ -99,6 +91,9 @@ pub fn init(
         public: key.subject_public_key_info(),
         made: now,
     };
+    // Before the settings: a CA that has them and no index has lost it.
+    let ca = x509::key_hash(&settings.public);
+    let mut index = Index::create(&folder.join(INDEX), ca, now)?;
     let mut summary = CaSummary {
         name: order.name.into(),
         home: Some(key.signer().custody().home),
@@ -129,6 +124,20 @@ pub fn init(
     // The last step: a CA without settings is none, and is made anew.
     write_settings(folder, &settings)?;
     Ok(summary)
+}
+
+/// Without settings, an index is what an `init` left that was cut off, or that of a CA that lost
+/// them.
+fn check_unused(folder: &Path) -> Result<(), CeremonyError> {
+    let index = folder.join(INDEX);
+    if index.symlink_metadata().is_err() || Index::view(&index)?.is_unused() {
+        return Ok(());
+    }
+    Err(PkiError::Settings {
+        path: folder.join(SETTINGS),
+        what: "it is missing, although this CA has issued certificates".into(),
+    }
+    .into())
 }
 
 /// What can be seen to be refused before a key is made.

@@ -59,8 +59,7 @@ impl Journal {
     pub(crate) fn open(path: &Path, content: &Content) -> Result<Self, CeremonyError> {
         let fail = |source| CeremonyError::io("open", path, source);
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false);
-        let file = file.open(path).map_err(fail)?;
+        let file = options.read(true).write(true).open(path).map_err(fail)?;
         let length = content.bytes.len() as u64;
         file.set_len(length)
             .and_then(|()| file.sync_all())

@@ -13,6 +13,10 @@ pub(crate) const MANIFEST_LINE: usize = 4 << 10;
 /// The largest index that is loaded, in bytes: more than a million certificates.
 pub(crate) const INDEX: u64 = 4 << 30;
 
+/// The largest revocation list that is read, in bytes: one of all certificates that an index can
+/// hold, at under 60 bytes each, in PEM.
+pub(crate) const CRL: u64 = 256 << 20;
+
 /// The longest vehicle or ECU identifier, in bytes. A VIN has 17 (ISO 3779); X.520 bounds names at
 /// 64 characters.
 pub(crate) const IDENTIFIER: usize = 64;

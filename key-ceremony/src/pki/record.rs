@@ -1,4 +1,4 @@
-//! What the index keeps: one JSON object per line and event.
+//! What the index keeps: one JSON object per line and event, each with the hash of the line before.
 
 use std::fmt;
 use std::str::FromStr;
@@ -43,10 +43,27 @@ pub struct Revocation {
     pub reason: Reason,
 }
 
+/// One line of the index.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Line {
+    /// SHA-256 of the line before without its newline; of the first line, zeros.
+    #[serde(with = "hexadecimal")]
+    pub(crate) previous: [u8; 32],
+    pub(crate) event: Record,
+}
+
 /// One event. An event is in the index, and that is durable, before anybody can see its result.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Record {
+    /// The first line: whose index this is.
+    Opened {
+        #[serde(with = "utc")]
+        at: UtcTime,
+        /// SHA-256 of the SubjectPublicKeyInfo of the CA.
+        key: KeyHash,
+    },
     /// The serials are about to be used. One that is never seen again was cut off in between, and
     /// no certificate with it left the process.
     Reserved {
@@ -94,10 +111,21 @@ pub(crate) enum Record {
 #[serde(transparent)]
 pub(crate) struct KeyHash(#[serde(with = "hexadecimal")] pub(crate) [u8; 32]);
 
+impl Line {
+    /// As it stands in the file, with its newline.
+    pub(crate) fn to_text(&self) -> Result<Vec<u8>, PkiError> {
+        let text = serde_json::to_vec(self);
+        let mut text = text.map_err(|error| PkiError::Encode(error.to_string()))?;
+        text.push(b'\n');
+        Ok(text)
+    }
+}
+
 impl Record {
     pub(crate) fn at(&self) -> UtcTime {
         match self {
-            Self::Reserved { at, .. }
+            Self::Opened { at, .. }
+            | Self::Reserved { at, .. }
             | Self::Issued { at, .. }
             | Self::Revoked { at, .. }
             | Self::Crl { at, .. } => *at,

@@ -19,6 +19,9 @@ pub(crate) const CERTIFICATE: &[&str] = &["CERTIFICATE"];
 /// The labels of requests in PEM (RFC 7468 7 and its note on older tools).
 pub(crate) const REQUEST: &[&str] = &["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
 
+/// The label of revocation lists in PEM (RFC 7468 6).
+pub(crate) const CRL: &[&str] = &["X509 CRL"];
+
 /// The DER in a file that is DER or PEM.
 pub(crate) fn der(bytes: &[u8], labels: &[&str]) -> Result<Vec<u8>, String> {
     if bytes.first() == Some(&0x30) {

@@ -3,7 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use crate::tool::{P256, Tool, VEHICLE, device_request, issue};
+use serde_json::{Value, json};
+
+use crate::tool::{P256, Tool, VEHICLE, device_request, follows, issue};
 
 #[track_caller]
 fn refused(tool: &Tool, why: &str, name: &str) -> String {
@@ -121,19 +123,24 @@ fn a_damaged_index_issues_nothing() {
     tool.issue("a", "E1", "a.pem");
     let good = tool.text_of("ca/index.jsonl");
     let lines: Vec<&str> = good.lines().collect();
-    let issued = lines.last().unwrap();
-    let revoked = "{\"event\":\"revoked\",\"at\":\"2026-01-01T00:00:00Z\",\"serial\":\"SERIAL\",\
-                   \"reason\":\"superseded\"}";
-    let crl = "{\"event\":\"crl\",\"at\":\"2026-01-01T00:00:00Z\",\"number\":2,\
-               \"next_update\":\"2026-01-02T00:00:00Z\"}";
+    let event = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        follows(&good, &line["event"])
+    };
+    let issued = event(lines[lines.len() - 1]);
+    let serial = "ab".repeat(16);
+    let at = "2026-01-01T00:00:00Z";
+    let revoked = json!({"revoked": {"at": at, "serial": serial, "reason": "superseded"}});
+    let crl = json!({"crl": {"at": at, "number": 2, "next_update": at}});
     for damage in [
         "{}".to_owned(),
         "\0\0\0".to_owned(),
-        (*issued).to_owned(),
-        lines[0].to_owned(),
+        issued.clone(),
+        event(lines[0]),
+        event(lines[1]),
         issued.replace("vehicle", "car"),
-        revoked.replace("SERIAL", &"ab".repeat(16)),
-        crl.to_owned(),
+        follows(&good, &revoked),
+        follows(&good, &crl),
     ] {
         tool.write("ca/index.jsonl", format!("{good}{damage}\n"));
         let arguments = issue("b", VEHICLE, "E2", "b.pem");

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use crate::tool::{P256, Tool, VEHICLE, issue};
+use serde_json::json;
+
+use crate::tool::{P256, Tool, VEHICLE, follows, issue};
 
 fn arguments(name: &str, vehicle: &str, ecu: &str, out: &str) -> Vec<String> {
     issue(name, vehicle, ecu, out).to_vec()
@@ -256,8 +258,9 @@ fn a_clock_that_went_back_is_noticed() {
     let tool = Tool::started();
     tool.request("a", P256);
     let index = tool.text_of("ca/index.jsonl");
-    let future = "{\"event\":\"reserved\",\"at\":\"2999-01-01T00:00:00Z\",\"serials\":[]}\n";
-    tool.write("ca/index.jsonl", index.clone() + future);
+    let future = json!({"reserved": {"at": "2999-01-01T00:00:00Z", "serials": []}});
+    let future = follows(&index, &future);
+    tool.write("ca/index.jsonl", format!("{index}{future}\n"));
     let said = refused(&tool, "clock", &arguments("a", VEHICLE, "E1", "a.pem"));
     assert!(said.contains("2999"), "{said}");
     tool.refused("clock", &["crl", "--out", "crl.pem"]);

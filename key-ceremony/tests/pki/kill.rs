@@ -34,14 +34,20 @@ fn whole(tool: &Tool, devices: usize) {
     let mut kept = HashSet::new();
     for line in index.lines() {
         let record: Value = serde_json::from_str(line).unwrap();
-        for serial in record["serials"].as_array().into_iter().flatten() {
+        let event = &record["event"];
+        for serial in event["reserved"]["serials"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
             assert!(
                 reserved.insert(serial.to_string()),
                 "{serial} reserved twice"
             );
         }
-        if let Some(certificate) = record["certificate"].as_str() {
-            assert!(reserved.contains(&record["serial"].to_string()));
+        let issued = &event["issued"];
+        if let Some(certificate) = issued["certificate"].as_str() {
+            assert!(reserved.contains(&issued["serial"].to_string()));
             kept.insert(certificate.to_owned());
         }
     }

@@ -5,6 +5,7 @@
 mod attest;
 mod batch;
 mod hostile;
+mod index;
 mod issue;
 mod kill;
 mod revoke;

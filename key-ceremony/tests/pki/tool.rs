@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A folder with a CA in `ca`, whose key is a file, and nobody to ask.
 pub(crate) struct Tool {
@@ -188,6 +188,13 @@ pub(crate) const BATCH: [&str; 7] = [
     "--out",
     "out",
 ];
+
+/// A line with this event, as it would follow in an index.
+pub(crate) fn follows(index: &str, event: &Value) -> String {
+    let last = index.lines().last().unwrap();
+    let previous = hex::encode(countersign_metadata::sha256(last.as_bytes()));
+    json!({ "previous": previous, "event": event }).to_string()
+}
 
 /// The certificates below a folder.
 pub(crate) fn certificates(folder: &Path) -> Vec<PathBuf> {
