@@ -28,6 +28,9 @@ pub struct NewTarget {
     pub visibility: Visibility,
 }
 
+/// An image to add, with the SHA-256 that it must have if that is known.
+type Checked<'a> = (&'a NewTarget, Option<&'a [u8; 32]>);
+
 /// An image as a role lists it.
 #[derive(Debug, Clone)]
 pub struct Listed {
@@ -69,22 +72,47 @@ impl Repository {
         new: &[NewTarget],
         role: Option<&str>,
     ) -> Result<Vec<Listed>, RepoError> {
-        let mut by_role: BTreeMap<String, Vec<(TargetPath, &NewTarget)>> = BTreeMap::new();
+        let new: Vec<Checked<'_>> = new.iter().map(|target| (target, None)).collect();
+        self.stage_targets(&new, role)
+    }
+
+    /// Stages images that have been reviewed: each only if its bytes have the SHA-256 beside it.
+    /// That is computed over the copy that is kept, so whoever can write to the source cannot
+    /// swap the image in between.
+    ///
+    /// # Errors
+    /// [`RepoError::Sha256Mismatch`], or as [`Repository::add_targets`]. After an error nothing is
+    /// staged.
+    pub fn add_reviewed_targets(
+        &mut self,
+        new: &[(NewTarget, [u8; 32])],
+        role: Option<&str>,
+    ) -> Result<Vec<Listed>, RepoError> {
+        let new = new.iter().map(|(target, sha256)| (target, Some(sha256)));
+        self.stage_targets(&new.collect::<Vec<_>>(), role)
+    }
+
+    fn stage_targets(
+        &mut self,
+        new: &[Checked<'_>],
+        role: Option<&str>,
+    ) -> Result<Vec<Listed>, RepoError> {
+        let mut by_role: BTreeMap<String, Vec<(TargetPath, &Checked<'_>)>> = BTreeMap::new();
         {
             let tree = self.tree();
-            for target in new {
+            for checked @ (target, _) in new {
                 let path = check_target_name(&target.name)?;
                 let role = tree.role_for(&path, role.unwrap_or(TOP))?;
                 tree.check_trusted(&role, &path)?;
-                by_role.entry(role).or_default().push((path, target));
+                by_role.entry(role).or_default().push((path, checked));
             }
         }
         let mut listed = Vec::new();
         let mut changes = Vec::new();
         for (role, targets) in by_role {
             let mut files = Vec::new();
-            for (path, target) in targets {
-                let file = self.take_in(&path, target)?;
+            for (path, (target, sha256)) in targets {
+                let file = self.take_in(&path, target, *sha256)?;
                 listed.push(Listed {
                     role: role.clone(),
                     path: path.clone(),
@@ -190,13 +218,24 @@ impl Repository {
         Err(RepoError::NoSuchTarget { name: name.into() })
     }
 
-    fn take_in(&self, path: &TargetPath, target: &NewTarget) -> Result<TargetFile, RepoError> {
+    fn take_in(
+        &self,
+        path: &TargetPath,
+        target: &NewTarget,
+        sha256: Option<&[u8; 32]>,
+    ) -> Result<TargetFile, RepoError> {
         let mut custom = target.custom.clone();
         target.visibility.mark(&mut custom);
         let mut marked = TargetFile::describing(b"");
         marked.custom = custom.clone();
         let visibility = Visibility::of(&marked);
-        let mut file = images::take_in(&self.home, &target.source, visibility, &*self.progress)?;
+        let mut file = images::take_in(
+            &self.home,
+            &target.source,
+            sha256,
+            visibility,
+            &*self.progress,
+        )?;
         file.custom = custom;
         self.check_visibility(path, &file, visibility)?;
         Ok(file)

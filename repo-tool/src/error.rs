@@ -139,6 +139,16 @@ pub enum RepoError {
         /// The file.
         path: PathBuf,
     },
+    /// The image does not have the hash that was asked for.
+    #[error("{} has the SHA-256 {found}, not {expected}, so it was not staged; find out what changed it, then add the file that was meant", path.display())]
+    Sha256Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// What it has, in hexadecimal.
+        found: String,
+        /// What was asked for.
+        expected: String,
+    },
     /// Not a regular file.
     #[error("{} is not a regular file", path.display())]
     NotAFile {

@@ -1,7 +1,7 @@
 //! The bytes of images: hashed once while they are copied in, kept by their SHA-256, and put
 //! into the public tree by links.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -53,18 +53,20 @@ impl Visibility {
     }
 }
 
-/// Copies the image at `source` into the repository, hashing it on the way.
+/// Copies the image at `source` into the repository, hashing it on the way. Where `sha256` says
+/// what its hash has to be, only such a copy is kept.
 ///
 /// # Errors
-/// [`RepoError::ImageChanged`] when it is written to meanwhile.
+/// [`RepoError::ImageChanged`] when it is written to meanwhile, [`RepoError::Sha256Mismatch`].
 pub(crate) fn take_in(
     home: &Home,
     source: &Path,
+    sha256: Option<&[u8; 32]>,
     visibility: Visibility,
     progress: &dyn Progress,
 ) -> Result<TargetFile, RepoError> {
     let read = |error| RepoError::io("read", source, error);
-    let mut input = files::open(source)?;
+    let input = files::open(source)?;
     let before = input.metadata().map_err(read)?;
     let store = match visibility {
         Visibility::Public => home.staged_images(),
@@ -83,8 +85,9 @@ pub(crate) fn take_in(
         .map_err(write)?;
     progress.start(&source.display().to_string(), before.len());
     let mut hasher = Hasher::new();
+    // One byte more shows that it has grown; all that it may still grow by would fill the disk.
     hasher.read_all(
-        &mut input,
+        &mut (&input).take(before.len().saturating_add(1)),
         progress,
         |chunk| copy.write_all(chunk).map_err(write),
         read,
@@ -98,12 +101,30 @@ pub(crate) fn take_in(
         });
     }
     let file = hasher.finish();
+    check_sha256(source, &file, sha256)?;
     copy.as_file().sync_all().map_err(write)?;
     let path = store.join(sha256_of(&file));
     copy.persist(&path).map_err(|error| write(error.error))?;
     crash::point("image: after").map_err(write)?;
     files::sync_parent(&path)?;
     Ok(file)
+}
+
+fn check_sha256(
+    source: &Path,
+    file: &TargetFile,
+    sha256: Option<&[u8; 32]>,
+) -> Result<(), RepoError> {
+    match sha256 {
+        Some(expected) if file.hashes.sha256.as_ref() != Some(expected) => {
+            Err(RepoError::Sha256Mismatch {
+                path: source.into(),
+                found: sha256_of(file),
+                expected: hex::encode(expected),
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads an image and tells whether it is `file`.
@@ -181,7 +202,7 @@ impl Hasher {
 
     fn read_all(
         &mut self,
-        input: &mut File,
+        input: &mut impl Read,
         progress: &dyn Progress,
         mut each: impl FnMut(&[u8]) -> Result<(), RepoError>,
         fail: impl Fn(std::io::Error) -> RepoError,

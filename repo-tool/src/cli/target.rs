@@ -5,10 +5,17 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use countersign_metadata::TargetFile;
 use countersign_repo::{Listed, NewTarget, RepoError, Visibility, files_below, read_custom};
+use hex::FromHex;
 use serde_json::{Value, json};
 
 use super::Global;
 use super::output::{Report, count};
+
+const ADD_EXAMPLES: &str = "\
+Examples:
+  repo-tool target add build/app.img --name app/1.0/app.img
+  repo-tool target add --recursive build/ --prefix app/1.0/
+  repo-tool target add build/app.img --sha256 \"$reviewed\"    (refused if it has changed)";
 
 #[derive(Subcommand)]
 pub(super) enum Target {
@@ -16,6 +23,7 @@ pub(super) enum Target {
     ///
     /// Each is copied and hashed once. It goes to --role, or to targets; where that role has
     /// bins, to the bin its name falls in.
+    #[command(after_help = ADD_EXAMPLES)]
     Add {
         /// The image files
         #[arg(required_unless_present = "recursive")]
@@ -23,8 +31,14 @@ pub(super) enum Target {
         /// The name that clients ask for, instead of the file's own; for one file only
         #[arg(long, value_name = "TARGETPATH")]
         name: Option<String>,
+        /// The SHA-256 that the file must have, in hexadecimal; for one file only
+        ///
+        /// It is computed over the copy that is kept. A file with another is refused, and nothing
+        /// is staged.
+        #[arg(long, value_name = "HEX", value_parser = sha256)]
+        sha256: Option<[u8; 32]>,
         /// Add every file below this folder, named by its path from there
-        #[arg(long, value_name = "DIR", conflicts_with_all = ["paths", "name"])]
+        #[arg(long, value_name = "DIR", conflicts_with_all = ["paths", "name", "sha256"])]
         recursive: Option<PathBuf>,
         /// Put this before each name, such as firmware/
         #[arg(long, value_name = "TEXT", default_value = "")]
@@ -67,6 +81,7 @@ impl Target {
             Self::Add {
                 paths,
                 name,
+                sha256,
                 recursive,
                 prefix,
                 custom,
@@ -91,7 +106,14 @@ impl Target {
                         visibility,
                     })
                     .collect();
-                let listed = global.open()?.add_targets(&new, role.as_deref())?;
+                let role = role.as_deref();
+                let listed = match sha256 {
+                    Some(sha256) => {
+                        let reviewed = one(new)?.map(|target| (target, *sha256));
+                        global.open()?.add_reviewed_targets(&reviewed, role)?
+                    }
+                    None => global.open()?.add_targets(&new, role)?,
+                };
                 Ok(report(&listed, "staged"))
             }
             Self::Remove { names, role } => {
@@ -135,6 +157,16 @@ fn names(paths: &[PathBuf], name: Option<&str>) -> Result<Vec<(PathBuf, String)>
             .map(|path| Ok((path.clone(), own_name(path)?)))
             .collect(),
     }
+}
+
+fn one(new: Vec<NewTarget>) -> Result<[NewTarget; 1], RepoError> {
+    new.try_into()
+        .map_err(|_| RepoError::Usage("--sha256 is for one file only; add each by itself".into()))
+}
+
+fn sha256(text: &str) -> Result<[u8; 32], String> {
+    <[u8; 32]>::from_hex(text)
+        .map_err(|_| "write the 64 hexadecimal digits that sha256sum prints".into())
 }
 
 fn own_name(path: &Path) -> Result<String, RepoError> {

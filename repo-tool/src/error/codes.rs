@@ -23,6 +23,7 @@ impl RepoError {
             Self::NoSuchTarget { .. } => "no-such-target",
             Self::NotDelegated { .. } => "not-delegated",
             Self::ImageChanged { .. } => "image-changed",
+            Self::Sha256Mismatch { .. } => "sha256-mismatch",
             Self::NotAFile { .. } => "not-a-file",
             Self::TooLarge { .. } => "too-large",
             Self::NoFolder { .. } => "no-folder",
