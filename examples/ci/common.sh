@@ -18,19 +18,22 @@ die() {
 tool() { repo-tool --no-prompt "$@"; }
 
 # check_list LIST: every line is understood, every artifact is there and is the one that the list
-# names. Nothing has been staged when this fails.
+# names. Nothing has been staged when this fails. What was read stays in `entries`: the list is not
+# read again.
 check_list() {
-    local action rest line=0
+    local entry action rest line=0
     [[ -f $1 ]] || die "there is no release list $1"
-    while read -r action rest || [[ -n $action ]]; do
+    mapfile -t entries <"$1"
+    for entry in "${entries[@]}"; do
         line=$((line + 1))
+        read -r action rest <<<"$entry"
         case $action in
             '' | '#'*) ;;
             add) check_artifact "$1:$line" "$rest" ;;
             remove) [[ -n $rest ]] || die "$1:$line: write 'remove NAME'" ;;
             *) die "$1:$line: '$action' is not known; write 'add SHA256 FILE NAME' or 'remove NAME'" ;;
         esac
-    done <"$1"
+    done
 }
 
 # check_artifact PLACE 'SHA256 FILE NAME'
@@ -44,24 +47,26 @@ check_artifact() {
         die "$1: $file is not the artifact that was reviewed: its SHA-256 is not $digest"
 }
 
-# stage LIST: stages what a checked list says.
+# Stages what the checked list says. The artifacts may have been swapped since: what counts is the
+# hash of what repo-tool has copied.
 stage() {
-    local action rest file name
-    while read -r action rest || [[ -n $action ]]; do
+    local entry action rest digest file name
+    for entry in "${entries[@]}"; do
+        read -r action rest <<<"$entry"
         case $action in
             add)
-                read -r _ file name <<<"$rest"
-                tool target add "$ARTIFACTS/$file" --name "$name"
+                read -r digest file name <<<"$rest"
+                tool target add --sha256 "$digest" --name="$name" -- "$ARTIFACTS/$file"
                 ;;
             remove) remove "$rest" ;;
         esac
-    done <"$1"
+    done
 }
 
 # remove NAME: a target that is gone already is none to stop at, for a list may be run again.
 remove() {
     local said
-    if ! said=$(tool --format json target remove "$1"); then
+    if ! said=$(tool --format json target remove -- "$1"); then
         [[ $said == *'"name":"no-such-target"'* ]] || die "$said"
         say "there is no target $1 to remove"
     fi

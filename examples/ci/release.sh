@@ -37,10 +37,10 @@ main() {
     if (($# != 1)) || [[ $1 == -* ]]; then
         usage
     fi
-    check_list "$1"
     lock
+    check_list "$1"
     clear_stage
-    stage "$1"
+    stage
     tool diff
     tool sign
     if [[ -n $request ]]; then

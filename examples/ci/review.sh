@@ -21,7 +21,7 @@ main() {
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     copy_repository
-    stage "$1" >/dev/null
+    stage >/dev/null
     tool diff >"$work/diff.txt"
     tool status | sed -n '/^staged:/,$p' >"$work/status.txt"
     printf '## What this release changes\n\n'

@@ -62,6 +62,17 @@ class Runner:
     def release(self, *lines: str, code: int = 0) -> str:
         return self.run("release.sh", self.write(*lines), code=code)
 
+    def meddle(self, command: str, meddling: str) -> None:
+        """From now on, something is done just before each repo-tool command of one kind."""
+        shim = self.work / "shim" / "repo-tool"
+        shim.parent.mkdir(exist_ok=True)
+        shim.write_text(
+            f"#!/bin/sh\ncase \"$*\" in *'{command}'*) {meddling} ;; esac\n"
+            f"exec '{self.tool.binary}' \"$@\"\n"
+        )
+        shim.chmod(0o755)
+        self.env["PATH"] = f"{shim.parent}:{self.env['PATH']}"
+
     def refuses(self, says: str, *lines: str) -> None:
         """A release that fails, changes nothing that is published, and names no PIN."""
         before = files_below(self.tool.published)
@@ -147,6 +158,7 @@ def test_what_is_wrong_is_said_before_anything_is_staged(runner: Runner) -> None
         ("write 'add SHA256 FILE NAME'", f"add {digest.upper()} a fw/a"),
         ("write 'remove NAME'", "remove"),
     ):
+        (runner.tool.folder / ".release-lock").touch()
         before = files_below(runner.tool.folder)
         runner.refuses(f"release.list:4: {says}", good, line)
         assert files_below(runner.tool.folder) == before
@@ -158,6 +170,27 @@ def test_what_is_wrong_is_said_before_anything_is_staged(runner: Runner) -> None
     assert "usage" in runner.run("refresh.sh", "x", code=2)
     del runner.env["COUNTERSIGN_REPO"]
     assert "COUNTERSIGN_REPO" in runner.run("refresh.sh", code=1)
+
+
+def test_an_artifact_that_is_swapped_after_the_check_is_not_signed(runner: Runner) -> None:
+    runner.release(runner.artifact("a", b"a"))
+    path = runner.env["PATH"]
+    lines = [runner.artifact("b", b"b"), runner.artifact("kernel.img", b"reviewed")]
+    runner.meddle("target add", f"printf evil >'{runner.artifacts}/kernel.img'")
+    runner.refuses(f"kernel.img has the SHA-256 {sha256(b'evil').hexdigest()}, not", *lines)
+    runner.env["PATH"] = path
+    runner.artifact("kernel.img", b"reviewed")
+    runner.release(*lines)
+    assert runner.names() == ["fw/a", "fw/b", "fw/kernel.img"]
+    assert runner.tool.run("verify")["faults"] == []
+
+
+def test_a_list_that_is_swapped_after_the_check_is_not_read_again(runner: Runner) -> None:
+    evil = runner.artifact("evil", b"evil")
+    runner.meddle("status", f"printf '\\n{evil}\\n' >>'{runner.list}'")
+    runner.release(runner.artifact("a", b"a"))
+    assert evil in runner.list.read_text()
+    assert runner.names() == ["fw/a"]
 
 
 def test_a_wrong_pin_leaves_nothing_for_the_next_release(runner: Runner) -> None:
