@@ -93,7 +93,8 @@ pub enum Outgoing {
     /// They sign the files that lead over, before the Root and for a while after it, so that no
     /// client ever sees a file that it refuses.
     Sign,
-    /// They cannot sign any more: clients that are between two requests are refused once.
+    /// They cannot sign any more, or must not, and are not asked: clients that are between two
+    /// requests are refused once.
     Lost,
 }
 

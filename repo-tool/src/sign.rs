@@ -64,6 +64,19 @@ impl Repository {
     /// error; the report names it. A key of `only` must be there, and be asked for:
     /// [`RepoError::Key`], [`RepoError::NothingToSign`].
     pub fn sign(&mut self, only: &[String]) -> Result<SignReport, RepoError> {
+        self.sign_with(only, Outgoing::Sign)
+    }
+
+    /// Signs as [`Repository::sign`] does, but only what a publish needs that treats outgoing keys
+    /// like this: [`Outgoing::Lost`] does not ask them, even if they are here.
+    ///
+    /// # Errors
+    /// As [`Repository::sign`].
+    pub fn sign_for(&mut self, outgoing: Outgoing) -> Result<SignReport, RepoError> {
+        self.sign_with(&[], outgoing)
+    }
+
+    fn sign_with(&mut self, only: &[String], outgoing: Outgoing) -> Result<SignReport, RepoError> {
         self.check_not_overtaken()?;
         let mut report = SignReport::default();
         let named = only.iter();
@@ -78,12 +91,12 @@ impl Repository {
         if self.drafts.exists("root") {
             roles.insert(0, "root".into());
         }
-        let requirements = self.requirements(Outgoing::Sign)?;
+        let requirements = self.requirements(outgoing)?;
         for role in &roles {
             self.sign_draft(role, &requirements, &only, &mut report)?;
         }
-        self.sign_online(&only, Outgoing::Sign, &mut report)?;
-        report.missing = self.missing(Outgoing::Sign)?;
+        self.sign_online(&only, outgoing, &mut report)?;
+        report.missing = self.missing(outgoing)?;
         report.expired = self.expired_drafts()?;
         report.staged = !self.drafts.roles()?.is_empty();
         self.keys.close();

@@ -110,6 +110,28 @@ fn without_the_outgoing_key_only_an_accepted_window_publishes() {
 }
 
 #[test]
+fn outgoing_keys_that_must_not_sign_are_not_asked() {
+    let sandbox = Sandbox::published();
+    let mut client = Client::new(&sandbox);
+    client.refresh(sandbox.now).expect("accepted");
+    for kind in [RoleType::Timestamp, RoleType::Snapshot, RoleType::Targets] {
+        let new = format!("new-{kind}");
+        rotate(&sandbox, kind, kind.name(), &new);
+        let old = sandbox.path().join(format!("keys/{kind}.pem"));
+        fs::write(old, "no key any more, which whoever asks it finds out").expect("writes");
+    }
+    let asked = sandbox.open().sign(&[]).expect_err("asks them");
+    assert_eq!(asked.name(), "key");
+    let report = sandbox.open().sign_for(Outgoing::Lost).expect("does not");
+    assert_eq!(report.missing, [""; 0]);
+    sandbox.open().publish(Outgoing::Lost).expect("publishes");
+    for file in ["timestamp.json", "2.snapshot.json", "2.targets.json"] {
+        assert_eq!(signatures_on(&sandbox, file).len(), 1, "{file}");
+    }
+    client.refresh(sandbox.now).expect("accepted");
+}
+
+#[test]
 fn thresholds_that_cannot_be_reached_are_refused_at_once() {
     let sandbox = Sandbox::published();
     let mut repository = sandbox.open();

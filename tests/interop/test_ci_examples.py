@@ -1,5 +1,6 @@
 """examples/ci: the scripts for real, with keys in tokens, and what the CI files make of them."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -19,8 +20,8 @@ PINS = {"COUNTERSIGN_PIN_RELEASE": PIN, "COUNTERSIGN_PIN_ONLINE": PIN}
 class Runner:
     """A CI runner: a repository whose root keys are elsewhere, artifacts, and the scripts."""
 
-    def __init__(self, tool: RepoTool, tokens: Tokens, folder: Path) -> None:
-        self.tool, self.tokens = tool, tokens
+    def __init__(self, tool: RepoTool, tokens: Tokens, ceremony: RepoTool, folder: Path) -> None:
+        self.tool, self.tokens, self.ceremony = tool, tokens, ceremony
         self.artifacts, self.work = folder / "artifacts", folder / "checkout"
         self.artifacts.mkdir()
         self.work.mkdir()
@@ -62,6 +63,24 @@ class Runner:
     def release(self, *lines: str, code: int = 0) -> str:
         return self.run("release.sh", self.write(*lines), code=code)
 
+    def online_keys_replaced(self, token: str) -> list[str | Path]:
+        """A new token and a root with its key, as the words that import it."""
+        self.tokens.token(token)
+        self.env[f"COUNTERSIGN_PIN_{token.upper()}"] = self.tool.env[f"COUNTERSIGN_PIN_{token.upper()}"] = PIN
+        uri = self.tokens.generate(token, "key", "ecdsa-p256").partition("&pin-source")[0]
+        words = []
+        for role in ("snapshot", "timestamp"):
+            (old,) = self.ceremony.run("root", "show")["roles"][role]["keyids"]
+            self.ceremony.run("root", "add-key", role, uri)
+            self.ceremony.run("root", "remove-key", role, old)
+            words += ["--key", f"{role}={uri}"]
+        version = self.ceremony.run("root", "show")["version"]
+        self.ceremony.release()
+        return ["root", "import", self.ceremony.published / f"metadata/{version}.root.json", *words]
+
+    def signers(self, file: str) -> set[str]:
+        return {entry["keyid"] for entry in json.loads(self.tool.metadata(file))["signatures"]}
+
     def meddle(self, command: str, meddling: str) -> None:
         """From now on, something is done just before each repo-tool command of one kind."""
         shim = self.work / "shim" / "repo-tool"
@@ -101,7 +120,7 @@ def runner(tool: RepoTool, tmp_path: Path) -> Runner:
         tokens.token(token)
         uri = tokens.generate(token, "key", "ecdsa-p256").partition("&pin-source")[0]
         keys |= dict.fromkeys(roles, uri)
-    made = Runner(tool, tokens, tmp_path)
+    made = Runner(tool, tokens, elsewhere, tmp_path)
     words = [word for role, uri in keys.items() for word in (f"--{role}-key", uri)]
     elsewhere.run("init", "--root-key", elsewhere.new_key(), *words)
     elsewhere.release()
@@ -252,6 +271,34 @@ def test_releases_at_the_same_time_come_one_after_the_other(runner: Runner) -> N
     finally:
         holder.kill()
         holder.wait()
+
+
+@pytest.mark.parametrize("found_out", ["before the root", "within the hour after it"])
+def test_a_stolen_token_signs_nothing_more(runner: Runner, server, new_client, found_out: str) -> None:
+    """With --accept-window the new key signs alone, although the old one is there."""
+    runner.release(runner.artifact("a", b"a"))
+    client = new_client(server.static(runner.tool.published))
+    assert client.init(runner.tool.metadata("1.root.json")).ok
+    assert client.refresh().ok
+    replaced = runner.online_keys_replaced("fresh")
+    if found_out == "before the root":
+        done = runner.tool.run(*replaced, "--accept-window")
+    else:
+        runner.tool.run(*replaced)
+        assert len(runner.signers("timestamp.json")) == 2
+        done = runner.tool.run("refresh", "--force", "--accept-window")
+    assert "the outgoing keys did not sign" in done["notes"][0]
+    versions = {file["role"]: file["version"] for file in runner.tool.run("status")["published"]}
+    roles = runner.tool.run("root", "show")["roles"]
+    for role, file in (("timestamp", "timestamp.json"), ("snapshot", f"{versions['snapshot']}.snapshot.json")):
+        assert runner.signers(file) == set(roles[role]["keyids"])
+    status = runner.tool.run("status")
+    assert status["way_over"] == [] and len(status["unneeded_keys"]) == 1
+    del runner.env["COUNTERSIGN_PIN_ONLINE"]
+    assert client.refresh().ok
+    runner.release(runner.artifact("b", b"b"))
+    assert "published timestamp version" in runner.run("refresh.sh", days=3)
+    assert client.download("fw/b").ok
 
 
 def test_killed_after_each_command_it_can_be_run_again(runner: Runner, tmp_path: Path) -> None:

@@ -15,8 +15,10 @@ pub(super) struct Publish {
 
 #[derive(Args)]
 pub(super) struct Window {
-    /// Publish although keys that a new root takes away from online roles cannot sign any more:
-    /// clients that are between two requests are refused once
+    /// Publish without the keys that a new root takes away from online roles, because they are
+    /// lost or stolen: clients that are between two requests are refused once
+    ///
+    /// These keys are not asked, even if they are here.
     #[arg(long)]
     accept_window: bool,
 }

@@ -122,7 +122,7 @@ impl Root {
                     let text = format!("staged root version {version}");
                     return Ok(Report::new(text, json!({ "version": version })));
                 }
-                repository.sign(&[])?;
+                repository.sign_for(window.outgoing())?;
                 let report = repository.publish(window.outgoing())?;
                 return Ok(published(&report, "nothing to publish"));
             }
