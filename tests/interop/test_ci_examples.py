@@ -66,7 +66,9 @@ class Runner:
     def online_keys_replaced(self, token: str) -> list[str | Path]:
         """A new token and a root with its key, as the words that import it."""
         self.tokens.token(token)
-        self.env[f"COUNTERSIGN_PIN_{token.upper()}"] = self.tool.env[f"COUNTERSIGN_PIN_{token.upper()}"] = PIN
+        pin = {f"COUNTERSIGN_PIN_{token.upper()}": PIN}
+        self.env |= pin
+        self.tool.env |= pin
         uri = self.tokens.generate(token, "key", "ecdsa-p256").partition("&pin-source")[0]
         words = []
         for role in ("snapshot", "timestamp"):
