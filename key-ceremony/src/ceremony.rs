@@ -4,6 +4,8 @@
 //! Conducting a ceremony and checking its transcript years later go through the same
 //! [`Ceremony::apply`]: what could not be recorded then does not verify now.
 
+mod checks;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -12,15 +14,16 @@ use countersign_metadata::{
     Verified,
 };
 
+pub(crate) use self::checks::by_holder;
+use self::checks::{check_policy, check_reasons};
 use crate::clock;
 use crate::error::CeremonyError;
 use crate::event::{Event, Line, digest};
 use crate::next_root;
-use crate::policy::{self, Finding, unaccepted};
+use crate::policy::{self, Finding};
 use crate::profile::{Accepted, KeyProfile, Profile, Slot};
-use crate::review::check_confirmation;
-use crate::statement::{CustodyFacts, SignedStatement, Statement, decode_hex};
-use crate::words::fingerprint;
+use crate::review::{check_confirmation, confirmation};
+use crate::statement::CustodyFacts;
 
 /// Where a ceremony is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -162,7 +165,7 @@ impl Ceremony {
             review: None,
             signatures: BTreeMap::new(),
             sealed: None,
-            findings: findings.clone(),
+            findings: found,
             standing: accepted.clone(),
             accepted,
             head: digest(line.to_text().as_bytes()),
@@ -191,7 +194,13 @@ impl Ceremony {
                 proof,
                 findings,
                 accepted,
-            } => self.apply_proof(proof, findings, accepted, time)?,
+            } => {
+                let (slot, proved) = self.check_proof(proof, findings, accepted, time)?;
+                self.accepted
+                    .extend(by_holder(proof).iter().chain(accepted).cloned());
+                self.findings.extend(self.judge_proof(proof));
+                self.proved.insert(slot, proved);
+            }
             Event::Reviewed {
                 payload,
                 words,
@@ -199,11 +208,12 @@ impl Ceremony {
                 accepted,
                 confirmed,
             } => {
-                check_reasons(accepted)?;
                 let review = self.check_review(payload, words, findings, accepted, time)?;
-                check_confirmation(confirmed, &review.root)?;
+                check_confirmation(confirmed, &confirmation(&review.root))?;
+                let previous = self.previous.as_ref().map(Verified::content);
+                let found = policy::check_root(previous, &review.root, time);
                 self.accepted.extend(accepted.iter().cloned());
-                self.findings.extend(findings.iter().cloned());
+                self.findings.extend(found);
                 self.review = Some(Review {
                     line: digest(line.to_text().as_bytes()),
                     number: line.line,
@@ -224,6 +234,9 @@ impl Ceremony {
                     return Err(refused("the sealed root is not the one that was signed"));
                 }
                 let by = self.check_seals(seals, &root.sha256, time)?;
+                if time != self.time_of_seals(seals) {
+                    return Err(refused("its time is not that of the last seal"));
+                }
                 self.sealed = Some(Sealed {
                     name: root.name.clone(),
                     root: file,
@@ -303,6 +316,11 @@ impl Ceremony {
         &self.accepted
     }
 
+    /// What of the policy is accepted for the whole ceremony, by its plan.
+    pub(crate) fn standing(&self) -> &[Accepted] {
+        &self.standing
+    }
+
     /// SHA-256 of the last line.
     pub fn head(&self) -> &str {
         &self.head
@@ -356,20 +374,24 @@ impl Ceremony {
             .collect()
     }
 
-    /// The keys that may sign, by their ids.
+    /// The keys that are to sign, by their ids: Root keys of the new Root, and those that leave but
+    /// are listed as outgoing. A key that was lost and signs all the same is a finding, no help.
     pub fn signing_keys(&self) -> BTreeMap<KeyId, PublicKey> {
+        let mut keys = self.root_keys();
+        keys.retain(|id, key| {
+            let entry = self.entry_of(RoleType::Root, id, Some(key));
+            let retired = &self.profile.roles.root.retired;
+            entry.is_some_and(|entry| !retired.contains(entry))
+        });
+        keys
+    }
+
+    /// The Root keys of the new Root and of the one before.
+    fn root_keys(&self) -> BTreeMap<KeyId, PublicKey> {
         let previous = self.previous.as_ref().map(Verified::content);
         let next = self.review.as_ref().map(|review| &review.root);
-        let mut keys = BTreeMap::new();
-        for root in previous.into_iter().chain(next) {
-            let listed = root.roles.get(&RoleType::Root);
-            for id in listed.map_or(&[][..], |role| role.keyids.as_slice()) {
-                if let Some(key) = root.keys.get(id).and_then(|key| key.public()) {
-                    keys.insert(id.clone(), key);
-                }
-            }
-        }
-        keys
+        let roots = previous.into_iter().chain(next);
+        roots.flat_map(public_keys).collect()
     }
 
     /// What the profile says of a key of `role` in the new or the previous Root.
@@ -473,242 +495,6 @@ impl Ceremony {
         }
     }
 
-    /// What the policy says of a proof.
-    pub(crate) fn judge_proof(&self, proof: &SignedStatement) -> Vec<Finding> {
-        let Statement::Possession {
-            slot, key, custody, ..
-        } = &proof.statement
-        else {
-            return Vec::new();
-        };
-        let Some((role, _, _)) = self.profile.slots().find(|(_, known, _)| known == slot) else {
-            return Vec::new();
-        };
-        let mut findings = policy::check_custody(&self.profile, role, slot, custody);
-        let public = key.public();
-        let previous = self.previous.as_ref().map(Verified::content);
-        let same = |other: &PublicKey| Some(other) == public.as_ref();
-        if previous.is_some_and(|root| lists(root, role, same)) {
-            findings.push(policy::old_key(slot));
-        }
-        for (other, key) in self.known_keys() {
-            if other != *slot && same(&key) {
-                findings.push(policy::shared_key(slot, &other));
-            }
-        }
-        let root = RoleType::Root.name();
-        for (other, proved) in self.proved.iter().filter(|(other, _)| *other != slot) {
-            if other.role == root && slot.role == root && proved.custody.home == custody.home {
-                findings.push(policy::shared_home(slot, other, &custody.home));
-            }
-        }
-        findings
-    }
-
-    fn apply_proof(
-        &mut self,
-        proof: &SignedStatement,
-        findings: &[Finding],
-        accepted: &[Accepted],
-        time: UtcTime,
-    ) -> Result<(), CeremonyError> {
-        let Statement::Possession {
-            ceremony,
-            slot,
-            key,
-            custody,
-            accepted: by_holder,
-            time: theirs,
-        } = &proof.statement
-        else {
-            return Err(refused("it is not a proof of possession"));
-        };
-        self.check_belongs(ceremony)?;
-        if self.review.is_some() {
-            return Err(self.wrong_phase("the keys are settled; plan again to change one"));
-        }
-        let known = self.profile.slots().find(|(_, known, _)| known == slot);
-        let Some((_, _, entry)) = known.filter(|(_, _, key)| key.keyid.is_none()) else {
-            return Err(CeremonyError::Refused(format!(
-                "the profile asks for no key of {slot}"
-            )));
-        };
-        let public = key.public().filter(|public| proof.holds(public));
-        let Some(public) = public else {
-            return Err(CeremonyError::Refused(format!(
-                "the proof of {slot} is not signed with the key that it is about"
-            )));
-        };
-        if let Some(wanted) = &entry.algorithm {
-            next_root::check_algorithm(slot, wanted, &public)?;
-        }
-        if let Some(proved) = self.proved.get(slot) {
-            let why = match proved.key == public {
-                true => format!("{slot} has proved this key already"),
-                false => format!("{slot} has proved another key already; plan again to change it"),
-            };
-            return Err(CeremonyError::Refused(why));
-        }
-        let known = self.known_keys();
-        let twin = known
-            .iter()
-            .find(|(other, key)| other.role == slot.role && *key == public);
-        if let Some((other, _)) = twin {
-            return Err(CeremonyError::Refused(format!(
-                "{slot} brings the key of {other}: one key counts once in a role, so the threshold \
-                 would be a lie. Each holder makes a key of their own"
-            )));
-        }
-        clock::check(
-            &slot.holder,
-            theirs,
-            self.planned_at,
-            time,
-            self.tolerance(),
-        )?;
-        let all = [self.standing.as_slice(), accepted, by_holder.as_slice()].concat();
-        check_reasons(&all)?;
-        check_policy(findings, &self.judge_proof(proof), &all)?;
-        self.accepted
-            .extend(by_holder.iter().chain(accepted).cloned());
-        self.findings.extend(findings.iter().cloned());
-        let custody = custody.clone();
-        let key = public;
-        self.proved.insert(slot.clone(), ProvedKey { key, custody });
-        Ok(())
-    }
-
-    fn check_review(
-        &self,
-        payload: &str,
-        words: &str,
-        findings: &[Finding],
-        accepted: &[Accepted],
-        time: UtcTime,
-    ) -> Result<Review, CeremonyError> {
-        if self.review.is_some() {
-            return Err(self.wrong_phase("it was reviewed already"));
-        }
-        let root = self.candidate()?;
-        if root.to_payload() != payload {
-            return Err(refused(
-                "the reviewed root is not the one that the profile and the proofs make",
-            ));
-        }
-        if fingerprint(payload.as_bytes()) != words {
-            return Err(refused("the words are not those of the reviewed root"));
-        }
-        let all = [self.standing.as_slice(), accepted].concat();
-        let previous = self.previous.as_ref().map(Verified::content);
-        check_policy(findings, &policy::check_root(previous, &root, time), &all)?;
-        Ok(Review {
-            payload: payload.into(),
-            root,
-            line: String::new(),
-            number: 0,
-            time,
-        })
-    }
-
-    fn check_signature(
-        &self,
-        keyid: &str,
-        sig: &str,
-        statement: &SignedStatement,
-        time: UtcTime,
-    ) -> Result<(KeyId, Vec<u8>), CeremonyError> {
-        let Some(review) = &self.review else {
-            return Err(self.wrong_phase("nothing was reviewed yet, so nothing can be signed"));
-        };
-        let Statement::RootSignature {
-            ceremony,
-            review: line,
-            payload,
-            keyid: stated,
-            time: theirs,
-        } = &statement.statement
-        else {
-            return Err(refused("it is not a statement about a signature"));
-        };
-        self.check_belongs(ceremony)?;
-        if *line != review.line || *payload != digest(review.payload.as_bytes()) {
-            return Err(refused(
-                "it was made for another review; ask for signatures with the newest request",
-            ));
-        }
-        let keys = self.signing_keys();
-        let found = keys.iter().find(|(id, _)| id.as_str() == keyid);
-        let Some((id, key)) = found.filter(|_| stated == keyid) else {
-            return Err(CeremonyError::Refused(format!(
-                "key {keyid} is no root key, neither of the new root nor of the one before"
-            )));
-        };
-        let signature = decode_hex(sig);
-        let signature = signature.filter(|sig| key.verify(review.payload.as_bytes(), sig));
-        let Some(signature) = signature.filter(|_| statement.holds(key)) else {
-            return Err(CeremonyError::Refused(format!(
-                "the signature of {} does not verify",
-                self.describe(id)
-            )));
-        };
-        if self.signatures.contains_key(id) {
-            let why = format!("{} has signed already", self.describe(id));
-            return Err(CeremonyError::Refused(why));
-        }
-        clock::check(
-            &self.describe(id),
-            theirs,
-            review.time,
-            time,
-            self.tolerance(),
-        )?;
-        Ok((id.clone(), signature))
-    }
-
-    fn check_seals(
-        &self,
-        seals: &[SignedStatement],
-        root: &str,
-        time: UtcTime,
-    ) -> Result<Vec<KeyId>, CeremonyError> {
-        let keys = self.signing_keys();
-        let mut by: Vec<KeyId> = Vec::new();
-        for seal in seals {
-            let expected = |keyid: &str| Statement::Seal {
-                ceremony: self.id.clone(),
-                transcript: self.head.clone(),
-                root: root.into(),
-                keyid: keyid.into(),
-                time: time.to_string(),
-            };
-            let Statement::Seal { keyid, .. } = &seal.statement else {
-                return Err(refused("it is not sealed by a seal"));
-            };
-            let signed = |id: &KeyId| self.signatures.contains_key(id) && !by.contains(id);
-            let found = keys.iter().find(|(id, _)| id.as_str() == keyid);
-            match found.filter(|(id, _)| signed(id)) {
-                Some((id, key)) if seal.statement == expected(keyid) && seal.holds(key) => {
-                    by.push(id.clone());
-                }
-                _ => {
-                    return Err(refused(
-                        "the seal is not signed over this transcript by participants who signed \
-                         the root, each once",
-                    ));
-                }
-            }
-        }
-        let needed = self.profile.policy.seal_signatures;
-        match by.len() >= needed as usize {
-            true => Ok(by),
-            false => Err(CeremonyError::Refused(format!(
-                "the profile wants {needed} participants to sign the seal, here are {}; name \
-                 further keys with --key",
-                by.len()
-            ))),
-        }
-    }
-
     /// The keys of the next Root, as far as they are known: those that stay and those that were
     /// proved.
     fn known_keys(&self) -> Vec<(Slot, PublicKey)> {
@@ -740,33 +526,11 @@ impl Ceremony {
     }
 }
 
-/// What was recorded, and what this version would find, must both have been accepted.
-fn check_policy(
-    recorded: &[Finding],
-    found: &[Finding],
-    accepted: &[Accepted],
-) -> Result<(), CeremonyError> {
-    let mut stops: Vec<Finding> = Vec::new();
-    for finding in [unaccepted(recorded, accepted), unaccepted(found, accepted)].concat() {
-        if !stops.contains(finding) {
-            stops.push(finding.clone());
-        }
-    }
-    match stops.is_empty() {
-        true => Ok(()),
-        false => Err(CeremonyError::Policy { findings: stops }),
-    }
-}
-
-/// A finding is accepted for a reason, or not at all.
-fn check_reasons(accepted: &[Accepted]) -> Result<(), CeremonyError> {
-    let checked = accepted.iter().try_for_each(Accepted::check);
-    checked.map_err(CeremonyError::Refused)
-}
-
-fn lists(root: &Root, role: RoleType, same: impl Fn(&PublicKey) -> bool) -> bool {
-    let authority = root.claimed_authority(role);
-    authority.public_keys().into_iter().any(same)
+/// The Root keys of a Root, by their ids.
+fn public_keys(root: &Root) -> impl Iterator<Item = (KeyId, PublicKey)> {
+    let listed = root.roles.get(&RoleType::Root);
+    let ids = listed.into_iter().flat_map(|role| &role.keyids);
+    ids.filter_map(|id| Some((id.clone(), root.keys.get(id)?.public()?)))
 }
 
 fn refused(why: &str) -> CeremonyError {

@@ -1,29 +1,29 @@
 //! The lead's steps: plan, merge, review, seal.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use countersign_metadata::{KeyId, Role, RoleType, Root, UtcTime, Verified};
-use countersign_repo::keys::{KeyJson, redact};
-use countersign_signing::Signer;
+use countersign_metadata::{Key, KeyId, Role, RoleType, Root, UtcTime, Verified};
+use countersign_repo::keys::KeyJson;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use crate::ceremony::{Ceremony, Phase};
+use crate::ceremony::{Ceremony, Phase, by_holder};
 use crate::error::CeremonyError;
 use crate::event::{Attachment, Event};
-use crate::exchange::{Invitation, Message, Request, RequestedKey};
+use crate::exchange::{Invitation, Message, Request, RequestedKey, SealRequest};
 use crate::files::{self, Existing};
 use crate::folder::{Folder, PREVIOUS, Record};
 use crate::next_root::accept_previous;
 use crate::policy;
 use crate::profile::{Accepted, KeyProfile, Profile, Slot};
 use crate::report;
-use crate::review::{Diff, check_confirmation};
+use crate::review::{Diff, check_confirmation, confirmation};
 use crate::statement::{SignedStatement, Statement};
-use crate::words::fingerprint;
+use crate::words::{fingerprint, key_fingerprint};
 
 /// The name of the request for signatures.
 pub const REQUEST: &str = "requests/sign-root.json";
+/// The name of the request for seals, which lies there while the ceremony is complete and open.
+pub const SEAL_REQUEST: &str = "requests/seal.json";
 /// The name of the printable report.
 pub const REPORT: &str = "report.html";
 const INVITATIONS: &str = "invitations";
@@ -32,7 +32,14 @@ const INVITATIONS: &str = "invitations";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Merged {
     /// A proof of possession.
-    Proof(Slot),
+    Proof {
+        /// Of whose key.
+        slot: Slot,
+        /// The key's fingerprint in words, which its holder was shown.
+        words: String,
+        /// What of the policy was overridden for it, by the holder or now.
+        accepted: Vec<Accepted>,
+    },
     /// A signature, by whom.
     Signature(String),
     /// It had been taken in before.
@@ -109,14 +116,16 @@ impl Folder {
                 }
                 merged
             }
+            Message::Seals(_) => {
+                return Err(fail(CeremonyError::Refused(
+                    "this is a file of seals, which is given to 'key-ceremony seal'".into(),
+                )));
+            }
             other => {
-                return Err(CeremonyError::Exchange {
-                    path: file.into(),
-                    why: format!(
-                        "this is {}, which goes to a holder; what comes back from there is merged",
-                        other.kind()
-                    ),
-                });
+                return Err(fail(CeremonyError::Refused(format!(
+                    "this is {}, which goes to a holder; what comes back from there is merged",
+                    other.kind()
+                ))));
             }
         };
         self.write_derived()?;
@@ -153,7 +162,7 @@ impl Folder {
         }
         let payload = root.to_payload();
         let previous = self.ceremony().previous().map(Verified::content);
-        check_confirmation(confirmed, root)?;
+        check_confirmation(confirmed, &confirmation(root))?;
         let event = Event::Reviewed {
             words: fingerprint(payload.as_bytes()),
             findings: policy::check_root(previous, root, now),
@@ -165,22 +174,44 @@ impl Folder {
         self.write_derived()
     }
 
-    /// Writes the new Root and closes the transcript. `signers` are participants at this machine.
+    /// What participants are asked to vouch for: the transcript up to now.
     ///
     /// # Errors
     /// [`CeremonyError::Missing`] below a threshold.
-    pub fn seal(
-        &mut self,
-        signers: &[(String, Box<dyn Signer>)],
-        now: UtcTime,
-    ) -> Result<(), CeremonyError> {
+    pub fn seal_request(&self) -> Result<SealRequest, CeremonyError> {
+        self.ceremony().root_file()?;
+        let previous = self.ceremony().previous();
+        Ok(SealRequest {
+            transcript: self.transcript()?,
+            previous: previous.map(|root| String::from_utf8_lossy(root.received()).into_owned()),
+        })
+    }
+
+    /// Writes [`SEAL_REQUEST`], for participants at other machines.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Missing`] below a threshold.
+    pub fn ask_for_seals(&self) -> Result<PathBuf, CeremonyError> {
+        let request = Message::SealRequest(Box::new(self.seal_request()?));
+        self.write_one(Path::new(SEAL_REQUEST), &request.to_file())?;
+        Ok(self.path().join(SEAL_REQUEST))
+    }
+
+    /// Writes the new Root and closes the transcript.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Missing`] below a threshold, [`CeremonyError::Refused`]
+    pub fn seal(&mut self, seals: Vec<SignedStatement>, now: UtcTime) -> Result<(), CeremonyError> {
         if self.ceremony().phase() < Phase::Sealed {
             let file = self.ceremony().root_file()?;
             let name = self.ceremony().root_name();
             let root = Attachment::new(name, &file);
-            let seals = self.sign_seals(signers, &root, now)?;
-            files::write(&self.path().join(&root.name), &file, Existing::Replace)?;
-            self.append(Event::Sealed { root, seals }, now)?;
+            for seal in &seals {
+                self.ceremony().check_seal(seal, &root.sha256, now)?;
+            }
+            let time = self.ceremony().time_of_seals(&seals);
+            self.append(Event::Sealed { root, seals }, time)?;
+            files::remove(&self.path().join(SEAL_REQUEST))?;
         }
         self.write_derived()
     }
@@ -198,17 +229,28 @@ impl Folder {
         };
         self.ceremony().check_belongs(proof.statement.ceremony())?;
         let slot = slot.clone();
+        let words = key
+            .public()
+            .map(|key| key_fingerprint(&Key::new(&key).id()));
         let known = self.ceremony().proved().get(&slot);
         if known.is_some_and(|known| Some(&known.key) == key.public().as_ref()) {
             return Ok(Merged::Known(slot.to_string()));
         }
+        let findings = self.ceremony().judge_proof(&proof);
+        let meant = |entry: &&Accepted| findings.iter().any(|found| found.name == entry.finding);
+        let accepted: Vec<Accepted> = accepted.iter().filter(meant).cloned().collect();
+        let overridden = [by_holder(&proof), &accepted].concat();
         let event = Event::Proved {
-            findings: self.ceremony().judge_proof(&proof),
-            accepted: accepted.to_vec(),
+            findings,
+            accepted,
             proof,
         };
         self.append(event, now)?;
-        Ok(Merged::Proof(slot))
+        Ok(Merged::Proof {
+            slot,
+            words: words.unwrap_or_default(),
+            accepted: overridden,
+        })
     }
 
     fn merge_signature(&mut self, event: Event, now: UtcTime) -> Result<Merged, CeremonyError> {
@@ -228,48 +270,6 @@ impl Folder {
         }
         self.append(event, now)?;
         Ok(Merged::Signature(name))
-    }
-
-    fn sign_seals(
-        &self,
-        signers: &[(String, Box<dyn Signer>)],
-        root: &Attachment,
-        now: UtcTime,
-    ) -> Result<Vec<SignedStatement>, CeremonyError> {
-        let ceremony = self.ceremony();
-        let keys = ceremony.signing_keys();
-        let mut seals: Vec<SignedStatement> = Vec::new();
-        let mut sealed = BTreeSet::new();
-        for (uri, signer) in signers {
-            let found = keys.iter().find(|(_, key)| *key == signer.public_key());
-            let wrong = |wanted: String| CeremonyError::WrongKey {
-                uri: redact(uri),
-                found: signer.keyid().as_str().chars().take(16).collect(),
-                wanted,
-                hint: "a participant who signed the root seals the transcript".into(),
-            };
-            let Some((id, _)) = found else {
-                return Err(wrong("is no root key of this ceremony".into()));
-            };
-            if !ceremony.signed_by().any(|signed| signed == id) {
-                let who = ceremony.describe(id);
-                return Err(wrong(format!(
-                    "is that of {who}, who has not signed this root"
-                )));
-            }
-            if !sealed.insert(id.clone()) {
-                continue;
-            }
-            let seal = Statement::Seal {
-                ceremony: ceremony.id().into(),
-                transcript: ceremony.head().into(),
-                root: root.sha256.clone(),
-                keyid: id.as_str().into(),
-                time: now.to_string(),
-            };
-            seals.push(seal.sign(&**signer)?);
-        }
-        Ok(seals)
     }
 
     /// Writes what follows from the transcript: invitations, the request, the Root, the report.
@@ -374,7 +374,7 @@ pub(crate) fn derived(record: &Record) -> Vec<Derived> {
 fn invitations(ceremony: &Ceremony) -> Vec<Invitation> {
     let profile = ceremony.profile();
     let slots = profile.slots().filter(|(_, _, key)| key.keyid.is_none());
-    let invitation = |(_, slot, key): (RoleType, Slot, &KeyProfile)| Invitation {
+    let invitation = |(role, slot, key): (RoleType, Slot, &KeyProfile)| Invitation {
         ceremony: ceremony.id().into(),
         name: profile.name.clone(),
         who: profile
@@ -384,6 +384,8 @@ fn invitations(ceremony: &Ceremony) -> Vec<Invitation> {
             .unwrap_or_default(),
         algorithm: key.algorithm.clone(),
         uri: key.uri.clone(),
+        online: profile.is_online(role),
+        accepted: ceremony.standing().to_vec(),
         time: ceremony.planned_at().to_string(),
         clock_tolerance: tolerance(ceremony),
         slot,

@@ -103,6 +103,22 @@ pub enum CeremonyError {
         /// How many are needed, and what to do.
         hint: String,
     },
+    /// Nobody has vouched for the transcript.
+    #[error(
+        "all signatures on the root are there. Now {needed} of these must vouch for the transcript: \
+         {}. Carry {} to them; they run 'key-ceremony sign' on it, and their files are given to \
+         'key-ceremony seal'",
+        who.join(", "),
+        request.display()
+    )]
+    Unsealed {
+        /// How many must.
+        needed: u32,
+        /// Who can.
+        who: Vec<String>,
+        /// The request for them.
+        request: PathBuf,
+    },
     /// Too few keys of the previous Root take part: no client would follow (TUF 5.3.4).
     #[error(
         "{threshold} of the previous root's keys must sign, but only {present} of them take part; \
@@ -168,7 +184,7 @@ impl CeremonyError {
             Self::Refused(_) => "refused",
             Self::Clock { .. } => "clock",
             Self::WrongKey { .. } => "wrong-key",
-            Self::Missing { .. } => "signatures-missing",
+            Self::Missing { .. } | Self::Unsealed { .. } => "signatures-missing",
             Self::ChainEnds { .. } => "chain-ends",
             Self::OldRoot { .. } => "old-root",
             Self::Transcript { .. } => "transcript",
@@ -184,7 +200,7 @@ impl CeremonyError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Missing { .. } => 3,
+            Self::Missing { .. } | Self::Unsealed { .. } => 3,
             _ => 1,
         }
     }

@@ -129,7 +129,7 @@ impl Line {
 }
 
 /// Texts that are never shown as they are: whole files, and keys in PEM.
-const NOT_SHOWN: [&str; 4] = ["payload", "previous", "profile", "public"];
+const NOT_SHOWN: [&str; 5] = ["payload", "previous", "profile", "public", "transcript"];
 
 /// Refuses texts that could make a terminal show something else than what is there.
 pub(crate) fn check_plain(value: &Value) -> Result<(), String> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use countersign_metadata::json;
+use countersign_metadata::{RoleType, json};
 use countersign_repo::keys::KeyJson;
 use serde::{Deserialize, Serialize};
 
@@ -12,12 +12,12 @@ use crate::error::CeremonyError;
 use crate::event::check_plain;
 use crate::files;
 use crate::policy::Finding;
-use crate::profile::{Accepted, Slot};
-use crate::statement::SignedStatement;
+use crate::profile::{Accepted, MAX_CLOCK_TOLERANCE, Slot, check_holder, check_line};
+use crate::statement::{SignedStatement, Statement, decode_hex};
 
-/// The largest such file, in bytes. A request holds two Roots; one of 8 keys has 4 KB, and the
-/// default limit on a Root is 512 KB.
-const MAX_FILE: u64 = 2 << 20;
+/// The largest such file, in bytes. A request for a seal holds a Root and a transcript; a Root of
+/// 8 keys has 4 KB, the default limit on one is 512 KB, and a transcript of 20 keys has 60 KB.
+const MAX_FILE: u64 = 4 << 20;
 
 /// A file that travels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,12 @@ pub enum Message {
     /// From a holder: signatures.
     #[serde(rename = "countersign-ceremony-signatures-1")]
     Signatures(Signatures),
+    /// To the participants: vouch for the transcript.
+    #[serde(rename = "countersign-ceremony-seal-request-1")]
+    SealRequest(Box<SealRequest>),
+    /// From a participant: seals.
+    #[serde(rename = "countersign-ceremony-seals-1")]
+    Seals(Seals),
 }
 
 /// Asks a holder for the key of one place.
@@ -53,6 +59,10 @@ pub struct Invitation {
     pub algorithm: Option<String>,
     /// Where the profile expects the key.
     pub uri: Option<String>,
+    /// Whether the role's keys are used by machines without a person present.
+    pub online: bool,
+    /// What the plan accepts of the policy, and why.
+    pub accepted: Vec<Accepted>,
     /// When this was written.
     pub time: String,
     /// Seconds that clocks may be apart.
@@ -125,6 +135,25 @@ pub struct MadeSignature {
     pub statement: SignedStatement,
 }
 
+/// Asks a participant to vouch for the transcript. It holds all that was recorded, so that the
+/// reader's machine can check it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealRequest {
+    /// The transcript, before the seal.
+    pub transcript: String,
+    /// The file of the Root that it begins with.
+    pub previous: Option<String>,
+}
+
+/// Seals by participants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seals {
+    /// One for each key.
+    pub seals: Vec<SignedStatement>,
+}
+
 impl Message {
     /// Reads a file of any of these kinds.
     ///
@@ -154,6 +183,8 @@ impl Message {
             Self::Proof(_) => "a proof of possession",
             Self::Request(_) => "a signing request",
             Self::Signatures(_) => "a file of signatures",
+            Self::SealRequest(_) => "a request for a seal",
+            Self::Seals(_) => "a file of seals",
         }
     }
 }
@@ -162,5 +193,57 @@ fn parse(bytes: &[u8]) -> Result<Message, String> {
     let unknown = |error| format!("it is no ceremony file that this version reads: {error}");
     let value = serde_json::from_slice(bytes).map_err(unknown)?;
     check_plain(&value)?;
-    serde_json::from_value(value).map_err(unknown)
+    let message: Message = serde_json::from_value(value).map_err(unknown)?;
+    message.check()?;
+    Ok(message)
+}
+
+impl Message {
+    /// What is shown of a file from elsewhere is bounded like what stands in a profile.
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Invitation(asked) => {
+                check_head(&asked.ceremony, &asked.name, asked.clock_tolerance)?;
+                check_slot(&asked.slot)?;
+                check_line(&asked.who).map_err(|why| format!("who {why}"))?;
+                asked.accepted.iter().try_for_each(Accepted::check)
+            }
+            Self::Request(asked) => {
+                check_head(&asked.ceremony, &asked.name, asked.clock_tolerance)?;
+                asked
+                    .holders
+                    .values()
+                    .try_for_each(|name| check_holder(name))?;
+                asked.findings.iter().try_for_each(Finding::check)?;
+                asked.accepted.iter().try_for_each(Accepted::check)
+            }
+            Self::Proof(Proof { proof }) => match &proof.statement {
+                Statement::Possession { slot, custody, .. } => {
+                    check_slot(slot)?;
+                    check_line(&custody.home).map_err(|why| format!("home {why}"))
+                }
+                _ => Err("it is not a proof of possession".into()),
+            },
+            Self::Signatures(_) | Self::SealRequest(_) | Self::Seals(_) => Ok(()),
+        }
+    }
+}
+
+fn check_head(ceremony: &str, name: &str, clock_tolerance: u32) -> Result<(), String> {
+    if decode_hex(ceremony).is_none_or(|id| id.len() != 32) {
+        return Err("the ceremony's id is not 64 hexadecimal digits".into());
+    }
+    check_line(name).map_err(|why| format!("name {why}"))?;
+    match clock_tolerance <= MAX_CLOCK_TOLERANCE {
+        true => Ok(()),
+        false => Err("it lets clocks be more than a day apart".into()),
+    }
+}
+
+fn check_slot(slot: &Slot) -> Result<(), String> {
+    check_holder(&slot.holder)?;
+    match RoleType::from_name(&slot.role) {
+        Some(_) => Ok(()),
+        None => Err(format!("{:?} is no top-level role", slot.role)),
+    }
 }

@@ -118,6 +118,14 @@ impl Folder {
         Ok(folder)
     }
 
+    /// Reads a ceremony's state without changing or locking anything, as of an archive.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Transcript`] and others
+    pub fn look(path: &Path) -> Result<Ceremony, CeremonyError> {
+        Ok(read(path)?.ceremony)
+    }
+
     /// The ceremony's state.
     pub fn ceremony(&self) -> &Ceremony {
         &self.ceremony
@@ -126,6 +134,13 @@ impl Folder {
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The transcript's text.
+    pub(crate) fn transcript(&self) -> Result<String, CeremonyError> {
+        let bytes = files::read(&self.path.join(TRANSCRIPT), MAX_TRANSCRIPT)?;
+        // It was checked when it was read: JSON, which is UTF-8.
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Records an event, if it may come next.
@@ -183,12 +198,17 @@ fn asked(event: &Event) -> Option<(&str, Option<&Attachment>, &[Accepted])> {
 /// Reads a ceremony without changing anything, and checks every line of it.
 pub(crate) fn read(path: &Path) -> Result<Record, CeremonyError> {
     let bytes = files::read(&path.join(TRANSCRIPT), MAX_TRANSCRIPT)?;
+    let previous = files::read_if_there(&path.join(PREVIOUS), MAX_ROOT);
+    replay(&bytes, previous.map_err(|error| at(1, &error))?)
+}
+
+/// Checks every line of a transcript that follows the Root file `previous`.
+pub(crate) fn replay(bytes: &[u8], previous: Option<Vec<u8>>) -> Result<Record, CeremonyError> {
     let whole = bytes
         .iter()
         .rposition(|byte| *byte == b'\n')
         .map_or(0, |at| at + 1);
-    let previous = files::read_if_there(&path.join(PREVIOUS), MAX_ROOT);
-    let mut previous = Some(previous.map_err(|error| at(1, &error))?);
+    let mut previous = Some(previous);
     let mut state: Option<Ceremony> = None;
     let mut lines = Vec::new();
     let mut texts = (1..)

@@ -1,11 +1,11 @@
 //! The holders' steps, each on a machine of its own: make and prove a key, read what is to be
 //! signed, sign it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use countersign_metadata::{PublicKey, Role, Root, Signed, Unsigned, UtcTime, Verified};
 use countersign_repo::keys::{self, KeyJson, redact};
-use countersign_signing::{Algorithm, KeyUri, Secrets, SignError, Signer};
+use countersign_signing::{Algorithm, KeyUri, Secrets, SignError, Signer, Weakness};
 
 use crate::clock;
 use crate::error::CeremonyError;
@@ -13,11 +13,11 @@ use crate::event::digest;
 use crate::exchange::{Invitation, MadeSignature, Message, Proof, Request, Signatures};
 use crate::files::{self, Existing};
 use crate::next_root;
-use crate::policy::{self, Finding};
+use crate::policy::{self, Finding, unaccepted};
 use crate::portable;
 use crate::profile::Accepted;
 use crate::review::{Diff, check_confirmation, confirmation};
-use crate::statement::{CustodyFacts, Statement};
+use crate::statement::{CustodyFacts, SignedStatement, Statement};
 use crate::words::fingerprint;
 
 /// What a holder's step needs to know of its surroundings.
@@ -34,65 +34,110 @@ pub struct Station<'a> {
 /// Whether a key is to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existence {
-    /// Make it. It must not exist, except from an interrupted run.
+    /// Make it. It must not exist.
     Generate(Option<Algorithm>),
     /// It exists.
     Expect,
+}
+
+/// What a holder answers to an invitation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer<'a> {
+    /// Where the key is or is to be, if the holder says so.
+    pub uri: Option<&'a str>,
+    /// Whether it is to be made.
+    pub existence: Existence,
+    /// What of the policy the holder overrides, and why.
+    pub accepted: Vec<Accepted>,
+    /// What was typed to confirm: role and holder.
+    pub confirmed: &'a str,
 }
 
 /// Makes or opens the key that `invitation` asks for, proves possession of it, and writes the
 /// proof to `out`.
 ///
 /// # Errors
-/// [`CeremonyError::Sign`], [`CeremonyError::Clock`], [`CeremonyError::Usage`]
+/// [`CeremonyError::NotConfirmed`], [`CeremonyError::Sign`], [`CeremonyError::Policy`],
+/// [`CeremonyError::Clock`], [`CeremonyError::Usage`]
 pub fn prove(
     station: &Station<'_>,
     invitation: &Invitation,
-    uri: Option<&str>,
-    existence: Existence,
-    accepted: Vec<Accepted>,
+    answer: Answer<'_>,
     out: &Path,
 ) -> Result<PublicKey, CeremonyError> {
     clock::check_request(&invitation.time, station.now, invitation.clock_tolerance)?;
-    let uri = place_of_key(uri, invitation)?;
-    check_place_of_proof(out, invitation)?;
-    if let Existence::Generate(algorithm) = existence {
-        generate(station, invitation, uri, algorithm, out)?;
+    let uri = place_of_key(answer.uri, invitation)?;
+    check_confirmation(answer.confirmed, &invitation.slot.to_string())?;
+    let before = proof_there(out, invitation)?;
+    let accepted = [invitation.accepted.as_slice(), &answer.accepted].concat();
+    if let Existence::Generate(algorithm) = answer.existence {
+        check_custody(invitation, &foreseen(station, uri), &accepted)?;
+        generate(station, invitation, uri, algorithm, before.as_ref())?;
     }
     let signer = open(station, uri)?;
     let public = signer.public_key().clone();
     if let Some(wanted) = &invitation.algorithm {
         next_root::check_algorithm(&invitation.slot, wanted, &public)?;
     }
+    let custody = CustodyFacts::new(&signer.custody(), station.in_ci);
+    check_custody(invitation, &custody, &accepted)?;
     let statement = Statement::Possession {
         ceremony: invitation.ceremony.clone(),
         slot: invitation.slot.clone(),
         key: KeyJson::new(&public),
-        custody: CustodyFacts::new(&signer.custody(), station.in_ci),
-        accepted,
+        custody,
+        accepted: answer.accepted,
         time: station.now.to_string(),
     };
     let proof = statement.sign(&*signer)?;
     let message = Message::Proof(Proof { proof });
     files::write(out, &message.to_file(), Existing::Replace)?;
-    files::remove(&started(out))?;
     Ok(public)
 }
 
 /// Where the key is: as the holder says, or else as the invitation asks.
-fn place_of_key<'a>(
+///
+/// # Errors
+/// [`CeremonyError::Usage`], [`CeremonyError::Refused`] if the invitation names more than a key in
+/// a token.
+pub fn place_of_key<'a>(
     given: Option<&'a str>,
     invitation: &'a Invitation,
 ) -> Result<&'a str, CeremonyError> {
     match (given, invitation.uri.as_deref()) {
         (Some(given), _) => Ok(given),
-        (None, Some(asked)) => match portable::check(asked) {
+        (None, Some(asked)) => match portable::check_invited(asked) {
             Ok(()) => Ok(asked),
             Err(why) => Err(CeremonyError::Refused(format!("the invitation: {why}"))),
         },
         (None, None) => Err(CeremonyError::Usage(
             "the invitation does not say where the key is to be; name it with --key URI".into(),
         )),
+    }
+}
+
+/// What is known of a key's custody before it is made: so that none is made that the policy refuses.
+fn foreseen(station: &Station<'_>, uri: &str) -> CustodyFacts {
+    let in_file = matches!(uri.parse(), Ok(KeyUri::File(_)));
+    let weaknesses = in_file.then(|| Weakness::InFile.name().to_owned());
+    CustodyFacts {
+        kind: if in_file { "file" } else { "token" }.into(),
+        home: String::new(),
+        weaknesses: weaknesses.into_iter().collect(),
+        in_ci: station.in_ci,
+    }
+}
+
+fn check_custody(
+    invitation: &Invitation,
+    custody: &CustodyFacts,
+    accepted: &[Accepted],
+) -> Result<(), CeremonyError> {
+    let found = policy::check_custody(&invitation.slot, invitation.online, custody);
+    let stops: Vec<Finding> = unaccepted(&found, accepted).into_iter().cloned().collect();
+    match stops.is_empty() {
+        true => Ok(()),
+        false => Err(CeremonyError::Policy { findings: stops }),
     }
 }
 
@@ -132,6 +177,8 @@ impl ReadRequest {
                 root.version()
             )));
         }
+        let known = previous.as_ref().map(Verified::content);
+        next_root::check_nothing_hidden(known, &root).map_err(fail)?;
         Ok(Self {
             request,
             previous,
@@ -157,17 +204,23 @@ impl ReadRequest {
         &self.request
     }
 
-    /// What the policy says: of the Root by itself, as this machine finds, and what else the
-    /// request tells.
+    /// What the policy says: of the Root, as this machine finds, and what else the request tells.
     pub fn findings(&self, now: UtcTime) -> Vec<Finding> {
-        let previous = self.previous.as_ref().map(Verified::content);
-        let mut findings = policy::check_root(previous, &self.root, now);
+        let mut findings = self.own_findings(now);
         for told in &self.request.findings {
-            if !findings.contains(told) {
+            if !findings
+                .iter()
+                .any(|found| found.identity() == told.identity())
+            {
                 findings.push(told.clone());
             }
         }
         findings
+    }
+
+    fn own_findings(&self, now: UtcTime) -> Vec<Finding> {
+        let previous = self.previous.as_ref().map(Verified::content);
+        policy::check_foreign_root(previous, &self.root, now)
     }
 
     /// The fingerprint in words, to be compared by voice.
@@ -208,7 +261,13 @@ impl ReadRequest {
         confirmed: &str,
         out: &Path,
     ) -> Result<Vec<String>, CeremonyError> {
-        check_confirmation(confirmed, &self.root)?;
+        check_confirmation(confirmed, &self.confirmation())?;
+        let found = self.own_findings(station.now);
+        let stops = unaccepted(&found, &self.request.accepted);
+        if !stops.is_empty() {
+            let findings = stops.into_iter().cloned().collect();
+            return Err(CeremonyError::Policy { findings });
+        }
         check_place_of_signatures(out, &self.request.ceremony)?;
         let mut signatures: Vec<MadeSignature> = Vec::new();
         for uri in uris {
@@ -286,13 +345,14 @@ pub fn open(station: &Station<'_>, uri: &str) -> Result<Box<dyn Signer>, Ceremon
     )?)
 }
 
-/// Makes the key. A note beside the proof tells a later run that the key is its own.
+/// Makes the key. One that is there already is never taken for the result of an interrupted run:
+/// anybody could have put a note of such a run on the stick.
 fn generate(
     station: &Station<'_>,
     invitation: &Invitation,
     uri: &str,
     algorithm: Option<Algorithm>,
-    out: &Path,
+    proof: Option<&SignedStatement>,
 ) -> Result<(), CeremonyError> {
     let wanted = invitation.algorithm.as_deref().map(str::parse).transpose();
     let wanted = wanted.map_err(|error| CeremonyError::Usage(format!("{error}")))?;
@@ -308,71 +368,51 @@ fn generate(
         }
         (given, wanted) => given.or(wanted).unwrap_or(Algorithm::Ed25519),
     };
-    let note = started(out);
-    let mark = format!("{}\n{}\n", invitation.ceremony, digest(uri.as_bytes()));
-    let own = files::read_if_there(&note, 4096)?.is_some_and(|text| text == mark.as_bytes());
-    if !own {
-        match open(station, uri) {
-            Ok(there) => {
-                return Err(CeremonyError::Refused(format!(
-                    "{} is a key already, {}, and keys are never overwritten. To bring it into \
-                     this ceremony use 'key-ceremony prove'; to make a new one choose another name \
-                     with --key",
-                    redact(uri),
-                    there.keyid()
-                )));
-            }
-            // A wrong PIN must not be tried a second time.
-            Err(CeremonyError::Sign(
-                error @ (SignError::WrongPin { .. } | SignError::PinNotTried { .. }),
-            )) => return Err(error.into()),
-            Err(_) => {}
-        }
-        files::write(&note, mark.as_bytes(), Existing::Replace)?;
-    }
-    match keys::generate(uri, algorithm, station.secrets) {
-        Ok(_) => {
+    match open(station, uri) {
+        // The key's own signature says that it was made for this.
+        Ok(there) if proof.is_some_and(|proof| proof.holds(there.public_key())) => Ok(()),
+        Ok(there) => Err(CeremonyError::Refused(format!(
+            "{} is a key already, {}, and keys are never overwritten. If an interrupted run made it \
+             just now, or it is to stay, go on with 'key-ceremony prove'; to make a new one choose \
+             another name with --key",
+            redact(uri),
+            there.keyid()
+        ))),
+        Err(CeremonyError::Sign(error)) if is_missing(&error) => {
+            keys::generate(uri, algorithm, station.secrets)?;
             crate::crash::point();
             Ok(())
         }
-        Err(error) if own && is_there(&error) => Ok(()),
-        Err(error) => {
-            if !own {
-                files::remove(&note)?;
-            }
-            Err(error.into())
-        }
+        // Nobody is asked for a PIN twice, and no wrong one is tried a second time.
+        Err(error) => Err(error),
     }
 }
 
-fn is_there(error: &countersign_repo::RepoError) -> bool {
-    use countersign_repo::RepoError;
-    matches!(
-        error,
-        RepoError::Key {
-            source: SignError::KeyExists { .. } | SignError::FileExists(_),
-            ..
-        }
-    )
+/// Whether everything is there but the key.
+fn is_missing(error: &SignError) -> bool {
+    match error {
+        SignError::NoKey { .. } => true,
+        SignError::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+        _ => false,
+    }
 }
 
-/// A file that is there is replaced only by the answer to the same question: that is an
+/// The proof that is there already. Only the answer to the same question is replaced: that is an
 /// interrupted run, repeated. Checked before a key is made.
-fn check_place_of_proof(out: &Path, invitation: &Invitation) -> Result<(), CeremonyError> {
+fn proof_there(
+    out: &Path,
+    invitation: &Invitation,
+) -> Result<Option<SignedStatement>, CeremonyError> {
     if out.symlink_metadata().is_err() {
-        return Ok(());
+        return Ok(None);
     }
-    match Message::read(out) {
-        Ok(Message::Proof(Proof { proof })) => match proof.statement {
-            Statement::Possession { ceremony, slot, .. }
-                if ceremony == invitation.ceremony && slot == invitation.slot =>
-            {
-                Ok(())
-            }
-            _ => Err(CeremonyError::Exists { path: out.into() }),
-        },
-        _ => Err(CeremonyError::Exists { path: out.into() }),
+    if let Ok(Message::Proof(Proof { proof })) = Message::read(out)
+        && let Statement::Possession { ceremony, slot, .. } = &proof.statement
+        && (ceremony, slot) == (&invitation.ceremony, &invitation.slot)
+    {
+        return Ok(Some(proof));
     }
+    Err(CeremonyError::Exists { path: out.into() })
 }
 
 /// As for a proof. Checked before a token signs.
@@ -397,12 +437,6 @@ fn keep_signatures(out: &Path, new: &[MadeSignature]) -> Result<(), CeremonyErro
         true => Ok(()),
         false => Err(CeremonyError::Exists { path: out.into() }),
     }
-}
-
-fn started(out: &Path) -> PathBuf {
-    let mut name = out.as_os_str().to_owned();
-    name.push(".started");
-    name.into()
 }
 
 /// Decodes the payload; it must be in canonical form, or what is shown is not what is signed.

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_metadata::{Key, KeyId, PublicKey, RoleType, Root, Signed, UtcTime, Verified};
+use countersign_metadata::{
+    Key, KeyId, PublicKey, Role as _, RoleType, Root, Signed, UtcTime, Verified,
+};
 use countersign_signing::Algorithm;
 
 use crate::error::CeremonyError;
@@ -153,6 +155,47 @@ pub(crate) fn build(
         }
     }
     Ok(root)
+}
+
+/// Whether `next` differs from the Root before in nothing but what a [`Diff`](crate::review::Diff)
+/// shows and a ceremony can make: versions, expiry, thresholds, and keys of the four roles. Who
+/// signs it would otherwise sign what nobody showed them.
+pub(crate) fn check_nothing_hidden(previous: Option<&Root>, next: &Root) -> Result<(), String> {
+    let expires = next.expires();
+    let mut shown = match previous {
+        Some(previous) => previous.next(expires),
+        None => Root::new(expires, next.consistent_snapshot),
+    };
+    let known = std::mem::take(&mut shown.keys);
+    let old: BTreeSet<KeyId> = listed(&shown).cloned().collect();
+    for (role, keys) in &mut shown.roles {
+        if let Some(new) = next.roles.get(role) {
+            keys.keyids.clone_from(&new.keyids);
+            keys.threshold = new.threshold;
+        }
+    }
+    let unlisted = known.keys().filter(|id| !old.contains(*id));
+    let ids: BTreeSet<KeyId> = listed(&shown).chain(unlisted).cloned().collect();
+    for id in ids {
+        let entry = known.get(&id).cloned().or_else(|| {
+            let made = Key::new(&next.keys.get(&id)?.public()?);
+            (made.id() == id).then_some(made)
+        });
+        shown.keys.extend(entry.map(|entry| (id, entry)));
+    }
+    match shown.to_payload() == next.to_payload() {
+        true => Ok(()),
+        false => Err(
+            "it changes more of the root than can be shown: fields or roles that a \
+                      ceremony does not make, keys that no role lists, or keys under false ids; \
+                      do not sign it"
+                .into(),
+        ),
+    }
+}
+
+fn listed(root: &Root) -> impl Iterator<Item = &KeyId> {
+    root.roles.values().flat_map(|role| &role.keyids)
 }
 
 /// The id of a key of the Root before, given by its beginning.

@@ -16,6 +16,23 @@ const BEST_PRACTICES: &str = "Uptane Deployment Best Practices, key management";
 const HOUSE: &str = "Countersign's own rule";
 const DAY: i64 = 86_400;
 
+/// The names of all findings that refuse, which somebody may therefore have to accept.
+pub const ACCEPTABLE: [&str; 13] = [
+    "key-extractable",
+    "key-in-file",
+    "key-not-sensitive",
+    "offline-role-in-ci",
+    "offline-role-online",
+    "old-key",
+    "online-expiry-long",
+    "root-expired",
+    "root-expiry-long",
+    "root-threshold-low",
+    "shared-key",
+    "shared-token",
+    "snapshot-without-timestamp",
+];
+
 /// One thing that the policy has to say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,6 +76,27 @@ impl fmt::Display for Finding {
     }
 }
 
+impl Finding {
+    /// Whether it can be shown among lines of our own.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let texts = [&self.name, &self.subject, &self.text, &self.source];
+        match texts
+            .iter()
+            .all(|text| text.len() <= 1000 && !text.contains("  "))
+        {
+            true => Ok(()),
+            false => {
+                Err("a finding in it is longer than a finding is, or has runs of spaces".into())
+            }
+        }
+    }
+
+    /// What it is, whatever the words for it.
+    pub(crate) fn identity(&self) -> (&str, &str, Weight) {
+        (&self.name, &self.subject, self.weight)
+    }
+}
+
 /// The findings that stop a ceremony: to be refused, and accepted by nobody.
 pub fn unaccepted<'a>(findings: &'a [Finding], accepted: &[Accepted]) -> Vec<&'a Finding> {
     let stops = |finding: &&Finding| {
@@ -71,7 +109,10 @@ pub fn unaccepted<'a>(findings: &'a [Finding], accepted: &[Accepted]) -> Vec<&'a
 /// What the policy says of a profile by itself.
 pub fn check_profile(profile: &Profile) -> Vec<Finding> {
     let mut found = Findings::default();
-    check_thresholds(profile, &mut found);
+    let root = &profile.roles.root;
+    check_root_threshold(root.threshold, root.keys.len(), &mut found);
+    check_root_span(root.expires.seconds(), &mut found);
+    check_examples(profile, &mut found);
     check_expiry(profile, &mut found);
     let root = RoleType::Root;
     if profile.is_online(root) {
@@ -139,10 +180,8 @@ pub(crate) fn check_plan(profile: &Profile, previous: Option<&Root>) -> Vec<Find
     findings
 }
 
-fn check_thresholds(profile: &Profile, found: &mut Findings) {
-    let root = &profile.roles.root;
-    let keys = root.keys.len();
-    if root.threshold < 2 {
+fn check_root_threshold(threshold: u32, keys: usize, found: &mut Findings) {
+    if threshold < 2 {
         found.refuse(
             "root-threshold-low",
             "root",
@@ -151,7 +190,7 @@ fn check_thresholds(profile: &Profile, found: &mut Findings) {
             BEST_PRACTICES,
         );
     }
-    if root.threshold as usize == keys {
+    if threshold as usize == keys {
         found.warn(
             "root-without-spare",
             "root",
@@ -162,6 +201,26 @@ fn check_thresholds(profile: &Profile, found: &mut Findings) {
             HOUSE,
         );
     }
+}
+
+fn check_root_span(seconds: i64, found: &mut Findings) {
+    if seconds > 3 * 366 * DAY {
+        found.refuse(
+            "root-expiry-long",
+            "root",
+            "a root that is valid for more than three years leaves a device with stolen keys for \
+             that long; use about one year",
+            BEST_PRACTICES,
+        );
+    } else if seconds > 366 * DAY {
+        let text = "valid for more than about one year";
+        found.warn("root-expiry-long", "root", text, BEST_PRACTICES);
+    }
+}
+
+fn check_examples(profile: &Profile, found: &mut Findings) {
+    let root = &profile.roles.root;
+    let keys = root.keys.len();
     if root.threshold < 5 || keys < 8 {
         let text = format!(
             "{} of {keys}; the best practices give 5 of 8 as an example",
@@ -182,19 +241,6 @@ fn check_thresholds(profile: &Profile, found: &mut Findings) {
 }
 
 fn check_expiry(profile: &Profile, found: &mut Findings) {
-    let root = profile.roles.root.expires.seconds();
-    if root > 3 * 366 * DAY {
-        found.refuse(
-            "root-expiry-long",
-            "root",
-            "a root that is valid for more than three years leaves a device with stolen keys for \
-             that long; use about one year",
-            BEST_PRACTICES,
-        );
-    } else if root > 366 * DAY {
-        let text = "valid for more than about one year";
-        found.warn("root-expiry-long", "root", text, BEST_PRACTICES);
-    }
     let (online, source) = match profile.repository {
         RepositoryKind::Director => (
             vec![RoleType::Targets, RoleType::Snapshot, RoleType::Timestamp],
@@ -216,6 +262,30 @@ fn check_expiry(profile: &Profile, found: &mut Findings) {
             found.warn("online-expiry-long", role.name(), text, source);
         }
     }
+}
+
+/// What the policy says of a Root that somebody else drew up, at `now`: what its profile would be
+/// told, as far as it shows, and what [`check_root`] finds.
+pub fn check_foreign_root(previous: Option<&Root>, next: &Root, now: UtcTime) -> Vec<Finding> {
+    let mut found = Findings::default();
+    let authority = next.claimed_authority(RoleType::Root);
+    let threshold = next.roles.get(&RoleType::Root);
+    let threshold = threshold.map_or(0, |role| role.threshold);
+    check_root_threshold(threshold, authority.public_keys().len(), &mut found);
+    check_root_span(next.expires().unix().saturating_sub(now.unix()), &mut found);
+    let mut seen: BTreeMap<PublicKey, RoleType> = BTreeMap::new();
+    for role in RoleType::ALL {
+        for key in next.claimed_authority(role).public_keys() {
+            match seen.get(key).filter(|other| **other != role) {
+                Some(other) => found.push(shared_key(&role, other)),
+                None => {
+                    seen.insert(key.clone(), role);
+                }
+            }
+        }
+    }
+    found.0.extend(check_root(previous, next, now));
+    found.0
 }
 
 /// What the policy says of the next Root against the one before it, at `now`.
@@ -308,12 +378,7 @@ fn check_removals(previous: &Root, next: &Root, found: &mut Findings) {
 }
 
 /// What is wrong with the custody of a key, and with where it was proved.
-pub(crate) fn check_custody(
-    profile: &Profile,
-    role: RoleType,
-    slot: &Slot,
-    custody: &CustodyFacts,
-) -> Vec<Finding> {
+pub(crate) fn check_custody(slot: &Slot, online: bool, custody: &CustodyFacts) -> Vec<Finding> {
     let mut found = Findings::default();
     let subject = slot.to_string();
     for weakness in &custody.weaknesses {
@@ -338,7 +403,7 @@ pub(crate) fn check_custody(
             false => found.refuse(weakness, &subject, text, BEST_PRACTICES),
         }
     }
-    if custody.in_ci && !profile.is_online(role) {
+    if custody.in_ci && !online {
         found.refuse(
             "offline-role-in-ci",
             &subject,
@@ -351,7 +416,7 @@ pub(crate) fn check_custody(
 }
 
 /// One key in two places.
-pub(crate) fn shared_key(slot: &Slot, other: &Slot) -> Finding {
+pub(crate) fn shared_key(slot: &impl fmt::Display, other: &impl fmt::Display) -> Finding {
     Finding {
         name: "shared-key".into(),
         weight: Weight::Refuse,

@@ -1,5 +1,5 @@
 //! Which key URIs may travel: an invitation tells a holder's machine where to look for a key, and
-//! must not tell it what to load, what to read and whom to talk to.
+//! must not tell it what to load, what to read or write, and whom to talk to.
 
 use countersign_signing::KeyUri;
 
@@ -32,6 +32,20 @@ pub(crate) fn check(uri: &str) -> Result<(), String> {
     }
 }
 
+/// Whether an invitation may have a key made or used at `uri`: in a token only. A path would be the
+/// lead's choice of a file on the holder's machine, or on the stick.
+pub(crate) fn check_invited(uri: &str) -> Result<(), String> {
+    check(uri)?;
+    match uri.parse::<KeyUri>() {
+        Ok(KeyUri::File(_)) => Err(
+            "it names a file for the private key, which is for you to choose: if the key is to be \
+             in a file, name it yourself with --key file:PATH"
+                .into(),
+        ),
+        _ => Ok(()),
+    }
+}
+
 fn is_loopback(connector: &str) -> bool {
     let host = connector
         .rsplit_once(':')
@@ -42,6 +56,13 @@ fn is_loopback(connector: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_invitation_chooses_no_file() {
+        assert!(check_invited("pkcs11:token=anna;object=root").is_ok());
+        assert!(check_invited("yubihsm:id=2").is_ok());
+        assert!(check_invited("file:/media/usb/root.pem?encryption=none").is_err());
+    }
 
     #[test]
     fn only_names_of_keys_travel() {

@@ -13,10 +13,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::CeremonyError;
 use crate::files;
+use crate::policy::ACCEPTABLE;
 use crate::portable;
 
 /// The largest profile that is read, in bytes: hundreds of keys fit.
 pub(crate) const MAX_PROFILE: u64 = 256 << 10;
+/// The longest free text, in bytes.
+const MAX_LINE: usize = 200;
+/// The most that clocks may be apart, in seconds: a day.
+pub(crate) const MAX_CLOCK_TOLERANCE: u32 = 86_400;
 
 /// The content of a profile. A key that is not listed here is refused, so that a misspelt setting
 /// is never silently without effect.
@@ -181,15 +186,19 @@ impl Accepted {
         })
     }
 
-    /// Whether it gives a reason that can be shown.
+    /// Whether it names something that can be accepted, and gives a reason that can be shown.
     pub(crate) fn check(&self) -> Result<(), String> {
+        if !ACCEPTABLE.contains(&self.finding.as_str()) {
+            return Err(format!(
+                "{:?} is nothing that can be accepted; these are: {}",
+                self.finding,
+                ACCEPTABLE.join(", ")
+            ));
+        }
         if self.reason.trim().is_empty() {
             return Err(format!("{:?} needs a reason", self.finding));
         }
-        match is_plain(&self.finding) && is_plain(&self.reason) {
-            true => Ok(()),
-            false => Err("a reason is one line without control characters".into()),
-        }
+        check_line(&self.reason).map_err(|why| format!("the reason for {:?} {why}", self.finding))
     }
 }
 
@@ -255,14 +264,13 @@ impl Profile {
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.name.trim().is_empty() || !is_plain(&self.name) || self.name.len() > 200 {
-            return Err("name is a line of 1 to 200 bytes".into());
+        if self.name.trim().is_empty() {
+            return Err("name is empty; say what the ceremony is for".into());
         }
+        check_line(&self.name).map_err(|why| format!("name {why}"))?;
         for (holder, who) in &self.holders {
             check_holder(holder)?;
-            if !is_plain(who) || who.len() > 200 {
-                return Err(format!("holders.{holder} is a line of at most 200 bytes"));
-            }
+            check_line(who).map_err(|why| format!("holders.{holder} {why}"))?;
         }
         let settings = &self.policy;
         if settings.seal_signatures == 0 {
@@ -272,15 +280,15 @@ impl Profile {
                     .into(),
             );
         }
-        let signers = self.roles.root.keys.len() + self.roles.root.outgoing.len();
+        let signers = self.roles.root.keys.len();
         if settings.seal_signatures as usize > signers {
             return Err(format!(
-                "policy.seal_signatures is {}, but {signers} root keys can sign: the ceremony could \
-                 never be sealed; use at most {signers}",
+                "policy.seal_signatures is {}, but the new root has {signers} root keys: the \
+                 ceremony could never be sealed; use at most {signers}",
                 settings.seal_signatures
             ));
         }
-        if settings.clock_tolerance.seconds() > 86_400 {
+        if settings.clock_tolerance.seconds() > i64::from(MAX_CLOCK_TOLERANCE) {
             return Err("policy.clock_tolerance is at most 1d".into());
         }
         for entry in &settings.accept {
@@ -368,6 +376,19 @@ impl Profile {
     }
 }
 
+/// Whether a text is one line that can be shown among others without passing for several: a run of
+/// spaces could push what follows to where a line of its own would begin.
+pub(crate) fn check_line(text: &str) -> Result<(), String> {
+    let fine = text.len() <= MAX_LINE && is_plain(text) && !text.contains("  ");
+    match fine {
+        true => Ok(()),
+        false => Err(format!(
+            "is one line of at most {MAX_LINE} bytes, without control or invisible characters \
+             and without two spaces in a row"
+        )),
+    }
+}
+
 /// Whether a text shows all that is in it.
 pub(crate) fn is_plain(text: &str) -> bool {
     !text.chars().any(is_invisible)
@@ -384,7 +405,7 @@ pub(crate) fn is_invisible(letter: char) -> bool {
 }
 
 /// Names of holders stand in file names and are read aloud.
-fn check_holder(name: &str) -> Result<(), String> {
+pub(crate) fn check_holder(name: &str) -> Result<(), String> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     match (1..=32).contains(&name.len()) && name.bytes().all(plain) {
         true => Ok(()),
@@ -431,7 +452,8 @@ mod tests {
             ("\"ecdsa-p256\"", "\"ecdsa-p512\"", "unknown algorithm"),
             ("uri = \"pkcs11:", "uri = \"pkcs12:", "unknown scheme"),
             ("ben = ", "\"Ben B\" = ", "not a short name"),
-            ("name = ", "name = \"\" #", "name is a line"),
+            ("name = ", "name = \"\" #", "name is empty"),
+            ("name = ", "name = \"a   b\" #", "name is one line"),
         ] {
             let error = change(from, to);
             assert!(error.contains(problem), "{from} -> {to}: {error}");

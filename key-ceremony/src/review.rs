@@ -7,7 +7,7 @@ use countersign_metadata::{Key, KeyId, PublicKey, Role, RoleType, Root};
 use serde::Serialize;
 
 use crate::error::CeremonyError;
-use crate::words::fingerprint;
+use crate::words::{fingerprint, key_fingerprint};
 
 /// The differences between two Roots, or what a first Root says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,6 +20,8 @@ pub struct Diff {
     pub expires: String,
     /// When the old one expires.
     pub expired: Option<String>,
+    /// Whether files are published under version and hash prefixes (TUF 6.2).
+    pub consistent_snapshot: bool,
     /// The four roles, in the order of TUF.
     pub roles: Vec<RoleDiff>,
     /// Further fields that change, by name.
@@ -48,6 +50,8 @@ pub struct RoleDiff {
 pub struct NamedKey {
     /// Its id.
     pub keyid: String,
+    /// The id's fingerprint in words, which the holder was shown when the key was made.
+    pub words: String,
     /// Its scheme.
     pub scheme: String,
     /// Who holds it, if known.
@@ -79,6 +83,7 @@ impl Diff {
             to: after.version(),
             expires: after.expires().to_string(),
             expired: before.map(|root| root.expires().to_string()),
+            consistent_snapshot: after.consistent_snapshot,
             roles: roles.into(),
             other,
         }
@@ -105,6 +110,11 @@ impl Diff {
             }
             _ => write!(text, "\n  expires {}", self.expires),
         };
+        let _ = write!(
+            text,
+            "\n  consistent snapshot: {}",
+            yes_or_no(self.consistent_snapshot)
+        );
         for role in &self.roles {
             let keys = role.gains.len() + role.stays.len();
             let _ = write!(text, "\n  {}: {} of {keys}", role.role, role.threshold);
@@ -118,6 +128,9 @@ impl Diff {
             ] {
                 for key in keys {
                     let _ = write!(text, "\n    {mark} {word} {}", key.to_text());
+                    if word == "gains" {
+                        let _ = write!(text, "\n        {}", key.words);
+                    }
                 }
             }
         }
@@ -143,21 +156,32 @@ impl NamedKey {
 /// fingerprint.
 pub fn confirmation(root: &Root) -> String {
     let words = fingerprint(root.to_payload().as_bytes());
-    let first = words.split(' ').next().unwrap_or_default();
-    let last = words.split(' ').next_back().unwrap_or_default();
-    format!("root {} {first} {last}", root.version())
+    format!("root {} {}", root.version(), first_and_last(&words))
 }
 
-/// Whether what was typed confirms `root`; case and spaces are free.
-pub(crate) fn check_confirmation(typed: &str, root: &Root) -> Result<(), CeremonyError> {
-    let wanted = confirmation(root);
+/// `anchor velvet`, of a fingerprint that begins and ends with these words.
+pub(crate) fn first_and_last(words: &str) -> String {
+    let first = words.split(' ').next().unwrap_or_default();
+    let last = words.split(' ').next_back().unwrap_or_default();
+    format!("{first} {last}")
+}
+
+/// Whether what was typed is what is `wanted`; case and spaces are free.
+pub(crate) fn check_confirmation(typed: &str, wanted: &str) -> Result<(), CeremonyError> {
     let typed_words = typed.split_whitespace().map(str::to_lowercase);
     match typed_words.eq(wanted.split(' ')) {
         true => Ok(()),
         false => Err(CeremonyError::NotConfirmed(format!(
-            "{typed:?} does not confirm this root; nothing was signed or recorded. Compare what is \
+            "{typed:?} does not confirm this; nothing was signed or recorded. Compare what is \
              shown with what was agreed, then type: {wanted}"
         ))),
+    }
+}
+
+fn yes_or_no(value: bool) -> &'static str {
+    match value {
+        true => "yes",
+        false => "no",
     }
 }
 
@@ -175,6 +199,7 @@ fn role_diff(
     let (old_material, new_material) = (material(&old), material(&new));
     let named = |id: &KeyId, key: &Key| NamedKey {
         keyid: id.as_str().into(),
+        words: key_fingerprint(id),
         scheme: key.scheme.clone(),
         holder: holder(role, id, key.public().as_ref()),
     };

@@ -6,7 +6,7 @@
 
 use countersign_metadata::{PublicKey, canonical, json};
 use countersign_repo::keys::KeyJson;
-use countersign_signing::{Custody, Home, SignError, Signer};
+use countersign_signing::{Custody, Home, SignError, Signer, Weakness};
 use serde::{Deserialize, Serialize};
 
 use crate::profile::{Accepted, Slot};
@@ -56,7 +56,7 @@ pub enum Statement {
         root: String,
         /// The id of the key that signs the seal.
         keyid: String,
-        /// The clock of the machine that holds the transcript.
+        /// The participant's clock.
         time: String,
     },
 }
@@ -99,11 +99,41 @@ impl CustodyFacts {
             .map(|weak| weak.name().to_owned());
         Self {
             kind: kind.into(),
-            home: custody.home.to_string(),
+            home: one_line(&custody.home),
             weaknesses: names.collect(),
             in_ci,
         }
     }
+
+    /// Whether it is what this software would state of some key.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let known = [
+            Weakness::InFile,
+            Weakness::Extractable,
+            Weakness::NotSensitive,
+            Weakness::Imported,
+        ];
+        let has = |kind: Weakness| self.weaknesses.iter().any(|name| name == kind.name());
+        let named = |name: &String| known.iter().any(|kind| kind.name() == name);
+        let fits = match self.kind.as_str() {
+            "file" => has(Weakness::InFile),
+            "token" | "yubihsm" => !has(Weakness::InFile),
+            _ => false,
+        };
+        match fits && self.weaknesses.iter().all(named) {
+            true => Ok(()),
+            false => Err(format!(
+                "it says that the key is kept in {:?} and is {:?}, which contradicts itself",
+                self.kind, self.weaknesses
+            )),
+        }
+    }
+}
+
+/// Tokens may have labels with runs of spaces, which no text that travels has.
+fn one_line(home: &Home) -> String {
+    let text = home.to_string();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl Statement {

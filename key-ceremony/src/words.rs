@@ -1,7 +1,7 @@
 //! Fingerprints in words, for people who compare by voice.
 
 use bip39::Language;
-use countersign_metadata::sha256;
+use countersign_metadata::{KeyId, sha256};
 
 /// Words in a fingerprint. Each carries 11 bits; 110 bits are beyond anybody who wants to make a
 /// second file with the words of the first (2^110 tries), and making two files at once whose words
@@ -20,6 +20,11 @@ pub fn fingerprint(content: &[u8]) -> String {
     };
     let words: Vec<&str> = (0..WORDS).map(word).collect();
     words.join(" ")
+}
+
+/// The fingerprint of a key: that of its id, by which a Root lists it.
+pub fn key_fingerprint(id: &KeyId) -> String {
+    fingerprint(id.as_str().as_bytes())
 }
 
 #[cfg(test)]

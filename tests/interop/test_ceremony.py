@@ -76,7 +76,8 @@ class Ceremonies:
         """Every holder who is asked for a key makes it; the proofs are taken in."""
         for invitation in sorted((self.folder / name / "invitations").glob("*.json")):
             proof = self.folder / f"{name}-{invitation.stem}.proof.json"
-            self.run("keygen", invitation, "--out", proof)
+            holder, _, role = invitation.stem.partition("-")
+            self.run("keygen", invitation, "--out", proof, "--confirm", f"{role}/{holder}")
             self.run("merge", name, proof)
 
     def sign(self, name: str, holder: str, *objects: str) -> Path:
@@ -94,7 +95,15 @@ class Ceremonies:
         for holder, objects in signers.items():
             self.run("merge", name, self.sign(name, holder, *objects))
         holder, objects = next(iter(signers.items()))
-        return self.folder / self.run("seal", name, "--key", uri(holder, objects[0]))["root"]
+        return self.folder / self.seal(name, uri(holder, objects[-1]))["root"]
+
+    def seal(self, name: str, key: str) -> dict:
+        """A participant vouches for the transcript on a machine of their own."""
+        assert self.fails(3, "seal", name)["name"] == "signatures-missing"
+        request, out = f"{name}/requests/seal.json", self.folder / f"{name}.seal.json"
+        confirm = self.run("sign", request, "--show")["confirm"]
+        self.run("sign", request, "--key", key, "--out", out, "--confirm", confirm)
+        return self.run("seal", name, out)
 
 
 def uri(token: str, name: str) -> str:

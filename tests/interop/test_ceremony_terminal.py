@@ -115,6 +115,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Ceremonies:
     held.copy("reviewed", "signed")
     for holder in ("anna", "ben"):
         held.run("merge", "signed", held.sign("signed", holder, "root"))
+    held.fails(3, "seal", "signed")
     return held
 
 
@@ -157,9 +158,18 @@ def unchanged(held: Ceremonies) -> Iterator[None]:
 def test_a_rotation_is_held_at_terminals(held: Ceremonies, at_terminal: At) -> None:
     rotate(held, "live", "live")
     dora = at_terminal("keygen", "live/invitations/dora-root.json", "--out", "dora.json")
+    shown = dora.sees(CONFIRM)
+    for fact in ("Example Motors", "asks dora (Dora Diaz) for a key of root", uri("dora", "live"),
+                 "this machine's clock says 20"):  # fmt: skip
+        assert fact in shown
+    assert dora.sees("\n> ") == f"{shown}{CONFIRM}root/dora" and ASKED_FOR_PIN not in shown
+    dora.types("root/dora")
     dora.types_pin(PIN)
-    assert dora.ends(0).count(ASKED_FOR_PIN) == 1
-    held.run("merge", "live", "dora.json")
+    screen = dora.ends(0)
+    assert screen.count(ASKED_FOR_PIN) == 1
+    [of_key] = re.findall(r"its words, to compare with the lead's: ((?:[a-z]+ ?){10})\n", screen)
+    merged = held.run("merge", "live", "dora.json")
+    assert merged["words"] == {"root/dora": of_key}
 
     lead = at_terminal("review", "live")
     shown = lead.sees(CONFIRM)
@@ -183,9 +193,20 @@ def test_a_rotation_is_held_at_terminals(held: Ceremonies, at_terminal: At) -> N
         signer.ends(0)
         held.run("merge", "live", f"{holder}.json")
 
-    anna = at_terminal("seal", "live", "--key", uri("anna", "root"))
+    held.fails(3, "seal", "live")
+    anna = at_terminal("sign", "live/requests/seal.json", "--key", uri("anna", "root"),
+                       "--out", "anna.seal.json", "--trusted-root", "c1/1.root.json")  # fmt: skip
+    shown = anna.sees(CONFIRM)
+    assert_tells_of_the_change(shown)
+    assert f"fingerprint of the root: {words}\n" in shown
+    assert "\nsigned by anna (key " in shown and "\nsigned by ben (key " in shown
+    wanted = anna.sees("\n> ").rpartition(CONFIRM)[2]
+    assert re.fullmatch("seal [a-z]+ [a-z]+", wanted)
+    anna.types(wanted)
     anna.types_pin(PIN)
-    assert "live/2.root.json" in anna.ends(0)
+    anna.ends(0)
+    sealed = held.run("seal", "live", "anna.seal.json")
+    assert sealed["root"] == "live/2.root.json" and sealed["sealed_by"][0].startswith("anna ")
     assert held.run("verify", "live", "--previous", "c1/1.root.json")["words"] == words
     roots = [(held.folder / name).read_bytes() for name in ("c1/1.root.json", "live/2.root.json")]
     assert follow_chain(roots).version == 2
@@ -206,9 +227,15 @@ def ask(step: str, at_terminal: At, *options: str, redirected: str = "") -> Term
         "review": ["keyed"],
         "sign": ["reviewed/requests/sign-root.json", "--key", uri("ben", "root"),
                  "--out", "new.json"],
+        "sign the seal": ["signed/requests/seal.json", "--key", uri("ben", "root"),
+                          "--out", "new.json"],
         "seal": ["signed", "--key", uri("ben", "root")],
     }  # fmt: skip
-    return at_terminal(step, *words[step], *options, redirected=redirected)
+    return at_terminal(step.split()[0], *words[step], *options, redirected=redirected)
+
+
+ALL_STEPS = ["keygen", "review", "sign", "sign the seal", "seal"]
+WITH_PIN = ["keygen", "sign", "sign the seal", "seal"]
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -223,12 +250,21 @@ def test_anything_else_does_not_confirm(step: str, typed: str, at_terminal: At) 
     _, _, first, last = wanted.split()
     terminal.types(typed.format(first=first, last=last))
     screen = terminal.ends(1)
-    assert "does not confirm this root; nothing was signed or recorded" in screen
+    assert "does not confirm this; nothing was signed or recorded" in screen
     assert screen.endswith(f"then type: {wanted}\n") and ASKED_FOR_PIN not in screen
 
 
 @pytest.mark.usefixtures("unchanged")
-@pytest.mark.parametrize("step", ["review", "sign"])
+@pytest.mark.parametrize("step", ["keygen", "sign the seal", "seal"])
+def test_a_mere_yes_confirms_nothing(step: str, at_terminal: At) -> None:
+    terminal, wanted = up_to_the_confirmation(step, at_terminal)
+    terminal.types("y")
+    screen = terminal.ends(1)
+    assert screen.endswith(f"then type: {wanted}\n") and ASKED_FOR_PIN not in screen
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize("step", ALL_STEPS)
 def test_the_beginning_of_a_line_does_not_confirm(step: str, at_terminal: At) -> None:
     for end, key in ((" " * 2000 + "y", "\r"), (CTRL_D, CTRL_D)):
         terminal, wanted = up_to_the_confirmation(step, at_terminal)
@@ -243,7 +279,7 @@ def up_to_the_confirmation(step: str, at_terminal: At) -> tuple[Terminal, str]:
 
 
 @pytest.mark.usefixtures("unchanged")
-@pytest.mark.parametrize("step", ["review", "sign"])
+@pytest.mark.parametrize("step", ALL_STEPS)
 def test_leaving_at_the_confirmation(step: str, at_terminal: At) -> None:
     left, _ = up_to_the_confirmation(step, at_terminal)
     left.types("", CTRL_D)
@@ -255,15 +291,13 @@ def test_leaving_at_the_confirmation(step: str, at_terminal: At) -> None:
 
 
 def up_to_the_pin(step: str, at_terminal: At) -> Terminal:
-    if step != "sign":
-        return ask(step, at_terminal)
     terminal, wanted = up_to_the_confirmation(step, at_terminal)
     terminal.types(wanted)
     return terminal
 
 
 @pytest.mark.usefixtures("unchanged")
-@pytest.mark.parametrize("step", ["keygen", "sign", "seal"])
+@pytest.mark.parametrize("step", WITH_PIN)
 def test_a_wrong_pin_is_tried_once(step: str, at_terminal: At) -> None:
     terminal = up_to_the_pin(step, at_terminal)
     terminal.types_pin("a-wrong-one")
@@ -277,7 +311,7 @@ def test_a_wrong_pin_is_tried_once(step: str, at_terminal: At) -> None:
 
 
 @pytest.mark.usefixtures("unchanged")
-@pytest.mark.parametrize("step", ["sign", "seal"])
+@pytest.mark.parametrize("step", WITH_PIN)
 @pytest.mark.parametrize("key", ["\r", CTRL_D], ids=["enter", "ctrl-d"])
 def test_leaving_at_the_pin(step: str, key: str, at_terminal: At) -> None:
     terminal = up_to_the_pin(step, at_terminal)
@@ -287,7 +321,7 @@ def test_leaving_at_the_pin(step: str, key: str, at_terminal: At) -> None:
 
 
 @pytest.mark.usefixtures("unchanged")
-@pytest.mark.parametrize("step", ["keygen", "sign", "seal"])
+@pytest.mark.parametrize("step", WITH_PIN)
 def test_interrupted_at_the_pin(step: str, at_terminal: At) -> None:
     terminal = up_to_the_pin(step, at_terminal)
     terminal.types_pin(PIN, CTRL_C)
@@ -301,21 +335,24 @@ def test_nobody_is_asked_who_is_not_there(
 ) -> None:
     """There is a terminal, but the command is told not to use it, or its input is no terminal."""
     redirected = "" if options else "< /dev/null"
-    for step in ("review", "sign"):
+    wanted = {}
+    for step in ALL_STEPS:
         screen = ask(step, at_terminal, *options, redirected=redirected).ends(1)
-        wanted = held.confirmation("reviewed")
         assert "nobody is at a terminal to confirm, and nothing was signed" in screen
-        assert re.search(r'or with --confirm "root 2 [a-z]+ [a-z]+"\n$', screen)
-        assert CONFIRM not in screen and ASKED_FOR_PIN not in screen and "+ gains dora" in screen
-    confirmed = ("--confirm", wanted)
-    for step, more in (("keygen", ()), ("sign", confirmed), ("seal", ())):
-        screen = ask(step, at_terminal, *options, *more, redirected=redirected).ends(1)
+        [wanted[step]] = re.findall(r'or with --confirm "([^"]+)"\n$', screen)
+        assert CONFIRM not in screen and ASKED_FOR_PIN not in screen
+        assert ("asks dora" if step == "keygen" else "+ gains dora") in screen
+    assert wanted["keygen"] == "root/dora" and wanted["seal"].startswith("seal ")
+    assert wanted["sign"] == held.confirmation("reviewed")
+    for step in WITH_PIN:
+        confirmed = ("--confirm", wanted[step])
+        screen = ask(step, at_terminal, *options, *confirmed, redirected=redirected).ends(1)
         assert "COUNTERSIGN_PIN, add pin-source=file:PATH to the key URI" in screen
         assert ASKED_FOR_PIN not in screen
 
 
 @pytest.mark.usefixtures("unchanged")
-@pytest.mark.parametrize("step", ["review", "sign"])
+@pytest.mark.parametrize("step", ALL_STEPS)
 def test_nobody_is_asked_who_cannot_read_the_question(
     step: str, at_terminal: At, tmp_path: Path
 ) -> None:

@@ -58,7 +58,8 @@ def test_the_rehearsal_can_be_pasted(rehearsed: tuple[Path, str]) -> None:
     folder, printed = rehearsed
     assert (folder / "profile.toml").read_text() == (EXAMPLES / "profile.toml").read_text()
     assert printed.count("verified: Example Motors, image repository") == 2
-    # The seal below the threshold, and the forged transcript.
+    # The seal below the threshold, the two for which nobody vouches yet, and the forged transcript.
+    assert printed.count("must vouch for the transcript") == 2
     assert re.search(r"ben \(key [0-9a-f]{8}\).*\nexit code 3\n", printed)
     assert re.search(r"line 1 of the transcript: .*\nexit code 1\n", printed)
     assert (folder / "repository/published/metadata/2.root.json").is_file()

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use countersign_ceremony::CeremonyError;
-use countersign_ceremony::exchange::{Invitation, Message};
-use countersign_ceremony::holder::{self, Existence, ReadRequest, Station};
+use countersign_ceremony::exchange::{Invitation, Message, Request, SealRequest};
+use countersign_ceremony::holder::{self, Answer, Existence, ReadRequest, Station};
 use countersign_ceremony::policy::Finding;
-use countersign_metadata::{Key, PublicKey};
-use countersign_signing::Algorithm;
-use serde_json::json;
+use countersign_ceremony::sealing::{ReadSealRequest, write_seals};
+use countersign_ceremony::{CeremonyError, key_fingerprint};
+use countersign_metadata::{Key, PublicKey, Role as _, UtcTime};
+use countersign_repo::keys::redact;
+use countersign_signing::{Algorithm, Secrets};
+use serde_json::{Value, json};
 
 use super::lead::{Accept, newest_root};
 use super::output::Report;
@@ -27,7 +29,7 @@ COUNTERSIGN_PIN or the URI's pin-source=file:PATH; never write it on a command l
 #[command(after_help = KEYGEN_EXAMPLES)]
 pub(super) struct Keygen {
     #[command(flatten)]
-    answer: Answer,
+    reply: Reply,
     /// What kind of key to make, if the invitation leaves it open
     #[arg(long, value_name = "NAME")]
     algorithm: Option<Algorithm>,
@@ -43,11 +45,11 @@ Example:
 #[command(after_help = PROVE_EXAMPLES)]
 pub(super) struct Prove {
     #[command(flatten)]
-    answer: Answer,
+    reply: Reply,
 }
 
 #[derive(clap::Args)]
-struct Answer {
+struct Reply {
     /// The invitation
     invitation: PathBuf,
     /// Where the key is to be, if not where the invitation says
@@ -56,6 +58,9 @@ struct Answer {
     /// The file for the proof, which goes back to the lead
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// What would be typed at the prompt, for scripts: role and holder
+    #[arg(long, value_name = "ROLE/HOLDER")]
+    confirm: Option<String>,
     #[command(flatten)]
     accept: Accept,
 }
@@ -63,30 +68,36 @@ struct Answer {
 impl Keygen {
     pub(super) fn run(&self, global: &Global) -> Result<Report, CeremonyError> {
         let made = self
-            .answer
+            .reply
             .run(global, Existence::Generate(self.algorithm))?;
-        Ok(self.answer.report("made and proved", &made))
+        Ok(self.reply.report("made and proved", &made))
     }
 }
 
 impl Prove {
     pub(super) fn run(&self, global: &Global) -> Result<Report, CeremonyError> {
-        let found = self.answer.run(global, Existence::Expect)?;
-        Ok(self.answer.report("proved", &found))
+        let found = self.reply.run(global, Existence::Expect)?;
+        Ok(self.reply.report("proved", &found))
     }
 }
 
-impl Answer {
+impl Reply {
     fn run(&self, global: &Global, existence: Existence) -> Result<PublicKey, CeremonyError> {
         let invitation = self.invitation()?;
         let secrets = global.secrets();
-        let station = Station {
-            secrets: &secrets,
-            now: now()?,
-            in_ci: in_ci(),
+        let station = station(&secrets)?;
+        let uri = self.key.as_deref();
+        let place = holder::place_of_key(uri, &invitation)?;
+        let shown = describe_invitation(&invitation, place, &station);
+        let wanted = invitation.slot.to_string();
+        let typed = confirm::ask(global, self.confirm.as_deref(), &wanted, &shown)?;
+        let answer = Answer {
+            uri,
+            existence,
+            accepted: self.accept.parse()?,
+            confirmed: &typed,
         };
-        let (uri, accepted) = (self.key.as_deref(), self.accept.parse()?);
-        holder::prove(&station, &invitation, uri, existence, accepted, &self.out)
+        holder::prove(&station, &invitation, answer, &self.out)
     }
 
     fn invitation(&self) -> Result<Invitation, CeremonyError> {
@@ -98,14 +109,17 @@ impl Answer {
 
     fn report(&self, what: &str, key: &PublicKey) -> Report {
         let key = Key::new(key);
+        let words = key_fingerprint(&key.id());
         let text = format!(
-            "{what}: {} key {}\nnext: carry {} to the lead",
+            "{what}: {} key {}\n  its words, to compare with the lead's: {words}\nnext: carry {} to \
+             the lead",
             key.scheme,
             key.id(),
             self.out.display()
         );
         let object = json!({
             "keyid": key.id().as_str(),
+            "words": words,
             "scheme": key.scheme,
             "proof": self.out,
         });
@@ -113,16 +127,54 @@ impl Answer {
     }
 }
 
+/// What a holder reads before a key is made or proved.
+fn describe_invitation(invitation: &Invitation, place: &str, station: &Station<'_>) -> String {
+    let Invitation {
+        name,
+        ceremony,
+        slot,
+        who,
+        ..
+    } = invitation;
+    let mut shown = format!(
+        "{name}\nceremony {ceremony}\n  asks {} ({who}) for a key of {}\n  the key: {}, in {}",
+        slot.holder,
+        slot.role,
+        invitation.algorithm.as_deref().unwrap_or("of any kind"),
+        redact(place)
+    );
+    for accepted in &invitation.accepted {
+        let (finding, reason) = (&accepted.finding, &accepted.reason);
+        shown.push_str(&format!("\n  the plan accepts {finding}: {reason}"));
+    }
+    shown.push_str(&clocks(&invitation.time, station.now));
+    shown
+}
+
+/// Both clocks, for people to compare: a step that follows hours later hides a clock that is slow.
+fn clocks(asked: &str, now: UtcTime) -> String {
+    format!("\nasked at {asked} by the lead's clock; this machine's clock says {now}")
+}
+
+fn station(secrets: &Secrets) -> Result<Station<'_>, CeremonyError> {
+    Ok(Station {
+        secrets,
+        now: now()?,
+        in_ci: in_ci(),
+    })
+}
+
 const SIGN_EXAMPLES: &str = "\
 Examples:
   key-ceremony sign /media/usb/sign-root.json --key \"pkcs11:token=anna;object=root\" \\
       --out /media/usb/anna.signed.json
   key-ceremony sign sign-root.json --show            (read it, sign nothing)
+  key-ceremony sign seal.json --key \"pkcs11:token=anna;object=root\" --out anna.seal.json
 
 Read the fingerprint with the others by telephone before you confirm. With --trusted-root, the
 request must follow the newest root that you know.";
 
-/// Read what is to be signed, confirm it, and sign it
+/// Read what is to be signed, a root or the end of the transcript, confirm it, and sign it
 #[derive(clap::Args)]
 #[command(after_help = SIGN_EXAMPLES)]
 pub(super) struct Sign {
@@ -131,7 +183,7 @@ pub(super) struct Sign {
     /// Your key. May be repeated
     #[arg(long, value_name = "URI", required_unless_present = "show")]
     key: Vec<String>,
-    /// The file for the signatures, which goes back to the lead
+    /// The file for the signatures or seals, which goes back to the lead
     #[arg(long, value_name = "FILE", required_unless_present = "show")]
     out: Option<PathBuf>,
     /// Only show it
@@ -147,33 +199,35 @@ pub(super) struct Sign {
 
 impl Sign {
     pub(super) fn run(&self, global: &Global) -> Result<Report, CeremonyError> {
-        let request = match Message::read(&self.request)? {
-            Message::Request(request) => *request,
-            other => return Err(wrong_kind(&self.request, &other, "a signing request")),
-        };
+        match Message::read(&self.request)? {
+            Message::Request(request) => self.sign(global, *request),
+            Message::SealRequest(request) => self.seal(global, *request),
+            other => Err(wrong_kind(&self.request, &other, "a signing request")),
+        }
+    }
+
+    fn sign(&self, global: &Global, request: Request) -> Result<Report, CeremonyError> {
         let secrets = global.secrets();
-        let station = Station {
-            secrets: &secrets,
-            now: now()?,
-            in_ci: in_ci(),
-        };
+        let station = station(&secrets)?;
         let request = ReadRequest::new(&self.request, request, &station)?;
         if let Some(path) = &self.trusted_root {
             request.check_known(newest_root(path)?, &path.display().to_string())?;
         }
         let findings = request.findings(station.now);
-        let shown = describe(&request, &findings);
+        let mut shown = describe(&request, &findings);
+        shown.push_str(self.not_compared(request.root().version() > 1));
+        shown.push_str(&clocks(&request.request().time, station.now));
+        let wanted = request.confirmation();
         let object = json!({
             "diff": request.diff(),
             "findings": findings,
             "accepted": request.request().accepted,
             "words": request.words(),
-            "confirm": request.confirmation(),
+            "confirm": wanted,
         });
         let Some(out) = &self.out else {
             return Ok(Report::new(shown, object));
         };
-        let wanted = request.confirmation();
         let typed = confirm::ask(global, self.confirm.as_deref(), &wanted, &shown)?;
         let signed = request.sign(&station, &self.key, &typed, out)?;
         let text = format!(
@@ -186,6 +240,52 @@ impl Sign {
             json!({ "signed": signed, "signatures": out }),
         ))
     }
+
+    fn seal(&self, global: &Global, request: SealRequest) -> Result<Report, CeremonyError> {
+        let secrets = global.secrets();
+        let station = station(&secrets)?;
+        let request = ReadSealRequest::new(request)?;
+        if let Some(path) = &self.trusted_root {
+            request.check_known(&newest_root(path)?, &path.display().to_string())?;
+        }
+        let follows = request.ceremony().previous().is_some();
+        let shown = format!("{}{}", request.to_text(), self.not_compared(follows));
+        let wanted = request.confirmation();
+        let Some(out) = &self.out else {
+            return Ok(Report::new(shown, describe_seal(&request)));
+        };
+        let typed = confirm::ask(global, self.confirm.as_deref(), &wanted, &shown)?;
+        let seals = request.seal(&station, &self.key, &typed)?;
+        let object = json!({ "sealed": seals.len(), "seals": out });
+        write_seals(out, seals)?;
+        let text = format!(
+            "the transcript is vouched for\nnext: carry {} to the lead",
+            out.display()
+        );
+        Ok(Report::new(text, object))
+    }
+
+    /// What the holder has not ruled out.
+    fn not_compared(&self, follows: bool) -> &'static str {
+        match follows && self.trusted_root.is_none() {
+            true => "\nthe root before is not compared with any that you know (--trusted-root)",
+            false => "",
+        }
+    }
+}
+
+/// A request for a seal, for scripts.
+pub(super) fn describe_seal(request: &ReadSealRequest) -> Value {
+    let ceremony = request.ceremony();
+    let signed = ceremony.signed_by().map(|id| ceremony.describe(id));
+    json!({
+        "ceremony": ceremony.id(),
+        "lines": ceremony.lines(),
+        "signed_by": signed.collect::<Vec<_>>(),
+        "accepted": ceremony.accepted(),
+        "words": request.words(),
+        "confirm": request.confirmation(),
+    })
 }
 
 /// What a holder reads before signing.

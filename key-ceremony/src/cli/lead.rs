@@ -1,12 +1,18 @@
 //! The lead's commands: plan, rotate, status, merge, review, seal.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use countersign_ceremony::conduct::{self, Merged, REPORT, REQUEST};
-use countersign_ceremony::holder::{self, Station};
+use countersign_ceremony::exchange::SealRequest;
+use countersign_ceremony::holder::Station;
+use countersign_ceremony::policy;
 use countersign_ceremony::profile::{Accepted, Profile};
 use countersign_ceremony::review;
 use countersign_ceremony::rotate::{self, Rotation, Why};
+use countersign_ceremony::sealing::{ReadSealRequest, read_seals};
+use countersign_ceremony::statement::SignedStatement;
 use countersign_ceremony::{Ceremony, CeremonyError, Extent, Folder, Phase, fingerprint, verify};
 use countersign_metadata::RoleType;
 use countersign_repo::{read_root, write_new};
@@ -164,14 +170,14 @@ enum Reason {
 impl Rotate {
     pub(super) fn run(&self, _global: &Global) -> Result<Report, CeremonyError> {
         verify(&self.last, None, Extent::Sealed)?;
-        let last = Folder::open(&self.last)?;
-        let Some(sealed) = last.ceremony().sealed() else {
+        let last = Folder::look(&self.last)?;
+        let Some(sealed) = last.sealed() else {
             return Err(CeremonyError::Usage(
                 "the last ceremony is not sealed".into(),
             ));
         };
         let newest = sealed.root.clone();
-        let profile = rotate::next_profile(last.ceremony(), &self.rotation()?)?;
+        let profile = rotate::next_profile(&last, &self.rotation()?)?;
         if let Some(file) = &self.profile_only {
             write_new(file, profile.to_text().as_bytes())?;
             return Ok(Report::new(
@@ -231,6 +237,7 @@ impl Rotate {
 
 /// Show how far a ceremony is and what comes next
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  key-ceremony status ceremony-2027")]
 pub(super) struct Status {
     /// The ceremony's folder
     ceremony: PathBuf,
@@ -238,10 +245,23 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn run(&self, _global: &Global) -> Result<Report, CeremonyError> {
-        let folder = Folder::open(&self.ceremony)?;
-        folder.write_derived()?;
-        Ok(status(folder.ceremony()))
+        match Folder::open(&self.ceremony) {
+            Ok(folder) => {
+                folder.write_derived()?;
+                Ok(status(folder.ceremony()))
+            }
+            // An archive that is write-once.
+            Err(CeremonyError::Io { source, .. }) if is_read_only(&source) => {
+                Ok(status(&Folder::look(&self.ceremony)?))
+            }
+            Err(error) => Err(error),
+        }
     }
+}
+
+fn is_read_only(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
 }
 
 const MERGE_EXAMPLES: &str = "\
@@ -268,18 +288,51 @@ impl Merge {
     pub(super) fn run(&self, _global: &Global) -> Result<Report, CeremonyError> {
         let mut folder = Folder::open(&self.ceremony)?;
         let accepted = self.accept.parse()?;
-        let mut lines = Vec::new();
+        let mut merged = Vec::new();
         for file in &self.files {
-            for merged in folder.merge(file, &accepted, now()?)? {
-                lines.push(match merged {
-                    Merged::Proof(slot) => format!("proved: {slot}"),
-                    Merged::Signature(who) => format!("signed: {who}"),
-                    Merged::Known(what) => format!("had that already: {what}"),
-                });
-            }
+            merged.extend(folder.merge(file, &accepted, now()?)?);
         }
-        let state = status(folder.ceremony());
-        Ok(state.below(&lines.join("\n"), json!({ "merged": lines })))
+        let mut lines: Vec<String> = merged.iter().map(told).collect();
+        let keys = merged.iter().filter_map(|merged| match merged {
+            Merged::Proof { slot, words, .. } => Some((slot.to_string(), words)),
+            _ => None,
+        });
+        let keys: BTreeMap<String, &String> = keys.collect();
+        let overridden = || merged.iter().flat_map(overridden);
+        let idle = |entry: &&Accepted| !overridden().any(|known| known == *entry);
+        lines.extend(accepted.iter().filter(idle).map(|entry| {
+            let finding = &entry.finding;
+            format!("nothing here needed --accept {finding}, so it is not recorded")
+        }));
+        let first = lines.iter().filter_map(|line| line.lines().next());
+        let object = json!({
+            "merged": first.collect::<Vec<_>>(),
+            "words": keys,
+            "accepted": overridden().collect::<Vec<_>>(),
+        });
+        Ok(status(folder.ceremony()).below(&lines.join("\n"), object))
+    }
+}
+
+/// What came of one file. The words of a key are for its holder to compare.
+fn told(merged: &Merged) -> String {
+    let mut text = match merged {
+        Merged::Proof { slot, words, .. } => format!("proved: {slot}\n  {words}"),
+        Merged::Signature(who) => format!("signed: {who}"),
+        Merged::Known(what) => format!("had that already: {what}"),
+    };
+    for Accepted { finding, reason } in overridden(merged) {
+        text.push_str(&format!(
+            "\n  POLICY OVERRIDDEN: {finding}, because: {reason}"
+        ));
+    }
+    text
+}
+
+fn overridden(merged: &Merged) -> &[Accepted] {
+    match merged {
+        Merged::Proof { accepted, .. } => accepted,
+        Merged::Signature(_) | Merged::Known(_) => &[],
     }
 }
 
@@ -318,8 +371,11 @@ impl Review {
         let wanted = review::confirmation(&root);
         let mut shown = diff.to_text();
         let before = folder.ceremony().previous().map(|root| root.content());
-        let findings = countersign_ceremony::policy::check_root(before, &root, now);
-        for finding in folder.ceremony().findings().iter().chain(&findings) {
+        let mut findings = folder.ceremony().findings().to_vec();
+        if folder.ceremony().review().is_none() {
+            findings.extend(policy::check_root(before, &root, now));
+        }
+        for finding in &findings {
             shown.push_str(&format!("\n  {finding}"));
         }
         for accepted in folder.ceremony().accepted() {
@@ -332,6 +388,7 @@ impl Review {
         let object = json!({
             "diff": diff,
             "findings": findings,
+            "accepted": folder.ceremony().accepted(),
             "words": words,
             "confirm": wanted,
             "request": self.ceremony.join(REQUEST),
@@ -356,12 +413,15 @@ impl Review {
 }
 
 const SEAL_EXAMPLES: &str = "\
-Example:
+Examples:
+  key-ceremony seal ceremony-2027                    (writes requests/seal.json for participants)
+  key-ceremony seal ceremony-2027 /media/usb/anna.seal.json
   key-ceremony seal ceremony-2027 --key \"pkcs11:token=anna;object=root\"
 
-The key is that of a participant who is present: it signs the end of the transcript.
-Then publish the new root:
-  repo-tool --repo REPOSITORY root import ceremony-2027/2.root.json";
+A seal is a participant's signature on the end of the transcript, made with a key of the new root.
+Participants make it on their own machines: 'key-ceremony sign requests/seal.json'. With --key the
+key's token is used at this machine, which is for a lead who is a holder too: never bring tokens of
+several holders to one machine.";
 
 /// Write the new root and close the transcript
 #[derive(clap::Args)]
@@ -369,9 +429,14 @@ Then publish the new root:
 pub(super) struct Seal {
     /// The ceremony's folder
     ceremony: PathBuf,
-    /// A root key of a participant who is present. May be repeated
-    #[arg(long, value_name = "URI", required = true)]
-    key: Vec<String>,
+    /// Files of seals that came from participants
+    seals: Vec<PathBuf>,
+    /// The lead's own root key, if the lead is a participant
+    #[arg(long, value_name = "URI")]
+    key: Option<String>,
+    /// What would be typed at the prompt, for scripts: 'sign --show' on the request tells
+    #[arg(long, value_name = "TEXT", requires = "key")]
+    confirm: Option<String>,
     /// The repository whose newest root must be the one that this ceremony follows
     #[arg(long, value_name = "DIR")]
     repo: Option<PathBuf>,
@@ -380,36 +445,77 @@ pub(super) struct Seal {
 impl Seal {
     pub(super) fn run(&self, global: &Global) -> Result<Report, CeremonyError> {
         let mut folder = Folder::open(&self.ceremony)?;
-        if folder.ceremony().phase() < Phase::Sealed {
+        let open = folder.ceremony().phase() < Phase::Sealed;
+        if open {
             check_followed(&folder, self.repo.as_deref())?;
-            // Before anybody types a PIN.
-            folder.ceremony().root_file()?;
+            let request = folder.seal_request()?;
+            if self.seals.is_empty() && self.key.is_none() {
+                return Err(self.ask(&folder)?);
+            }
+            let mut seals = Vec::new();
+            for file in &self.seals {
+                seals.extend(read_seals(file)?);
+            }
+            if let Some(uri) = &self.key {
+                seals.extend(self.own_seals(global, request, uri)?);
+            }
+            folder.seal(seals, now()?)?;
+        } else {
+            folder.write_derived()?;
         }
-        let now = now()?;
+        Ok(self.report(&folder, open))
+    }
+
+    /// Asks participants for seals; what the command ends with.
+    fn ask(&self, folder: &Folder) -> Result<CeremonyError, CeremonyError> {
+        let request = folder.ask_for_seals()?;
+        let ceremony = folder.ceremony();
+        let sealing = ceremony.sealing_keys();
+        Ok(CeremonyError::Unsealed {
+            needed: ceremony.profile().policy.seal_signatures,
+            who: sealing.keys().map(|id| ceremony.describe(id)).collect(),
+            request,
+        })
+    }
+
+    fn own_seals(
+        &self,
+        global: &Global,
+        request: SealRequest,
+        uri: &str,
+    ) -> Result<Vec<SignedStatement>, CeremonyError> {
         let secrets = global.secrets();
         let station = Station {
             secrets: &secrets,
-            now,
+            now: now()?,
             in_ci: in_ci(),
         };
-        let mut signers = Vec::new();
-        if folder.ceremony().phase() < Phase::Sealed {
-            for uri in &self.key {
-                signers.push((uri.clone(), holder::open(&station, uri)?));
-            }
-        }
-        folder.seal(&signers, now)?;
-        let name = folder.ceremony().root_name();
-        let root = self.ceremony.join(name);
+        let request = ReadSealRequest::new(request)?;
+        let (shown, wanted) = (request.to_text(), request.confirmation());
+        let typed = confirm::ask(global, self.confirm.as_deref(), &wanted, &shown)?;
+        request.seal(&station, &[uri.to_owned()], &typed)
+    }
+
+    fn report(&self, folder: &Folder, now: bool) -> Report {
+        let ceremony = folder.ceremony();
+        let root = self.ceremony.join(ceremony.root_name());
         let report = self.ceremony.join(REPORT);
+        let sealed = ceremony.sealed().map_or(&[][..], |sealed| &sealed.by);
+        let by: Vec<String> = sealed.iter().map(|id| ceremony.describe(id)).collect();
         let text = format!(
-            "sealed.\n  the new root: {}\n  for paper: {}\nnext: repo-tool --repo REPOSITORY root \
-             import {}",
+            "{} by {}\n  the new root: {}\n  for paper: {}\nnext: {} {}",
+            if now { "sealed" } else { "sealed already," },
+            by.join(", "),
             root.display(),
             report.display(),
+            match ceremony.previous() {
+                Some(_) => "repo-tool --repo REPOSITORY root import",
+                None => "repo-tool --repo REPOSITORY init --root",
+            },
             root.display()
         );
-        Ok(Report::new(text, json!({ "root": root, "report": report })))
+        let object = json!({ "root": root, "report": report, "sealed_by": by });
+        Report::new(text, object)
     }
 }
 

@@ -16,11 +16,12 @@ use crate::error::CeremonyError;
 use crate::exchange::Message;
 use crate::files;
 use crate::folder::Folder;
-use crate::holder::{self, Existence, ReadRequest, Station};
+use crate::holder::{self, Answer, Existence, ReadRequest, Station};
 use crate::policy::{self, Weight};
 use crate::profile::{Accepted, KeyProfile, Profile, RepositoryKind, RoleProfile, Roles, Slot};
 use crate::review;
 use crate::rotate::{self, Rotation, Why};
+use crate::sealing::ReadSealRequest;
 use crate::verify::{Extent, verify};
 
 const KEYS: &str = "keys";
@@ -233,8 +234,14 @@ impl Stage {
                 return Err(DrillError::stuck("an invitation is none"));
             };
             let proof = usb.join(file.file_name().unwrap_or_default());
-            let make = Existence::Generate(None);
-            holder::prove(&station, &invitation, None, make, Vec::new(), &proof)?;
+            let confirmed = invitation.slot.to_string();
+            let answer = Answer {
+                uri: invitation.uri.as_deref(),
+                existence: Existence::Generate(None),
+                accepted: Vec::new(),
+                confirmed: &confirmed,
+            };
+            holder::prove(&station, &invitation, answer, &proof)?;
             lead.merge(&proof, &[], self.now)?;
         }
         let (root, _) = lead.next_root()?;
@@ -254,11 +261,15 @@ impl Stage {
             request.sign(&station, &uris, &request.confirmation(), &made)?;
             lead.merge(&made, &[], self.now)?;
         }
-        let mut sealing = Vec::new();
-        for key in signing.iter().take(1) {
-            sealing.push((key.uri.clone(), self.open_key(&key.uri)?));
-        }
-        lead.seal(&sealing, self.now)?;
+        let request = ReadSealRequest::new(lead.seal_request()?)?;
+        let first: Vec<String> = signing
+            .iter()
+            .rev()
+            .take(1)
+            .map(|key| key.uri.clone())
+            .collect();
+        let seals = request.seal(&station, &first, &request.confirmation())?;
+        lead.seal(seals, self.now)?;
         let sealed = lead.ceremony().sealed().map(|sealed| sealed.root.clone());
         drop(lead);
         verify(&path, anchor.as_deref(), Extent::Sealed)?;

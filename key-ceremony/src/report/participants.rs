@@ -118,6 +118,7 @@ fn write_part(page: &mut Page, record: &Record, part: &Part<'_>) {
         page.put("b", part.role);
         page.text(&format!(" ({}), {}", part.standing, part.key.scheme));
         page.put("div.hash", &part.key.keyid);
+        page.put("div", &part.key.words);
     });
     page.within("td", |page| match proof {
         Some((custody, _)) => write_custody(page, custody),

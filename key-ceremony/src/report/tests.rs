@@ -6,8 +6,9 @@ use countersign_signing::Secrets;
 use super::html;
 use crate::exchange::Message;
 use crate::folder::{self, Folder, Record};
-use crate::holder::{self, Existence, ReadRequest, Station};
+use crate::holder::{self, Answer, Existence, ReadRequest, Station};
 use crate::profile::Accepted;
+use crate::sealing::ReadSealRequest;
 
 /// What somebody might put wherever text is free.
 const HOSTILE: &str = "</td></style><script>alert(1)</script><img src=x onerror='alert(2)'>&lt;";
@@ -59,8 +60,14 @@ fn sealed(folder: &Path) -> Record {
             panic!("no invitation");
         };
         let out = folder.join(format!("{place}.proof.json"));
-        let make = Existence::Generate(None);
-        holder::prove(&station, &invitation, None, make, accepted.clone(), &out).expect("proved");
+        let confirmed = invitation.slot.to_string();
+        let answer = Answer {
+            uri: invitation.uri.as_deref(),
+            existence: Existence::Generate(None),
+            accepted: accepted.clone(),
+            confirmed: &confirmed,
+        };
+        holder::prove(&station, &invitation, answer, &out).expect("proved");
         ceremony.merge(&out, &[], now).expect("merged");
     }
     let (root, _) = ceremony.next_root().expect("a root");
@@ -78,10 +85,10 @@ fn sealed(folder: &Path) -> Record {
         .sign(&station, &[uri("root")], &confirmed, &out)
         .expect("signed");
     ceremony.merge(&out, &[], now).expect("merged");
-    let signer = holder::open(&station, &uri("root")).expect("a key");
-    ceremony
-        .seal(&[(uri("root"), signer)], now)
-        .expect("sealed");
+    let request = ceremony.seal_request().expect("complete");
+    let request = ReadSealRequest::new(request).expect("a request");
+    let seals = request.seal(&station, &[uri("root")], &request.confirmation());
+    ceremony.seal(seals.expect("a seal"), now).expect("sealed");
     folder::read(&path).expect("a record")
 }
 

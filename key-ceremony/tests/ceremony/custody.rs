@@ -7,6 +7,7 @@ use cryptoki::mechanism::Mechanism;
 use cryptoki::object::Attribute;
 use cryptoki::session::UserType;
 use cryptoki::types::AuthPin;
+use serde_json::{Value, json};
 
 use crate::common::{PIN, World, refusal, says};
 
@@ -26,6 +27,16 @@ fn is_on_record(world: &World, finding: &str, reason: &str) {
     }
 }
 
+/// An answer on a machine that does not mind: as of a holder who is careless, or worse.
+#[track_caller]
+fn careless(world: &World, words: &[&str], finding: &str) {
+    let mut asked: Value = serde_json::from_str(&world.text(words[1])).unwrap();
+    let accepted = json!({ "finding": finding, "reason": "does not matter" });
+    asked["accepted"].as_array_mut().unwrap().push(accepted);
+    world.write(words[1], asked.to_string());
+    world.ok(words);
+}
+
 #[track_caller]
 fn finish(world: &World) {
     world.review("c");
@@ -40,12 +51,19 @@ fn keys_in_files() {
     world.plan("c", &strict(&world), &[]);
     for (number, place) in world.invited("c").iter().enumerate() {
         let (invitation, proof) = world.invite("c", place);
-        world.ok(&["keygen", &invitation, "--out", &proof]);
+        let keygen = ["keygen", &invitation, "--out", &proof];
+        let advice = ["key-in-file", "make it in a token", "--accept key-in-file="];
+        says(&world.refused("policy", &keygen), &advice);
+        let (holder, role) = place.split_once('-').unwrap();
+        assert!(
+            !world.path(&format!("{holder}/{role}.pem")).exists(),
+            "a key all the same"
+        );
+        careless(&world, &keygen, "key-in-file");
         // What was accepted for one key is not accepted for the next.
-        let message = world.refused("policy", &["merge", "lead/c", &proof]);
         says(
-            &message,
-            &["key-in-file", "make it in a token", "--accept key-in-file="],
+            &world.refused("policy", &["merge", "lead/c", &proof]),
+            &advice,
         );
         let reason = format!("key-in-file=rehearsal {number}");
         world.ok(&["merge", "lead/c", &proof, "--accept", &reason]);
@@ -63,9 +81,15 @@ fn a_holder_speaks_for_the_own_key_alone() {
     let (invitation, proof) = world.invite("c", "anna-root");
     let reason = "key-in-file=no token has come yet";
     world.ok(&["keygen", &invitation, "--out", &proof, "--accept", reason]);
-    world.ok(&["merge", "lead/c", &proof]);
+    // The lead is told, and the transcript keeps it.
+    let merged = world.ok(&["merge", "lead/c", &proof]);
+    assert_eq!(merged["accepted"][0]["reason"], "no token has come yet");
     let (invitation, proof) = world.invite("c", "ben-root");
-    world.ok(&["keygen", &invitation, "--out", &proof]);
+    careless(
+        &world,
+        &["keygen", &invitation, "--out", &proof],
+        "key-in-file",
+    );
     says(
         &world.refused("policy", &["merge", "lead/c", &proof]),
         &["key-in-file (root/ben)"],
@@ -79,12 +103,15 @@ fn offline_keys_in_ci() {
     world.set("CI", "true");
     for place in world.invited("c") {
         let (invitation, proof) = world.invite("c", &place);
-        world.ok(&["keygen", &invitation, "--out", &proof]);
+        let keygen = ["keygen", &invitation, "--out", &proof];
         // Snapshot and timestamp are the roles that machines sign.
         if place.starts_with("online") {
+            world.ok(&keygen);
             world.ok(&["merge", "lead/c", &proof]);
             continue;
         }
+        says(&world.refused("policy", &keygen), &["offline-role-in-ci"]);
+        careless(&world, &keygen, "offline-role-in-ci");
         let message = world.refused("policy", &["merge", "lead/c", &proof]);
         says(
             &message,
@@ -259,9 +286,14 @@ fn keys_that_can_leave_their_token() {
         ("leaves", "key-extractable", "make it non-extractable"),
     ] {
         let uri = world.uri("anna", object);
-        world.ok(&["prove", &invitation, "--key", &uri, "--out", &proof]);
-        let message = world.refused("policy", &["merge", "lead/c", &proof]);
-        says(&message, &[finding, "root/anna", advice]);
+        let prove = ["prove", &invitation, "--key", &uri, "--out", &proof];
+        let told = [finding, "root/anna", advice];
+        says(&world.refused("policy", &prove), &told);
+        careless(&world, &prove, finding);
+        says(
+            &world.refused("policy", &["merge", "lead/c", &proof]),
+            &told,
+        );
     }
     // The holder takes responsibility, under the own signature.
     let uri = world.uri("anna", "leaves");

@@ -505,7 +505,8 @@ fn steps_out_of_order() {
     world.sign_and_merge("c", "ben", &["root"]);
     world.seal("c", "anna", "root");
     let before = world.read("lead/c/transcript.jsonl");
-    world.seal("c", "anna", "root");
+    let again = world.ok(&["seal", "lead/c", "lead/c-anna.seal.json"]);
+    says(again["sealed_by"][0].as_str().unwrap(), &["anna"]);
     world.sign_and_merge("c", "anna", &["root"]);
     assert_eq!(world.read("lead/c/transcript.jsonl"), before);
 }

@@ -132,16 +132,71 @@ impl World {
 
     // --- Running ---
 
-    /// `key-ceremony WORDS` in the world's folder, with nothing of the caller's environment.
+    /// `key-ceremony WORDS` in the world's folder, with nothing of the caller's environment. What
+    /// a person would type at the prompt is added where it is left out.
     pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = self.bare_command(words);
+        command.args(self.typed(words));
+        command
+    }
+
+    /// The same, with nobody at the prompt.
+    pub fn bare_command(&self, words: &[&str]) -> Command {
         self.prepare(Command::new(env!("CARGO_BIN_EXE_key-ceremony")), words)
+    }
+
+    /// What a holder would say to an invitation, and a participant to a seal.
+    fn typed(&self, words: &[&str]) -> Vec<String> {
+        if words.contains(&"--confirm") {
+            return Vec::new();
+        }
+        match *words {
+            ["keygen" | "prove", invitation, ..] => self.answer(invitation, words),
+            ["seal", folder, ..] if words.contains(&"--key") => {
+                let request = format!("{folder}/requests/seal.json");
+                let asked = self.bare_command(&["seal", folder]).output();
+                if asked.expect("it runs").status.code() != Some(3) {
+                    return Vec::new();
+                }
+                let shown = self.bare_command(&["sign", &request, "--show"]).output();
+                let shown: Value =
+                    serde_json::from_slice(&shown.expect("it runs").stdout).unwrap_or_default();
+                let confirm = shown["confirm"].as_str().unwrap_or_default();
+                vec!["--confirm".into(), confirm.into()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn answer(&self, invitation: &str, words: &[&str]) -> Vec<String> {
+        let file = self.path(invitation);
+        let small = fs::metadata(&file).is_ok_and(|file| file.is_file() && file.len() < 9999);
+        let text = if small {
+            fs::read(&file).unwrap()
+        } else {
+            Vec::new()
+        };
+        let Ok(asked) = serde_json::from_slice::<Value>(&text) else {
+            return Vec::new();
+        };
+        let part = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (role, holder) = (part(&asked["slot"]["role"]), part(&asked["slot"]["holder"]));
+        let mut typed = vec!["--confirm".to_owned(), format!("{role}/{holder}")];
+        // That a key is to be in a file is for its holder to say.
+        let uri = part(&asked["uri"]);
+        if uri.starts_with("file:") && !words.contains(&"--key") {
+            typed.extend(["--key".to_owned(), uri]);
+        }
+        typed
     }
 
     /// The same with another clock, as `faketime -f` names it: `+1h`.
     pub fn command_at(&self, clock: &str, words: &[&str]) -> Command {
         let mut command = Command::new("faketime");
         command.args(["-f", clock, env!("CARGO_BIN_EXE_key-ceremony")]);
-        self.prepare(command, words)
+        let mut command = self.prepare(command, words);
+        command.args(self.typed(words));
+        command
     }
 
     fn prepare(&self, mut command: Command, words: &[&str]) -> Command {
@@ -301,10 +356,30 @@ impl World {
         self.ok(&["merge", &format!("lead/{name}"), &arrived]);
     }
 
+    /// A participant seals on the own machine.
     #[track_caller]
     pub fn seal(&self, name: &str, holder: &str, object: &str) {
-        let key = self.uri(holder, object);
-        self.ok(&["seal", &format!("lead/{name}"), "--key", &key]);
+        let folder = format!("lead/{name}");
+        let seal = self.seal_file(name, holder, object);
+        self.ok(&["seal", &folder, &seal]);
+    }
+
+    /// Asks for a seal; returns the participant's file on the lead's machine.
+    #[track_caller]
+    pub fn seal_file(&self, name: &str, holder: &str, object: &str) -> String {
+        let (folder, key) = (format!("lead/{name}"), self.uri(holder, object));
+        let asked = finish(self.command(&["seal", &folder]), 3);
+        says(asked["message"].as_str().unwrap(), &["vouch", "seal.json"]);
+        let request = format!("{holder}/{name}-seal.json");
+        self.carry(&format!("{folder}/requests/seal.json"), &request);
+        let shown = self.ok(&["sign", &request, "--show"]);
+        let confirm = shown["confirm"].as_str().unwrap();
+        let made = format!("{holder}/{name}.seal.json");
+        let words = ["sign", &request, "--key", &key, "--confirm", confirm];
+        self.ok(&[&words[..], &["--out", &made]].concat());
+        let arrived = format!("lead/{name}-{holder}.seal.json");
+        self.carry(&made, &arrived);
+        arrived
     }
 
     /// Plan, keys, review, signatures of `signers`, seal by the first of them.

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use countersign_ceremony::conduct::REQUEST;
 use countersign_ceremony::exchange::Message;
-use countersign_ceremony::holder::{self, Existence, ReadRequest, Station};
+use countersign_ceremony::holder::{self, Answer, Existence, ReadRequest, Station};
 use countersign_ceremony::review;
 use countersign_ceremony::rotate::{self, Rotation, Why};
+use countersign_ceremony::sealing::ReadSealRequest;
 use countersign_ceremony::{Extent, Folder, verify};
 use countersign_metadata::RoleType;
 use countersign_repo::policy::{Policy, RolePolicy, Span, TopLevel};
@@ -200,8 +201,13 @@ impl Held {
             let Message::Invitation(invitation) = Message::read(&file).expect("readable") else {
                 panic!("{} is no invitation", file.display());
             };
-            let make = Existence::Generate(None);
-            holder::prove(&station, &invitation, None, make, Vec::new(), &back).expect("a new key");
+            let answer = Answer {
+                uri: None,
+                existence: Existence::Generate(None),
+                accepted: Vec::new(),
+                confirmed: &invitation.slot.to_string(),
+            };
+            holder::prove(&station, &invitation, answer, &back).expect("a new key");
             lead.merge(&back, &[], now).expect("proved");
             fs::remove_file(&back).expect("there");
         }
@@ -220,9 +226,14 @@ impl Held {
             lead.merge(&back, &[], now).expect("merged");
             fs::remove_file(&back).expect("there");
         }
-        let sealer = uri(signers[0]);
-        let key = holder::open(&station, &sealer).expect("a key");
-        lead.seal(&[(sealer, key)], now).expect("sealed");
+        let asked = lead.seal_request().expect("complete");
+        let asked = ReadSealRequest::new(asked).expect("a request");
+        // A key that leaves cannot vouch for the transcript.
+        let seals = signers.iter().find_map(|signer| {
+            let sealed = asked.seal(&station, &[uri(signer)], &asked.confirmation());
+            sealed.ok()
+        });
+        lead.seal(seals.expect("a seal"), now).expect("sealed");
         let sealed = lead.ceremony().sealed().expect("sealed");
         self.roots.push(sealed.root.clone());
         drop(lead);
