@@ -6,8 +6,8 @@ use countersign_ceremony::{CeremonyError, Extent, verify};
 use serde_json::Value;
 
 use super::Global;
-use super::lead::newest_root;
 use super::output::{Report, count};
+use super::plan::newest_root;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -12,8 +12,8 @@ use countersign_repo::keys::redact;
 use countersign_signing::{Algorithm, Secrets};
 use serde_json::{Value, json};
 
-use super::lead::{Accept, newest_root};
 use super::output::Report;
+use super::plan::{Accept, newest_root};
 use super::{Global, confirm, in_ci, now};
 
 const KEYGEN_EXAMPLES: &str = "\

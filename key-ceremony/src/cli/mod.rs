@@ -7,6 +7,8 @@ mod holder;
 mod lead;
 mod output;
 mod pki;
+mod plan;
+mod seal;
 mod signers;
 
 use std::path::{Path, PathBuf};
@@ -72,16 +74,16 @@ struct Global {
 
 #[derive(Subcommand)]
 enum Command {
-    Plan(lead::Plan),
+    Plan(plan::Plan),
     Keygen(holder::Keygen),
     Prove(holder::Prove),
     Merge(lead::Merge),
     Review(lead::Review),
     Sign(holder::Sign),
-    Seal(lead::Seal),
+    Seal(seal::Seal),
     Verify(audit::Verify),
     Status(lead::Status),
-    Rotate(lead::Rotate),
+    Rotate(plan::Rotate),
     /// List tokens, slots and the keys in them, with the URI to paste
     Signers(signers::Signers),
     /// Play a compromise in a sandbox and prove the recovery
