@@ -142,18 +142,12 @@ pub fn check_profile(profile: &Profile) -> Vec<Finding> {
             found.push(shared_key(&slot, &other));
         }
     }
-    let used: BTreeSet<&str> = profile
-        .slots()
-        .map(|(_, _, key)| key.holder.as_str())
-        .chain(
-            profile
-                .roles
-                .root
-                .outgoing
-                .iter()
-                .map(|key| key.holder.as_str()),
-        )
-        .collect();
+    let roles = RoleType::ALL.map(|role| profile.role(role));
+    let entries = roles.iter().flat_map(|role| {
+        let leaving = role.outgoing.iter().chain(&role.retired);
+        role.keys.iter().chain(leaving)
+    });
+    let used: BTreeSet<&str> = entries.map(|key| key.holder.as_str()).collect();
     for holder in profile.holders.keys() {
         if !used.contains(holder.as_str()) {
             let text = "this holder is listed but holds no key";

@@ -138,9 +138,8 @@ fn a_request_cannot_forge_what_its_reader_sees() {
         let places: [fn(&mut Value, &str); 4] = [
             |request, text| request["name"] = json!(text),
             |request, text| {
-                let keys = request["keys"].as_object_mut().unwrap();
-                keys.values_mut()
-                    .for_each(|key| key["holder"] = json!(text));
+                let holders = request["holders"].as_object_mut().unwrap();
+                holders.values_mut().for_each(|name| *name = json!(text));
             },
             |request, text| request["accepted"] = json!([{"finding": "a", "reason": text}]),
             |request, text| {

@@ -7,6 +7,7 @@
 //! | `custody` | keys that are not kept as they should be |
 //! | `tampering` | flipped bytes, rewritten histories, transcripts of other people |
 //! | `hostile` | files that are not what they should be |
+//! | `lies` | leads, holders and sticks that say what is not so |
 //! | `kill` | commands that are killed at any point and run again |
 //! | `states` | the state machine by itself, with answers in any order |
 
@@ -19,6 +20,7 @@ mod custody;
 mod flow;
 mod hostile;
 mod kill;
+mod lies;
 mod refusals;
 mod states;
 mod tampering;

@@ -241,7 +241,7 @@ fn attachments_that_are_missing_or_something_else() {
 
 /// Writes a transcript after a change, as somebody would who knows how the chain of hashes works:
 /// every `previous` is right again, and so are all files that follow from the transcript.
-fn rewrite(world: &World, change: impl FnOnce(&mut Vec<Value>)) {
+pub(crate) fn rewrite(world: &World, change: impl FnOnce(&mut Vec<Value>)) {
     let mut lines = world.lines("forged");
     change(&mut lines);
     let mut previous = "0".repeat(64);
