@@ -7,6 +7,7 @@ mod file;
 mod inventory;
 mod pkcs11;
 mod secrets;
+mod terminal;
 #[cfg(feature = "tough")]
 mod tough;
 mod uri;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::error::SignError;
+use crate::terminal;
 
 /// Longest passphrase or PIN, in bytes.
 const MAX_LEN: usize = 1024;
@@ -122,7 +123,7 @@ impl Secrets {
         if !self.can_prompt() {
             return None;
         }
-        let text = Zeroizing::new(rpassword::prompt_password(question).ok()?);
+        let text = terminal::ask(question).ok()?;
         let origin = "the prompt".to_owned();
         (!text.is_empty() && text.len() <= MAX_LEN).then_some(Secret { text, origin })
     }

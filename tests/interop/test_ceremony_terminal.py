@@ -65,17 +65,12 @@ class Terminal:
         self.types(pin, key)
 
     def ends(self, code: int) -> str:
-        """As `stops`; and the next program finds the terminal as this one did."""
-        screen = self.stops(code)
-        assert self._settings == termios.tcgetattr(self._tty), "the terminal is not as it was"
-        return screen
-
-    def stops(self, code: int) -> str:
         """Waits for the end of the command; returns all that was on the screen."""
         self._wait(lambda: self._process.poll() is not None, "the end")
         self._read(0)
         assert self._process.returncode == code, self.screen
         assert PIN not in self.screen
+        assert self._settings == termios.tcgetattr(self._tty), "the terminal is not as it was"
         return self.screen
 
     def close(self) -> None:
@@ -325,7 +320,7 @@ def test_leaving_at_the_pin(step: str, key: str, at_terminal: At) -> None:
 def test_interrupted_at_the_pin(step: str, at_terminal: At) -> None:
     terminal = up_to_the_pin(step, at_terminal)
     terminal.types_pin(PIN, CTRL_C)
-    terminal.stops(-signal.SIGINT)
+    terminal.ends(-signal.SIGINT)
 
 
 @pytest.mark.usefixtures("unchanged")
