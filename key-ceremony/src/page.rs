@@ -1,6 +1,6 @@
 //! A writer of HTML in which text cannot become markup.
 
-use crate::profile::is_invisible;
+use crate::visible;
 
 /// Every rule of the page. No rule loads anything.
 pub(crate) const STYLE: &str = include_str!("page.css");
@@ -60,18 +60,13 @@ impl Page {
 
     /// Text, as it is meant to be read.
     pub(crate) fn text(&mut self, text: &str) {
-        for letter in text.chars() {
+        for letter in visible::text(text).chars() {
             match letter {
                 '&' => self.html.push_str("&amp;"),
                 '<' => self.html.push_str("&lt;"),
                 '>' => self.html.push_str("&gt;"),
                 '"' => self.html.push_str("&quot;"),
                 '\'' => self.html.push_str("&#39;"),
-                '\n' | '\t' => self.html.push(letter),
-                _ if is_invisible(letter) => {
-                    self.html
-                        .push_str(&format!("[U+{:04X}]", u32::from(letter)));
-                }
                 _ => self.html.push(letter),
             }
         }
@@ -106,6 +101,7 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::is_invisible;
     use proptest::prelude::*;
 
     fn written(text: &str) -> String {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use countersign_ceremony::CeremonyError;
+use countersign_ceremony::visible::line as printable;
 use countersign_metadata::Key;
 use countersign_signing::{
     Custody, Home, KeyUri, ListedKey, Listing, LogIn, SignError, Source, inventory,
@@ -212,15 +213,6 @@ fn summary(custody: &Custody) -> &'static str {
         (_, _, Some(false)) => "stays, was outside once",
         (_, _, None) => "stays, origin not said",
     }
-}
-
-/// Labels come from tokens, which may be anybody's: they must not steer the terminal.
-fn printable(text: &str) -> String {
-    let safe = |c: char| match c.is_control() {
-        true => char::REPLACEMENT_CHARACTER,
-        false => c,
-    };
-    text.chars().map(safe).collect()
 }
 
 fn object(listing: &Listing, source: &Source) -> Value {

@@ -9,6 +9,7 @@
 //! | `hostile` | files that are not what they should be |
 //! | `lies` | leads, holders and sticks that say what is not so |
 //! | `kill` | commands that are killed at any point and run again |
+//! | `escapes` | what strangers wrote does not steer a terminal |
 //! | `states` | the state machine by itself, with answers in any order |
 
 #![allow(clippy::unwrap_used)]
@@ -17,6 +18,7 @@
 mod common;
 
 mod custody;
+mod escapes;
 mod flow;
 mod hostile;
 mod kill;
