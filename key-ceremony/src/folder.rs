@@ -5,7 +5,7 @@
 //! transcript that can go on, and running the same command again is always right.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use countersign_metadata::UtcTime;
@@ -35,6 +35,8 @@ pub(crate) const MAX_ROOT: u64 = 512_000;
 pub struct Folder {
     path: PathBuf,
     transcript: File,
+    /// How long the transcript is up to its last whole line, in bytes.
+    length: u64,
     ceremony: Ceremony,
 }
 
@@ -43,6 +45,8 @@ pub struct Folder {
 pub(crate) struct Record {
     pub(crate) ceremony: Ceremony,
     pub(crate) lines: Vec<Line>,
+    /// Bytes of them.
+    pub(crate) length: u64,
     /// Bytes at the end that are no whole line: a run was interrupted while it wrote.
     pub(crate) torn: usize,
 }
@@ -86,6 +90,7 @@ impl Folder {
         Ok(Self {
             path: path.into(),
             transcript,
+            length: text.len() as u64,
             ceremony,
         })
     }
@@ -107,13 +112,14 @@ impl Folder {
     pub fn open(path: &Path) -> Result<Self, CeremonyError> {
         let transcript = lock(&path.join(TRANSCRIPT))?;
         let record = read(path)?;
-        let mut folder = Self {
+        let folder = Self {
             path: path.into(),
             transcript,
+            length: record.length,
             ceremony: record.ceremony,
         };
         if record.torn > 0 {
-            folder.cut(record.torn)?;
+            folder.cut()?;
         }
         Ok(folder)
     }
@@ -143,32 +149,46 @@ impl Folder {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Records an event, if it may come next.
+    /// Records an event, if it may come next. After an error it is not in the transcript.
     pub(crate) fn append(&mut self, event: Event, now: UtcTime) -> Result<(), CeremonyError> {
         let line = self.ceremony.next_line(event, now);
         let mut next = self.ceremony.clone();
         next.apply(&line)?;
         let text = format!("{}\n", line.to_text());
-        let fail = |error| CeremonyError::io("write", self.path.join(TRANSCRIPT), error);
         crash::point();
-        self.transcript.seek(SeekFrom::End(0)).map_err(fail)?;
-        // Two writes in tests, so that they can cut the power in the middle of a line.
-        let (first, second) = text.as_bytes().split_at(text.len() / 2);
-        self.transcript.write_all(first).map_err(fail)?;
+        if let Err(error) = self.write(text.as_bytes()) {
+            // A full disk leaves half a line; if even this fails, the next line or start cuts it.
+            let _ = self.cut();
+            return Err(CeremonyError::io(
+                "write",
+                self.path.join(TRANSCRIPT),
+                error,
+            ));
+        }
         crash::point();
-        self.transcript.write_all(second).map_err(fail)?;
-        self.transcript.sync_all().map_err(fail)?;
-        crash::point();
+        self.length += text.len() as u64;
         self.ceremony = next;
         Ok(())
     }
 
-    fn cut(&mut self, torn: usize) -> Result<(), CeremonyError> {
-        let fail = |error| CeremonyError::io("repair", self.path.join(TRANSCRIPT), error);
-        let length = self.transcript.metadata().map_err(fail)?.len();
-        let whole = length.saturating_sub(torn as u64);
-        self.transcript.set_len(whole).map_err(fail)?;
-        self.transcript.sync_all().map_err(fail)
+    /// Writes a line behind the last whole one, whatever a write that failed may have left there.
+    fn write(&self, line: &[u8]) -> io::Result<()> {
+        let mut transcript = &self.transcript;
+        transcript.set_len(self.length)?;
+        transcript.seek(SeekFrom::Start(self.length))?;
+        // Two writes in tests, so that they can cut the power in the middle of a line.
+        let (first, second) = line.split_at(line.len() / 2);
+        transcript.write_all(first)?;
+        crash::point();
+        transcript.write_all(second)?;
+        transcript.sync_all()
+    }
+
+    /// Cuts off what is no whole line.
+    fn cut(&self) -> Result<(), CeremonyError> {
+        let cut = self.transcript.set_len(self.length);
+        let cut = cut.and_then(|()| self.transcript.sync_all());
+        cut.map_err(|error| CeremonyError::io("repair", self.path.join(TRANSCRIPT), error))
     }
 }
 
@@ -244,6 +264,7 @@ pub(crate) fn replay(bytes: &[u8], previous: Option<Vec<u8>>) -> Result<Record, 
         Some(ceremony) => Ok(Record {
             ceremony,
             lines,
+            length: whole as u64,
             torn: bytes.len() - whole,
         }),
         None => Err(CeremonyError::Transcript {
@@ -286,7 +307,7 @@ fn lock(path: &Path) -> Result<File, CeremonyError> {
         .write(true)
         .open(path)
         .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => CeremonyError::Usage(format!(
+            io::ErrorKind::NotFound => CeremonyError::Usage(format!(
                 "{} is not there: name a folder that 'key-ceremony plan' made",
                 path.display()
             )),

@@ -10,6 +10,7 @@
 //! | `lies` | leads, holders and sticks that say what is not so |
 //! | `kill` | commands that are killed at any point and run again |
 //! | `escapes` | what strangers wrote does not steer a terminal |
+//! | `folder` | what lies in a ceremony's folder, and writes that fail |
 //! | `states` | the state machine by itself, with answers in any order |
 
 #![allow(clippy::unwrap_used)]
@@ -20,6 +21,7 @@ mod common;
 mod custody;
 mod escapes;
 mod flow;
+mod folder;
 mod hostile;
 mod kill;
 mod lies;
