@@ -1,17 +1,21 @@
 //! Checking a transcript offline, years later, with nothing but its folder.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use countersign_metadata::{KeyId, Role};
 use serde::Serialize;
 
 use crate::ceremony::Phase;
-use crate::conduct::derived;
+use crate::conduct::{Derived, derived};
 use crate::error::CeremonyError;
 use crate::files;
-use crate::folder::{self, PREVIOUS};
+use crate::folder::{self, PREVIOUS, TRANSCRIPT};
 use crate::profile::Accepted;
 use crate::words::fingerprint;
+
+/// The most files and folders that a ceremony's folder may hold; one of 8 holders has under 30.
+const MAX_ENTRIES: usize = 10_000;
 
 /// Whether a transcript must have come to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +47,8 @@ pub struct Verification {
     pub sealed_by: Vec<String>,
     /// What of the policy was overridden, and why.
     pub accepted: Vec<Accepted>,
+    /// Files in the folder that the ceremony knows nothing of, so nothing was checked about them.
+    pub other_files: Vec<String>,
 }
 
 /// Checks every line, every signature and every file of the ceremony in `path`.
@@ -51,7 +57,8 @@ pub struct Verification {
 /// of somebody else's keys would be as good as any.
 ///
 /// # Errors
-/// [`CeremonyError::Transcript`], which names the line.
+/// [`CeremonyError::Transcript`], which names the line; [`CeremonyError::Refused`] if there is a
+/// Root beside the ceremony's own, which somebody could publish in its place.
 pub fn verify(
     path: &Path,
     anchor: Option<&[u8]>,
@@ -95,7 +102,8 @@ fn check(
              it with --unfinished",
         ));
     }
-    for file in derived(&record) {
+    let derived = derived(&record);
+    for file in &derived {
         let there = files::read_if_there(&path.join(&file.name), folder::MAX_ATTACHMENT);
         let sealed = ceremony.phase() == Phase::Sealed;
         match there {
@@ -125,6 +133,16 @@ fn check(
             return at(1, why);
         }
     }
+    let own_root = (ceremony.phase() != Phase::Sealed).then(|| ceremony.root_name());
+    let other_files = other_files(path, &derived)?;
+    for name in &other_files {
+        if is_root(name) && Some(name) != own_root.as_ref() {
+            return Err(CeremonyError::Refused(format!(
+                "{name:?} lies in the folder, but this ceremony did not make it, and somebody could \
+                 publish it in place of its root: find out where it is from, and take it away"
+            )));
+        }
+    }
     let names = |ids: Vec<&KeyId>| -> Vec<String> {
         ids.into_iter().map(|id| ceremony.describe(id)).collect()
     };
@@ -143,5 +161,49 @@ fn check(
                 .map_or(Vec::new(), |sealed| sealed.by.iter().collect()),
         ),
         accepted: ceremony.accepted().to_vec(),
+        other_files,
     })
+}
+
+/// The files below `folder` that are neither the transcript nor what belongs to it, sorted.
+fn other_files(folder: &Path, derived: &[Derived]) -> Result<Vec<String>, CeremonyError> {
+    let mut known: BTreeSet<&str> = derived.iter().map(|file| file.name.as_str()).collect();
+    known.extend([TRANSCRIPT, PREVIOUS]);
+    let mut others = Vec::new();
+    let mut seen = 0;
+    let mut folders = vec![folder.to_owned()];
+    while let Some(inside) = folders.pop() {
+        let fail = |error| CeremonyError::io("read", &inside, error);
+        for entry in std::fs::read_dir(&inside).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            seen += 1;
+            if seen > MAX_ENTRIES {
+                return Err(CeremonyError::Refused(format!(
+                    "{} holds more than {MAX_ENTRIES} files, which no ceremony does; verify a copy \
+                     of the ceremony's own files",
+                    folder.display()
+                )));
+            }
+            let path = entry.path();
+            // A link is a file here, wherever it leads.
+            if entry.file_type().map_err(fail)?.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(folder).unwrap_or(&path);
+            let name = name.to_string_lossy().into_owned();
+            if !known.contains(name.as_str()) {
+                others.push(name);
+            }
+        }
+    }
+    others.sort();
+    Ok(others)
+}
+
+/// Whether somebody who looks for a Root to publish would take this one.
+fn is_root(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let last = name.rsplit('/').next().unwrap_or(&name);
+    last == "root.json" || last.ends_with(".root.json")
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use countersign_ceremony::visible::line;
 use countersign_ceremony::{CeremonyError, Extent, verify};
 use serde_json::Value;
 
@@ -16,6 +17,9 @@ Examples:
 
 Needs no network, no token and no repository. Exit code 1 names the first line that is not as it
 was written.";
+
+/// How many files that are not of the ceremony are named to people.
+const SHOWN: usize = 20;
 
 /// Check a transcript: every line, every signature and every file beside it
 #[derive(clap::Args)]
@@ -59,6 +63,16 @@ impl Verify {
                 "\n  accepted {}: {}",
                 accepted.finding, accepted.reason
             ));
+        }
+        for other in found.other_files.iter().take(SHOWN) {
+            text.push_str(&format!(
+                "\n  not of the ceremony, and not checked: {}",
+                line(other)
+            ));
+        }
+        if found.other_files.len() > SHOWN {
+            let more = found.other_files.len() - SHOWN;
+            text.push_str(&format!("\n  and {}", count(more, "more such file")));
         }
         let object = serde_json::to_value(&found).unwrap_or(Value::Null);
         Ok(Report::new(text, object))

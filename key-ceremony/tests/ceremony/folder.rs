@@ -62,3 +62,43 @@ fn a_write_that_fails_leaves_no_half_line() {
     world.ok(&["verify", "lead/c", "--unfinished"]);
     assert_eq!(world.ok(&words)["merged"], json!(["proved: root/anna"]));
 }
+
+#[test]
+fn files_that_are_not_of_the_ceremony() {
+    let world = World::with_files();
+    world.first_ceremony("c", 2, &["anna", "ben"], &["anna", "ben"]);
+    let verify = ["verify", "lead/c"];
+    assert_eq!(world.ok(&verify)["other_files"], json!([]));
+    world.write("lead/c/invitations/evil.json", "{}");
+    world.write("lead/c/usb/\u{1b}.json", "{}");
+    let others = json!(["invitations/evil.json", "usb/\u{1b}.json"]);
+    assert_eq!(world.ok(&verify)["other_files"], others);
+    for root in [
+        "2.root.json",
+        "root.json",
+        "usb/1.root.json",
+        "usb/2.ROOT.json",
+        "requests/root.json",
+    ] {
+        world.carry("lead/c/1.root.json", &format!("lead/c/{root}"));
+        says(&world.refused("refused", &verify), &[root, "take it away"]);
+        fs::remove_file(world.path(&format!("lead/c/{root}"))).unwrap();
+    }
+    assert_eq!(world.ok(&verify)["other_files"], others);
+    std::os::unix::fs::symlink("1.root.json", world.path("lead/c/9.root.json")).unwrap();
+    world.refused("refused", &verify);
+}
+
+/// A seal that was interrupted leaves the root before the line that names it.
+#[test]
+fn a_root_that_is_not_sealed_yet() {
+    let world = World::with_files();
+    world.plan("c", &world.profile(2, &["anna", "ben"]), &[]);
+    world.make_keys("c");
+    world.review("c");
+    world.write("lead/c/1.root.json", "{}");
+    let verify = ["verify", "lead/c", "--unfinished"];
+    assert_eq!(world.ok(&verify)["other_files"], json!(["1.root.json"]));
+    world.write("lead/c/2.root.json", "{}");
+    world.refused("refused", &verify);
+}
