@@ -258,7 +258,11 @@ impl Stage {
         self.log(&who, "read what changes, compare the words, sign", command);
         let command = format!("key-ceremony merge {folder} signature.json ...");
         self.log("ceremony lead", "take in the signatures", command);
-        let command = format!("key-ceremony seal {folder} --key URI");
+        let command = format!("key-ceremony seal {folder}");
+        self.log("ceremony lead", "ask to vouch for the transcript", command);
+        let command = "key-ceremony sign seal.json --key URI --out seal-made.json".into();
+        self.log("one of them", "read who signed, vouch for it", command);
+        let command = format!("key-ceremony seal {folder} seal-made.json");
         self.log("ceremony lead", "write the new root", command);
     }
 
