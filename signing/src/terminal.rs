@@ -19,6 +19,8 @@ const CTRL_C: u8 = 3;
 /// Ctrl-C ends the process, as it does elsewhere, when the terminal is as it was before.
 pub(crate) fn ask(question: &str) -> io::Result<Zeroizing<String>> {
     let mut terminal = Hidden::new()?;
+    // Labels of tokens and names of files are in it.
+    let question: String = question.chars().map(harmless).collect();
     terminal.tty.write_all(question.as_bytes())?;
     let mut line = Zeroizing::new(vec![0; MAX_LINE]);
     let length = terminal.tty.read(&mut line)?;
@@ -35,6 +37,11 @@ pub(crate) fn ask(question: &str) -> io::Result<Zeroizing<String>> {
         }
         _ => Err(io::ErrorKind::UnexpectedEof.into()),
     }
+}
+
+/// What a terminal would obey is not shown.
+fn harmless(letter: char) -> char {
+    if letter.is_control() { '?' } else { letter }
 }
 
 /// The controlling terminal, which shows nothing of what is typed until this is dropped.

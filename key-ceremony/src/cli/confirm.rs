@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
-use countersign_ceremony::CeremonyError;
+use countersign_ceremony::{CeremonyError, visible};
 
 use super::Global;
 
@@ -21,7 +21,7 @@ pub(super) fn ask(
     }
     let tell = |text: &str| {
         // If nobody can read this, nobody can confirm it either.
-        let _ = io::stderr().write_all(text.as_bytes());
+        let _ = io::stderr().write_all(visible::text(text).as_bytes());
     };
     let attended = io::stdin().is_terminal() && io::stderr().is_terminal();
     if global.no_prompt || !attended {
