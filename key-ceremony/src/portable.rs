@@ -69,7 +69,7 @@ mod tests {
         for (uri, fine) in [
             ("pkcs11:token=anna;object=root", true),
             ("pkcs11:object=root?module-path=/media/usb/evil.so", false),
-            ("pkcs11:object=root?pin-source=file:/root/secret", false),
+            ("pkcs11:object=root?pin-source=file:/srv/secret", false),
             ("file:keys/root.pem", true),
             ("file:keys/root.pem?encryption=none", true),
             ("file:keys/root.pem?passphrase-file=/etc/shadow", false),
@@ -77,7 +77,7 @@ mod tests {
             ("yubihsm:connector=127.0.0.1:12345;id=2", true),
             ("yubihsm:connector=203.0.113.5:12345;id=2", false),
             ("yubihsm:connector=127.0.0.1.example.com:12345;id=2", false),
-            ("yubihsm:id=2?pin-source=file:/root/secret", false),
+            ("yubihsm:id=2?pin-source=file:/srv/secret", false),
             ("yubihsm:id=2?x-default-password=allow", false),
         ] {
             let found = check(uri);
