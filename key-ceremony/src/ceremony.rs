@@ -326,6 +326,11 @@ impl Ceremony {
         &self.head
     }
 
+    /// When the last line was written.
+    pub fn time(&self) -> UtcTime {
+        self.time
+    }
+
     /// How many lines there are.
     pub fn lines(&self) -> u64 {
         self.lines
@@ -408,7 +413,13 @@ impl Ceremony {
             .iter()
             .chain(leaving)
             .find(|entry| match &entry.keyid {
-                Some(start) => id.as_str().starts_with(start.as_str()),
+                // Only the key that is meant: another's id may begin alike.
+                Some(_) => {
+                    let previous = self.previous.as_ref().map(Verified::content);
+                    entry
+                        .resolve(previous, role)
+                        .is_ok_and(|meant| meant == *id)
+                }
                 None => {
                     let slot = Slot {
                         role: role.name().into(),
@@ -477,6 +488,11 @@ impl Ceremony {
         Ok(bytes)
     }
 
+    /// Whether all signatures are there and nobody has vouched for the transcript yet.
+    pub fn is_complete(&self) -> bool {
+        self.sealed.is_none() && self.review.is_some() && self.root_file().is_ok()
+    }
+
     /// The new Root's file name (TUF 4.3).
     pub fn root_name(&self) -> String {
         let version = self
@@ -514,7 +530,8 @@ impl Ceremony {
         }
     }
 
-    fn tolerance(&self) -> u32 {
+    /// Seconds that clocks may be apart.
+    pub(crate) fn tolerance(&self) -> u32 {
         u32::try_from(self.profile.policy.clock_tolerance.seconds()).unwrap_or(u32::MAX)
     }
 

@@ -180,21 +180,18 @@ impl Folder {
     /// [`CeremonyError::Missing`] below a threshold.
     pub fn seal_request(&self) -> Result<SealRequest, CeremonyError> {
         self.ceremony().root_file()?;
-        let previous = self.ceremony().previous();
-        Ok(SealRequest {
-            transcript: self.transcript()?,
-            previous: previous.map(|root| String::from_utf8_lossy(root.received()).into_owned()),
-        })
+        Ok(seal_request(&crate::folder::read(self.path())?))
     }
 
-    /// Writes [`SEAL_REQUEST`], for participants at other machines.
-    ///
-    /// # Errors
-    /// [`CeremonyError::Missing`] below a threshold.
-    pub fn ask_for_seals(&self) -> Result<PathBuf, CeremonyError> {
-        let request = Message::SealRequest(Box::new(self.seal_request()?));
-        self.write_one(Path::new(SEAL_REQUEST), &request.to_file())?;
-        Ok(self.path().join(SEAL_REQUEST))
+    /// Who has to vouch for the transcript, with [`SEAL_REQUEST`].
+    pub fn unsealed(&self) -> CeremonyError {
+        let ceremony = self.ceremony();
+        let sealing = ceremony.sealing_keys();
+        CeremonyError::Unsealed {
+            needed: ceremony.profile().policy.seal_signatures,
+            who: sealing.keys().map(|id| ceremony.describe(id)).collect(),
+            request: self.path().join(SEAL_REQUEST),
+        }
     }
 
     /// Writes the new Root and closes the transcript.
@@ -209,9 +206,12 @@ impl Folder {
             for seal in &seals {
                 self.ceremony().check_seal(seal, &root.sha256, now)?;
             }
+            if seals.len() < self.ceremony().profile().policy.seal_signatures as usize {
+                self.write_derived()?;
+                return Err(self.unsealed());
+            }
             let time = self.ceremony().time_of_seals(&seals);
             self.append(Event::Sealed { root, seals }, time)?;
-            files::remove(&self.path().join(SEAL_REQUEST))?;
         }
         self.write_derived()
     }
@@ -281,7 +281,10 @@ impl Folder {
         for file in derived(&crate::folder::read(self.path())?) {
             self.write_one(Path::new(&file.name), &file.bytes)?;
         }
-        Ok(())
+        match self.ceremony().is_complete() {
+            true => Ok(()),
+            false => files::remove(&self.path().join(SEAL_REQUEST)),
+        }
     }
 
     fn write_one(&self, name: &Path, bytes: &[u8]) -> Result<(), CeremonyError> {
@@ -356,6 +359,13 @@ pub(crate) fn derived(record: &Record) -> Vec<Derived> {
             line,
         });
     }
+    if ceremony.is_complete() {
+        files.push(Derived {
+            name: SEAL_REQUEST.into(),
+            bytes: Message::SealRequest(Box::new(seal_request(record))).to_file(),
+            line: ceremony.lines(),
+        });
+    }
     if let Some(sealed) = ceremony.sealed() {
         files.push(Derived {
             name: sealed.name.clone(),
@@ -391,6 +401,18 @@ fn invitations(ceremony: &Ceremony) -> Vec<Invitation> {
         slot,
     };
     slots.map(invitation).collect()
+}
+
+fn seal_request(record: &Record) -> SealRequest {
+    let previous = record.ceremony.previous();
+    SealRequest {
+        transcript: record
+            .lines
+            .iter()
+            .map(|line| format!("{}\n", line.to_text()))
+            .collect(),
+        previous: previous.map(|root| String::from_utf8_lossy(root.received()).into_owned()),
+    }
 }
 
 fn request(ceremony: &Ceremony) -> Option<(Request, u64)> {

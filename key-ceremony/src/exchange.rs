@@ -6,6 +6,7 @@ use std::path::Path;
 
 use countersign_metadata::{RoleType, json};
 use countersign_repo::keys::KeyJson;
+use countersign_signing::Algorithm;
 use serde::{Deserialize, Serialize};
 
 use crate::error::CeremonyError;
@@ -206,6 +207,11 @@ impl Message {
                 check_head(&asked.ceremony, &asked.name, asked.clock_tolerance)?;
                 check_slot(&asked.slot)?;
                 check_line(&asked.who).map_err(|why| format!("who {why}"))?;
+                if let Some(Err(error)) = asked.algorithm.as_deref().map(str::parse::<Algorithm>) {
+                    return Err(error.to_string());
+                }
+                check_line(asked.uri.as_deref().unwrap_or_default())
+                    .map_err(|why| format!("uri {why}"))?;
                 asked.accepted.iter().try_for_each(Accepted::check)
             }
             Self::Request(asked) => {

@@ -108,10 +108,9 @@ fn remove_unfinished(folder: &Path, start: &OsStr) {
 pub(crate) fn remove(path: &Path) -> Result<(), CeremonyError> {
     crash::point();
     match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(CeremonyError::io("remove", path, error))
-        }
-        _ => sync_folder(folder_of(path)),
+        Ok(()) => sync_folder(folder_of(path)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(CeremonyError::io("remove", path, error)),
     }
 }
 

@@ -142,13 +142,6 @@ impl Folder {
         &self.path
     }
 
-    /// The transcript's text.
-    pub(crate) fn transcript(&self) -> Result<String, CeremonyError> {
-        let bytes = files::read(&self.path.join(TRANSCRIPT), MAX_TRANSCRIPT)?;
-        // It was checked when it was read: JSON, which is UTF-8.
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    }
-
     /// Records an event, if it may come next. After an error it is not in the transcript.
     pub(crate) fn append(&mut self, event: Event, now: UtcTime) -> Result<(), CeremonyError> {
         let line = self.ceremony.next_line(event, now);

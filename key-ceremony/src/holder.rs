@@ -65,8 +65,7 @@ pub fn prove(
     answer: Answer<'_>,
     out: &Path,
 ) -> Result<PublicKey, CeremonyError> {
-    clock::check_request(&invitation.time, station.now, invitation.clock_tolerance)?;
-    let uri = place_of_key(answer.uri, invitation)?;
+    let uri = place_of_key(station, answer.uri, invitation)?;
     check_confirmation(answer.confirmed, &invitation.slot.to_string())?;
     let before = proof_there(out, invitation)?;
     let accepted = [invitation.accepted.as_slice(), &answer.accepted].concat();
@@ -95,15 +94,18 @@ pub fn prove(
     Ok(public)
 }
 
-/// Where the key is: as the holder says, or else as the invitation asks.
+/// Where the key is, as the holder says, or else as the invitation asks; and whether the invitation
+/// is one for now.
 ///
 /// # Errors
-/// [`CeremonyError::Usage`], [`CeremonyError::Refused`] if the invitation names more than a key in
-/// a token.
+/// [`CeremonyError::Clock`], [`CeremonyError::Usage`], [`CeremonyError::Refused`] if the invitation
+/// names more than a key in a token.
 pub fn place_of_key<'a>(
+    station: &Station<'_>,
     given: Option<&'a str>,
     invitation: &'a Invitation,
 ) -> Result<&'a str, CeremonyError> {
+    clock::check_request(&invitation.time, station.now, invitation.clock_tolerance)?;
     match (given, invitation.uri.as_deref()) {
         (Some(given), _) => Ok(given),
         (None, Some(asked)) => match portable::check_invited(asked) {
@@ -272,9 +274,11 @@ impl ReadRequest {
         let mut signatures: Vec<MadeSignature> = Vec::new();
         for uri in uris {
             let signer = open(station, uri)?;
-            let id = self.id_of(uri, &*signer)?;
-            if !signatures.iter().any(|made| made.keyid == id) {
-                signatures.push(self.sign_with(station, &*signer, id)?);
+            // A Root made elsewhere may list one key under two ids; each has a vote of its own Root.
+            for id in self.ids_of(uri, &*signer)? {
+                if !signatures.iter().any(|made| made.keyid == id) {
+                    signatures.push(self.sign_with(station, &*signer, id)?);
+                }
             }
         }
         keep_signatures(out, &signatures)?;
@@ -306,12 +310,14 @@ impl ReadRequest {
         })
     }
 
-    /// The id under which a Root lists the key; who it is asked of is in the request.
-    fn id_of(&self, uri: &str, signer: &dyn Signer) -> Result<String, CeremonyError> {
-        let public = signer.public_key();
-        let mut asked = self.request.keys.iter();
-        if let Some((id, _)) = asked.find(|(_, key)| key.key.public().as_ref() == Some(public)) {
-            return Ok(id.clone());
+    /// The ids under which a Root lists the key; who it is asked of is in the request.
+    fn ids_of(&self, uri: &str, signer: &dyn Signer) -> Result<Vec<String>, CeremonyError> {
+        let public = Some(signer.public_key());
+        let asked = self.request.keys.iter();
+        let same = asked.filter(|(_, key)| key.key.public().as_ref() == public);
+        let ids: Vec<String> = same.map(|(id, _)| id.clone()).collect();
+        if !ids.is_empty() {
+            return Ok(ids);
         }
         let names = self.request.keys.keys().map(|id| {
             let short: String = id.chars().take(16).collect();
@@ -345,8 +351,8 @@ pub fn open(station: &Station<'_>, uri: &str) -> Result<Box<dyn Signer>, Ceremon
     )?)
 }
 
-/// Makes the key. One that is there already is never taken for the result of an interrupted run:
-/// anybody could have put a note of such a run on the stick.
+/// Makes the key. One that is there already is taken for the result of an interrupted run only if it
+/// has signed the proof that lies there.
 fn generate(
     station: &Station<'_>,
     invitation: &Invitation,

@@ -41,10 +41,7 @@ pub(crate) fn check_profile_fits(
         }
     }
     for role in RoleType::ALL {
-        for entry in &profile.role(role).retired {
-            let id = entry.keyid.as_deref().unwrap_or_default();
-            kept(previous, role, id, entry)?;
-        }
+        check_retired(profile, role, previous)?;
     }
     let mut old = BTreeSet::new();
     let root = &profile.roles.root;
@@ -54,6 +51,46 @@ pub(crate) fn check_profile_fits(
         }
     }
     check_way_over(previous, old.len())
+}
+
+/// Whether keys that are to be gone are known, and are not asked for anything at the same time.
+fn check_retired(
+    profile: &Profile,
+    role: RoleType,
+    previous: Option<&Root>,
+) -> Result<(), CeremonyError> {
+    let entries = profile.role(role);
+    for entry in &entries.retired {
+        let id = entry.resolve(previous, role)?;
+        let mut others = entries.keys.iter().chain(&entries.outgoing);
+        let same = |other: &&KeyProfile| {
+            other.keyid.is_some() && other.resolve(previous, role).is_ok_and(|other| other == id)
+        };
+        if let Some(other) = others.find(same) {
+            return Err(CeremonyError::Refused(format!(
+                "roles.{role}: the key of {} is listed as retired, and as one of {} that stays or \
+                 still signs; take it out of one of the lists",
+                entry.holder, other.holder
+            )));
+        }
+    }
+    Ok(())
+}
+
+impl KeyProfile {
+    /// The id of the key of the previous Root that the entry names by its beginning.
+    pub(crate) fn resolve(
+        &self,
+        previous: Option<&Root>,
+        role: RoleType,
+    ) -> Result<KeyId, CeremonyError> {
+        kept(
+            previous,
+            role,
+            self.keyid.as_deref().unwrap_or_default(),
+            self,
+        )
+    }
 }
 
 /// Whether enough keys of the Root before take part: without its threshold no client follows

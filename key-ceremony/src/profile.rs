@@ -18,8 +18,10 @@ use crate::portable;
 
 /// The largest profile that is read, in bytes: hundreds of keys fit.
 pub(crate) const MAX_PROFILE: u64 = 256 << 10;
+/// The most that is shown of what is wrong with a profile, in characters: it quotes the line.
+const MAX_ERROR: usize = 1000;
 /// The longest free text, in bytes.
-const MAX_LINE: usize = 200;
+pub(crate) const MAX_LINE: usize = 200;
 /// The most that clocks may be apart, in seconds: a day.
 pub(crate) const MAX_CLOCK_TOLERANCE: u32 = 86_400;
 
@@ -220,7 +222,13 @@ impl Profile {
 
     /// Reads a profile's text; the error says what is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let profile: Self = toml::from_str(text).map_err(|error| redact(&error.to_string()))?;
+        if text.len() as u64 > MAX_PROFILE {
+            return Err(format!("it has more than {MAX_PROFILE} bytes"));
+        }
+        let profile: Self = toml::from_str(text).map_err(|error| {
+            let told: String = error.to_string().chars().take(MAX_ERROR).collect();
+            redact(&told)
+        })?;
         profile.check()?;
         Ok(profile)
     }
@@ -280,14 +288,6 @@ impl Profile {
                     .into(),
             );
         }
-        let signers = self.roles.root.keys.len();
-        if settings.seal_signatures as usize > signers {
-            return Err(format!(
-                "policy.seal_signatures is {}, but the new root has {signers} root keys: the \
-                 ceremony could never be sealed; use at most {signers}",
-                settings.seal_signatures
-            ));
-        }
         if settings.clock_tolerance.seconds() > i64::from(MAX_CLOCK_TOLERANCE) {
             return Err("policy.clock_tolerance is at most 1d".into());
         }
@@ -299,16 +299,26 @@ impl Profile {
         for role in RoleType::ALL {
             self.check_role(role)?;
         }
+        // Who has signed can vouch; of more, some might not come, with the root signed already.
+        let signers = self.roles.root.threshold;
+        if settings.seal_signatures > signers {
+            return Err(format!(
+                "policy.seal_signatures is {}, but {signers} signatures are enough for the root: it \
+                 could be signed and never sealed; use at most {signers}",
+                settings.seal_signatures
+            ));
+        }
         Ok(())
     }
 
     fn check_role(&self, kind: RoleType) -> Result<(), String> {
         let (role, name) = (self.role(kind), kind.name());
         let keys = role.keys.len();
-        if keys + role.outgoing.len() > MAX_ROLE_KEYIDS {
+        let entries = keys + role.outgoing.len() + role.retired.len();
+        if entries > MAX_ROLE_KEYIDS {
             return Err(format!(
-                "roles.{name} has {} keys; a role has at most {MAX_ROLE_KEYIDS}",
-                keys + role.outgoing.len()
+                "roles.{name} has {entries} keys, with those that leave; a role has at most \
+                 {MAX_ROLE_KEYIDS}"
             ));
         }
         match role.threshold as usize {
@@ -363,6 +373,9 @@ impl Profile {
             && let Err(why) = portable::check(uri)
         {
             return fail(why);
+        }
+        if let Err(why) = check_line(key.uri.as_deref().unwrap_or_default()) {
+            return fail(format!("uri {why}"));
         }
         match &key.keyid {
             Some(id) if id.len() < 8 || KeyId::new(id.as_str()).is_err() => {
@@ -454,6 +467,11 @@ mod tests {
             ("uri = \"pkcs11:", "uri = \"pkcs12:", "unknown scheme"),
             ("ben = ", "\"Ben B\" = ", "not a short name"),
             ("name = ", "name = \"\" #", "name is empty"),
+            (
+                "[roles.root]",
+                "[policy]\nseal_signatures = 3\n[roles.root]",
+                "never sealed",
+            ),
             ("name = ", "name = \"a   b\" #", "name is one line"),
         ] {
             let error = change(from, to);

@@ -7,6 +7,7 @@ use countersign_repo::keys::redact;
 use countersign_signing::Signer;
 
 use crate::ceremony::{Ceremony, Phase};
+use crate::clock;
 use crate::conduct::check_newest;
 use crate::error::CeremonyError;
 use crate::event::digest;
@@ -29,14 +30,20 @@ impl ReadSealRequest {
     /// Checks the transcript from its first line on.
     ///
     /// # Errors
-    /// [`CeremonyError::Transcript`], [`CeremonyError::Missing`], [`CeremonyError::Phase`]
-    pub fn new(request: SealRequest) -> Result<Self, CeremonyError> {
+    /// [`CeremonyError::Transcript`], [`CeremonyError::Missing`], [`CeremonyError::Phase`],
+    /// [`CeremonyError::Clock`] if its last line is from the future.
+    pub fn new(request: SealRequest, station: &Station<'_>) -> Result<Self, CeremonyError> {
         let previous = request.previous.map(String::into_bytes);
         let record = folder::replay(request.transcript.as_bytes(), previous)?;
         let ceremony = record.ceremony;
         if record.torn > 0 || ceremony.phase() == Phase::Sealed {
             return Err(ceremony.wrong_phase("there is nothing to seal in this request"));
         }
+        clock::check_request(
+            &ceremony.time().to_string(),
+            station.now,
+            ceremony.tolerance(),
+        )?;
         let root = ceremony.root_file()?;
         Ok(Self { ceremony, root })
     }
@@ -152,21 +159,42 @@ impl ReadSealRequest {
     }
 }
 
-/// Writes seals to a file, which goes to the lead.
+/// Whether seals of `ceremony` may be written to `out`: a file that is there is replaced only by an
+/// interrupted run, repeated. To be asked before a token signs.
 ///
 /// # Errors
-/// [`CeremonyError::Exists`] if something else is there, [`CeremonyError::Io`]
+/// [`CeremonyError::Exists`]
+pub fn check_place(out: &Path, ceremony: &str) -> Result<(), CeremonyError> {
+    let own = |there: &SignedStatement| there.statement.ceremony() == ceremony;
+    match out.symlink_metadata().is_err() {
+        true => Ok(()),
+        false => match Message::read(out) {
+            Ok(Message::Seals(there)) if there.seals.iter().all(own) => Ok(()),
+            _ => Err(CeremonyError::Exists { path: out.into() }),
+        },
+    }
+}
+
+/// Writes seals to a file, which goes to the lead. Those of others are not written over.
+///
+/// # Errors
+/// [`CeremonyError::Exists`], [`CeremonyError::Io`]
 pub fn write_seals(out: &Path, seals: Vec<SignedStatement>) -> Result<(), CeremonyError> {
-    if out.symlink_metadata().is_ok() {
-        let ceremony = seals.first().map(|seal| seal.statement.ceremony());
-        let own = |there: &SignedStatement| Some(there.statement.ceremony()) == ceremony;
-        match Message::read(out) {
-            Ok(Message::Seals(there)) if there.seals.iter().all(own) => {}
-            _ => return Err(CeremonyError::Exists { path: out.into() }),
-        }
+    let keys: Vec<Option<&str>> = seals.iter().map(key_of).collect();
+    if let Ok(Message::Seals(there)) = Message::read(out)
+        && !there.seals.iter().all(|seal| keys.contains(&key_of(seal)))
+    {
+        return Err(CeremonyError::Exists { path: out.into() });
     }
     let message = Message::Seals(Seals { seals });
     files::write(out, &message.to_file(), Existing::Replace)
+}
+
+fn key_of(seal: &SignedStatement) -> Option<&str> {
+    match &seal.statement {
+        Statement::Seal { keyid, .. } => Some(keyid),
+        _ => None,
+    }
 }
 
 /// Reads such a file.

@@ -9,7 +9,7 @@ use countersign_repo::keys::KeyJson;
 use countersign_signing::{Custody, Home, SignError, Signer, Weakness};
 use serde::{Deserialize, Serialize};
 
-use crate::profile::{Accepted, Slot};
+use crate::profile::{Accepted, MAX_LINE, Slot};
 
 /// The first line of what is signed.
 const CONTEXT: &str = "Countersign key ceremony, statement 1\n";
@@ -130,10 +130,19 @@ impl CustodyFacts {
     }
 }
 
-/// Tokens may have labels with runs of spaces, which no text that travels has.
+/// Labels of tokens may have runs of spaces, and paths of files any length, which no text that
+/// travels has. Of a long one the end tells more.
 fn one_line(home: &Home) -> String {
     let text = home.to_string();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut start = text.len().saturating_sub(MAX_LINE - "...".len());
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    match text.len() > MAX_LINE {
+        true => format!("...{}", text[start..].trim_start()),
+        false => text,
+    }
 }
 
 impl Statement {

@@ -39,9 +39,14 @@ pub(crate) fn ask(question: &str) -> io::Result<Zeroizing<String>> {
     }
 }
 
-/// What a terminal would obey is not shown.
+/// What a terminal would obey, or turn the order of letters by, is not shown.
 fn harmless(letter: char) -> char {
-    if letter.is_control() { '?' } else { letter }
+    let turns = matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
+    if letter.is_control() || turns {
+        '?'
+    } else {
+        letter
+    }
 }
 
 /// The controlling terminal, which shows nothing of what is typed until this is dropped.

@@ -244,7 +244,8 @@ impl Ceremony {
         match by.len() == needed {
             true => Ok(by),
             false => Err(CeremonyError::Refused(format!(
-                "the profile wants {needed} participants to sign the seal, and here are {}",
+                "the profile wants {needed} participants to sign the seal, and here are {}; give as \
+                 many seals as it wants",
                 by.len()
             ))),
         }
@@ -281,15 +282,13 @@ impl Ceremony {
                 "it is not signed by a participant who signed the root with a key of the new root",
             ));
         };
-        let asked = self
-            .review
-            .as_ref()
-            .map_or(self.planned_at, |review| review.time);
-        clock::check(&self.describe(id), theirs, asked, time, self.tolerance())?;
+        let who = self.describe(id);
+        clock::check(&who, theirs, self.time, time, self.tolerance())?;
         Ok(id.clone())
     }
 
-    /// The time of the last line: that of the last seal, so that the participants vouch for it.
+    /// The time of the last line: the later of the last seal and the line before, so that the
+    /// participants vouch for it.
     pub(crate) fn time_of_seals(&self, seals: &[SignedStatement]) -> UtcTime {
         let times = seals.iter().filter_map(|seal| match &seal.statement {
             Statement::Seal { time, .. } => time.parse().ok(),
@@ -340,7 +339,7 @@ fn check_accepted(accepted: &[Accepted], found: &[Finding]) -> Result<(), Ceremo
     match accepted.iter().find(idle) {
         None => Ok(()),
         Some(entry) => Err(CeremonyError::Refused(format!(
-            "it accepts {}, which was not found",
+            "it accepts {}, which was not found; leave that out",
             entry.finding
         ))),
     }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use countersign_ceremony::exchange::{Invitation, Message, Request, SealRequest};
 use countersign_ceremony::holder::{self, Answer, Existence, ReadRequest, Station};
 use countersign_ceremony::policy::Finding;
-use countersign_ceremony::sealing::{ReadSealRequest, write_seals};
-use countersign_ceremony::{CeremonyError, key_fingerprint};
+use countersign_ceremony::sealing::{ReadSealRequest, check_place, write_seals};
+use countersign_ceremony::{CeremonyError, fingerprint, key_fingerprint};
 use countersign_metadata::{Key, PublicKey, Role as _, UtcTime};
 use countersign_repo::keys::redact;
 use countersign_signing::{Algorithm, Secrets};
@@ -87,7 +87,7 @@ impl Reply {
         let secrets = global.secrets();
         let station = station(&secrets)?;
         let uri = self.key.as_deref();
-        let place = holder::place_of_key(uri, &invitation)?;
+        let place = holder::place_of_key(&station, uri, &invitation)?;
         let shown = describe_invitation(&invitation, place, &station);
         let wanted = invitation.slot.to_string();
         let typed = confirm::ask(global, self.confirm.as_deref(), &wanted, &shown)?;
@@ -244,16 +244,19 @@ impl Sign {
     fn seal(&self, global: &Global, request: SealRequest) -> Result<Report, CeremonyError> {
         let secrets = global.secrets();
         let station = station(&secrets)?;
-        let request = ReadSealRequest::new(request)?;
+        let request = ReadSealRequest::new(request, &station)?;
         if let Some(path) = &self.trusted_root {
             request.check_known(&newest_root(path)?, &path.display().to_string())?;
         }
         let follows = request.ceremony().previous().is_some();
-        let shown = format!("{}{}", request.to_text(), self.not_compared(follows));
+        let mut shown = format!("{}{}", request.to_text(), self.not_compared(follows));
+        let last = request.ceremony().time().to_string();
+        shown.push_str(&clocks(&last, station.now));
         let wanted = request.confirmation();
         let Some(out) = &self.out else {
             return Ok(Report::new(shown, describe_seal(&request)));
         };
+        check_place(out, request.ceremony().id())?;
         let typed = confirm::ask(global, self.confirm.as_deref(), &wanted, &shown)?;
         let seals = request.seal(&station, &self.key, &typed)?;
         let object = json!({ "sealed": seals.len(), "seals": out });
@@ -278,8 +281,11 @@ impl Sign {
 pub(super) fn describe_seal(request: &ReadSealRequest) -> Value {
     let ceremony = request.ceremony();
     let signed = ceremony.signed_by().map(|id| ceremony.describe(id));
+    let review = ceremony.review();
     json!({
         "ceremony": ceremony.id(),
+        "diff": review.map(|review| ceremony.diff(&review.root)),
+        "root_words": review.map(|review| fingerprint(review.payload.as_bytes())),
         "lines": ceremony.lines(),
         "signed_by": signed.collect::<Vec<_>>(),
         "accepted": ceremony.accepted(),

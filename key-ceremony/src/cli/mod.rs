@@ -32,14 +32,16 @@ A ceremony, in the order of its steps (the lead's machine, or a holder's):
   lead    key-ceremony review ceremony
   holder  key-ceremony sign sign-root.json --key URI --out anna.signed.json
   lead    key-ceremony merge ceremony anna.signed.json ...
-  lead    key-ceremony seal ceremony --key URI
+  lead    key-ceremony seal ceremony
+  holder  key-ceremony sign seal.json --key URI --out anna.seal.json
+  lead    key-ceremony seal ceremony anna.seal.json
   anyone  key-ceremony verify ceremony
 
 Exit codes:
   0  done, or nothing to do
   1  refused or failed; nothing is lost, and the message says what to do
   2  wrong usage
-  3  signatures are missing; the same command works once they are there";
+  3  signatures or seals are missing; the message says whose";
 
 /// Key ceremonies, rotations, compromise drills and the device PKI.
 ///

@@ -52,7 +52,8 @@ impl Seal {
             check_followed(&folder, self.repo.as_deref())?;
             let request = folder.seal_request()?;
             if self.seals.is_empty() && self.key.is_none() {
-                return Err(self.ask(&folder)?);
+                folder.write_derived()?;
+                return Err(folder.unsealed());
             }
             let mut seals = Vec::new();
             for file in &self.seals {
@@ -68,18 +69,6 @@ impl Seal {
         Ok(self.report(&folder, open))
     }
 
-    /// Asks participants for seals; what the command ends with.
-    fn ask(&self, folder: &Folder) -> Result<CeremonyError, CeremonyError> {
-        let request = folder.ask_for_seals()?;
-        let ceremony = folder.ceremony();
-        let sealing = ceremony.sealing_keys();
-        Ok(CeremonyError::Unsealed {
-            needed: ceremony.profile().policy.seal_signatures,
-            who: sealing.keys().map(|id| ceremony.describe(id)).collect(),
-            request,
-        })
-    }
-
     fn own_seals(
         &self,
         global: &Global,
@@ -92,7 +81,7 @@ impl Seal {
             now: now()?,
             in_ci: in_ci(),
         };
-        let request = ReadSealRequest::new(request)?;
+        let request = ReadSealRequest::new(request, &station)?;
         let (shown, wanted) = (request.to_text(), request.confirmation());
         let typed = confirm::ask(global, self.confirm.as_deref(), &wanted, &shown)?;
         request.seal(&station, &[uri.to_owned()], &typed)

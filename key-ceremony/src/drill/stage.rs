@@ -261,7 +261,7 @@ impl Stage {
             request.sign(&station, &uris, &request.confirmation(), &made)?;
             lead.merge(&made, &[], self.now)?;
         }
-        let request = ReadSealRequest::new(lead.seal_request()?)?;
+        let request = ReadSealRequest::new(lead.seal_request()?, &station)?;
         let first: Vec<String> = signing
             .iter()
             .rev()

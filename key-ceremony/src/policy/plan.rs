@@ -42,7 +42,11 @@ pub fn check_profile(profile: &Profile) -> Vec<Finding> {
             continue;
         };
         if let Some(other) = uris.insert(uri, slot.clone()) {
-            found.push(shared_key(&slot, &other));
+            let text = format!(
+                "{other} has the same URI. Where that is the same token, it is the same key, and the \
+                 proof will be refused; on machines of their own they are two"
+            );
+            found.warn("same-uri", &slot.to_string(), text, HOUSE);
         }
     }
     let roles = RoleType::ALL.map(|role| profile.role(role));
@@ -193,8 +197,8 @@ mod tests {
             (
                 "object=timestamp",
                 "object=snapshot",
-                "shared-key",
-                Weight::Refuse,
+                "same-uri",
+                Weight::Warn,
             ),
             (
                 "[holders]",

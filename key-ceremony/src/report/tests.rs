@@ -86,7 +86,7 @@ fn sealed(folder: &Path) -> Record {
         .expect("signed");
     ceremony.merge(&out, &[], now).expect("merged");
     let request = ceremony.seal_request().expect("complete");
-    let request = ReadSealRequest::new(request).expect("a request");
+    let request = ReadSealRequest::new(request, &station).expect("a request");
     let seals = request.seal(&station, &[uri("root")], &request.confirmation());
     ceremony.seal(seals.expect("a seal"), now).expect("sealed");
     folder::read(&path).expect("a record")

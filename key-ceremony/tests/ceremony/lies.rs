@@ -282,6 +282,8 @@ fn what_travels_is_bounded() {
             "accepted",
             json!([{"finding": "anything", "reason": "why not"}]),
         ),
+        ("algorithm", json!("ed25519, in pkcs11:token=mine")),
+        ("uri", json!(format!("pkcs11:object={long}"))),
     ] {
         let mut asked = parsed(&world, &invitation);
         asked[member] = value.clone();
@@ -431,4 +433,193 @@ fn a_seal_is_over_everything_before_it() {
     let message = world.refused("refused", &["seal", "lead/c", &anna]);
     says(&message, &["another state of the transcript", "ask for"]);
     world.seal("c", "anna", "root");
+}
+
+#[test]
+fn a_seal_file_of_somebody_else_is_kept() {
+    let world = reviewed();
+    world.sign_and_merge("c", "anna", &["root"]);
+    world.sign_and_merge("c", "ben", &["root"]);
+    world.seal_file("c", "anna", "root");
+    let request = "lead/c/requests/seal.json";
+    let confirm = world.ok(&["sign", request, "--show"])["confirm"].clone();
+    let confirm = confirm.as_str().unwrap();
+    let seal = |key: &str, out: &str| {
+        [
+            "sign",
+            request,
+            "--key",
+            key,
+            "--confirm",
+            confirm,
+            "--out",
+            out,
+        ]
+        .map(str::to_owned)
+    };
+    let refused =
+        |words: [String; 8]| world.refused("exists", &words.each_ref().map(|word| &**word));
+    let before = world.read("anna/c.seal.json");
+    refused(seal(&world.uri("ben", "root"), "anna/c.seal.json"));
+    // The place is looked at before a key is used.
+    refused(seal("file:nobody/none.pem", "anna/root.pem"));
+    assert_eq!(world.read("anna/c.seal.json"), before);
+}
+
+#[test]
+fn the_request_for_seals_follows_the_transcript() {
+    let world = World::with_files();
+    world.plan("c", &world.profile(2, &["anna", "ben", "chris"]), &[]);
+    world.make_keys("c");
+    world.review("c");
+    world.sign_and_merge("c", "anna", &["root"]);
+    let request = world.path("lead/c/requests/seal.json");
+    assert!(!request.exists());
+    world.sign_and_merge("c", "ben", &["root"]);
+    let first = std::fs::read(&request).unwrap();
+    world.ok(&["verify", "lead/c", "--unfinished"]);
+    world.sign_and_merge("c", "chris", &["root"]);
+    assert_ne!(std::fs::read(&request).unwrap(), first);
+    let seal = world.seal_file("c", "chris", "root");
+    // Whatever follows from the transcript may be deleted.
+    std::fs::remove_dir_all(world.path("lead/c/requests")).unwrap();
+    world.ok(&["seal", "lead/c", &seal]);
+    // Left by a run that was killed, or put there.
+    std::fs::write(&request, first).unwrap();
+    world.ok(&["status", "lead/c"]);
+    assert!(!request.exists());
+    let found = world.ok(&["verify", "lead/c"]);
+    assert_eq!(found["other_files"], json!([]));
+}
+
+#[test]
+fn a_transcript_from_another_time_is_not_vouched_for() {
+    let world = World::with_files();
+    world.plan("forged", &world.profile(2, &["anna", "ben"]), &[]);
+    world.make_keys("forged");
+    world.review("forged");
+    world.sign_and_merge("forged", "anna", &["root"]);
+    world.sign_and_merge("forged", "ben", &["root"]);
+    rewrite(&world, |lines| {
+        lines.last_mut().unwrap()["time"] = json!("2039-05-06T07:08:09Z");
+    });
+    world.ok(&["status", "lead/forged"]);
+    let show = ["sign", "lead/forged/requests/seal.json", "--show"];
+    says(
+        &world.refused("clock", &show),
+        &["2039-05-06", "Set the wrong clock right"],
+    );
+}
+
+#[test]
+fn a_key_cannot_be_gone_and_sign() {
+    let world = World::with_files();
+    world.first_ceremony("c1", 2, &["anna", "ben", "chris"], &["anna", "ben"]);
+    let add = format!("root/dora={}", world.uri("dora", "root"));
+    let rotate = [
+        "rotate",
+        "lead/c1",
+        "--out",
+        "lead/c",
+        "--why",
+        "lost",
+        "--remove",
+        "root/chris",
+    ];
+    let only = ["--add", &add, "--profile-only", "lead/p.toml"];
+    world.ok(&[&rotate[..], &only].concat());
+    let profile = world.text("lead/p.toml");
+    let (_, entry) = profile.split_once("[[roles.root.retired]]").unwrap();
+    let entry = entry
+        .split("[[")
+        .next()
+        .unwrap()
+        .split("[roles.targets]")
+        .next()
+        .unwrap();
+    let both = profile.replacen(
+        "[[roles.root.retired]]",
+        &format!("[[roles.root.outgoing]]{entry}\n[[roles.root.retired]]"),
+        1,
+    );
+    world.write("lead/p.toml", both);
+    let plan = [
+        "plan",
+        "lead/p.toml",
+        "--out",
+        "lead/c",
+        "--previous",
+        "lead/c1/1.root.json",
+    ];
+    says(
+        &world.refused("refused", &plan),
+        &["chris", "retired", "one of the lists"],
+    );
+}
+
+#[test]
+fn a_long_way_to_a_key() {
+    let world = World::with_files();
+    world.plan("c", &world.profile(2, &["anna", "ben"]), &[]);
+    let (invitation, proof) = world.invite("c", "anna-root");
+    let folder = format!("anna/{}", "deep/".repeat(60));
+    std::fs::create_dir_all(world.path(&folder)).unwrap();
+    let uri = format!("file:{folder}root.pem?encryption=none");
+    world.ok(&["keygen", &invitation, "--key", &uri, "--out", &proof]);
+    world.ok(&["merge", "lead/c", &proof]);
+}
+
+#[test]
+fn a_key_that_the_previous_root_lists_under_another_id() {
+    let world = World::with_files();
+    world.first_ceremony("c1", 2, &["anna", "ben"], &["anna", "ben"]);
+    // A root as another tool might have made it: Anna's key has a name for an id.
+    let mut root = parsed(&world, "lead/c1/1.root.json");
+    let signers = ["anna", "ben"].map(|holder| {
+        let uri = world.uri(holder, "root").parse().unwrap();
+        countersign_signing::open(&uri, &Secrets::unattended(world.path(""))).unwrap()
+    });
+    let [anna, ben] = signers
+        .each_ref()
+        .map(|signer| signer.keyid().as_str().to_owned());
+    let text = root["signed"].to_string().replace(&anna, "the-key-of-anna");
+    root["signed"] = serde_json::from_str(&text).unwrap();
+    let text = root["signed"].to_string();
+    let signed = |keyid: &str, signer: usize| json!({"keyid": keyid, "sig": hex::encode(signers[signer].sign(text.as_bytes()).unwrap())});
+    root["signatures"] = json!([signed("the-key-of-anna", 0), signed(&ben, 1)]);
+    world.write("lead/1.root.json", root.to_string());
+
+    let ids = |role: &str| {
+        root["signed"]["roles"][role]["keyids"][0]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let mut profile = world.profile(2, &["anna", "ben"]);
+    for (place, id) in [
+        ("ben/root.pem", ben.to_owned()),
+        ("release/targets.pem", ids("targets")),
+        ("online/snapshot.pem", ids("snapshot")),
+        ("online/timestamp.pem", ids("timestamp")),
+    ] {
+        let (before, after) = profile.split_once(&format!("file:{place}")).unwrap();
+        let (start, _) = before.rsplit_once("algorithm").unwrap();
+        profile = format!("{start}keyid = \"{id}\"\nuri = \"file:{place}{after}");
+    }
+    profile += "[[roles.root.outgoing]]\nholder = \"anna\"\nkeyid = \"the-key-of-anna\"\n";
+    world.plan("c", &profile, &["--previous", "lead/1.root.json"]);
+    let (invitation, proof) = world.invite("c", "anna-root");
+    world.ok(&["prove", &invitation, "--out", &proof]);
+    world.ok(&[
+        "merge",
+        "lead/c",
+        &proof,
+        "--accept",
+        "old-key=the id was no hash",
+    ]);
+    world.review("c");
+    world.sign_and_merge("c", "anna", &["root"]);
+    world.sign_and_merge("c", "ben", &["root"]);
+    world.seal("c", "anna", "root");
+    world.ok(&["verify", "lead/c", "--previous", "lead/1.root.json"]);
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use countersign_repo::exchange::{self, Signatures};
-use countersign_repo::{RepoError, write_new};
+use countersign_repo::{Outgoing, RepoError, write_new};
 use serde_json::{Value, json};
 
 use super::Global;
@@ -16,6 +16,9 @@ pub(super) struct Sign {
     /// a staged role must ask for it
     #[arg(long, value_name = "URI")]
     key: Vec<String>,
+    /// Ask outgoing keys for nothing, because they are lost or stolen; for 'publish --accept-window'
+    #[arg(long, conflicts_with_all = ["key", "request"])]
+    accept_window: bool,
     /// Sign this request from another machine; needs no repository here. Without --key, only
     /// show what it asks to sign
     #[arg(long, value_name = "FILE")]
@@ -52,7 +55,11 @@ impl Sign {
             }
             (None, ..) => {}
         }
-        let report = global.open()?.sign(&self.key)?;
+        let mut repository = global.open()?;
+        let report = match self.accept_window {
+            true => repository.sign_for(Outgoing::Lost)?,
+            false => repository.sign(&self.key)?,
+        };
         let mut lines: Vec<String> = report
             .signed
             .iter()

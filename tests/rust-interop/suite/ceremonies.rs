@@ -227,7 +227,7 @@ impl Held {
             fs::remove_file(&back).expect("there");
         }
         let asked = lead.seal_request().expect("complete");
-        let asked = ReadSealRequest::new(asked).expect("a request");
+        let asked = ReadSealRequest::new(asked, &station).expect("a request");
         // A key that leaves cannot vouch for the transcript.
         let seals = signers.iter().find_map(|signer| {
             let sealed = asked.seal(&station, &[uri(signer)], &asked.confirmation());
