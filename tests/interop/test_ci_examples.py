@@ -275,7 +275,7 @@ def test_releases_at_the_same_time_come_one_after_the_other(runner: Runner) -> N
         holder.wait()
 
 
-@pytest.mark.parametrize("found_out", ["before the root", "within the hour after it"])
+@pytest.mark.parametrize("found_out", ["before the root", "before the root, in steps", "within the hour after it"])
 def test_a_stolen_token_signs_nothing_more(runner: Runner, server, new_client, found_out: str) -> None:
     """With --accept-window the new key signs alone, although the old one is there."""
     runner.release(runner.artifact("a", b"a"))
@@ -285,6 +285,12 @@ def test_a_stolen_token_signs_nothing_more(runner: Runner, server, new_client, f
     replaced = runner.online_keys_replaced("fresh")
     if found_out == "before the root":
         done = runner.tool.run(*replaced, "--accept-window")
+    elif found_out == "before the root, in steps":
+        runner.tool.run(*replaced, "--stage")
+        signed = runner.tool.run("sign", "--accept-window")["signed"]
+        assert {made["role"] for made in signed} == {"snapshot", "timestamp"}
+        assert {made["uri"].partition(";")[0] for made in signed} == {"pkcs11:token=fresh"}, signed
+        done = runner.tool.run("publish", "--accept-window")
     else:
         runner.tool.run(*replaced)
         assert len(runner.signers("timestamp.json")) == 2
