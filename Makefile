@@ -22,6 +22,9 @@ export PYTHONDONTWRITEBYTECODE := 1
 export COUNTERSIGN_BIN_DIR := $(TARGET_DIR)/debug
 export COUNTERSIGN_FIRMWARE_DIR := $(abspath $(S)/firmware)
 
+# Features that only tests have; what they test is built once more with them.
+OF_THEIR_OWN := countersign-client/crash-points,countersign-ceremony/crash-points,countersign-signing/yubihsm-mock
+
 .PHONY: help demo test test-all check bench audit setup clean
 .PHONY: fmt clippy deny docs no-std unit doctest vectors interop demo-quick unit-long vectors-by-pytuf audit-if-online
 
@@ -63,9 +66,7 @@ fmt: $(S)/toolchain.stamp
 clippy: $(S)/toolchain.stamp
 	echo "==> clippy"
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cargo clippy --locked -p countersign-client --features crash-points --all-targets -- -D warnings
-	cargo clippy --locked -p countersign-ceremony --features crash-points --all-targets -- -D warnings
-	cargo clippy --locked -p countersign-signing --features yubihsm-mock,tough --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --features $(OF_THEIR_OWN),countersign-signing/tough -- -D warnings
 
 deny: $(S)/tools.stamp
 	echo "==> cargo-deny: bans, licences, sources"
@@ -88,9 +89,7 @@ no-std: $(S)/toolchain.stamp
 unit: $(S)/debian.stamp
 	echo "==> tests"
 	cargo $(RUN_TESTS) --locked --workspace
-	cargo $(RUN_TESTS) --locked -p countersign-client --features crash-points --test crash
-	cargo $(RUN_TESTS) --locked -p countersign-signing --features yubihsm-mock --test yubihsm
-	cargo $(RUN_TESTS) --locked -p countersign-ceremony --features crash-points --test pki --test ceremony
+	cargo $(RUN_TESTS) --locked --workspace --features $(OF_THEIR_OWN) --test crash --test yubihsm --test pki --test ceremony
 
 doctest:
 	echo "==> doc tests"
