@@ -24,7 +24,6 @@ pub mod rotate;
 pub mod sealing;
 pub mod statement;
 mod verify;
-pub mod visible;
 mod words;
 
 pub use ceremony::{Ceremony, Phase};

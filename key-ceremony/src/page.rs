@@ -1,6 +1,6 @@
 //! A writer of HTML in which text cannot become markup.
 
-use crate::visible;
+use countersign_repo::visible;
 
 /// Every rule of the page. No rule loads anything.
 pub(crate) const STYLE: &str = include_str!("page.css");
@@ -101,7 +101,7 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::is_invisible;
+    use countersign_repo::visible::is_invisible;
     use proptest::prelude::*;
 
     fn written(text: &str) -> String {

@@ -8,6 +8,7 @@ use countersign_metadata::limits::MAX_ROLE_KEYIDS;
 use countersign_metadata::{KeyId, RoleType};
 use countersign_repo::keys::redact;
 use countersign_repo::policy::Span;
+use countersign_repo::visible::is_invisible;
 use countersign_signing::Algorithm;
 use serde::{Deserialize, Serialize};
 
@@ -405,17 +406,6 @@ pub(crate) fn check_line(text: &str) -> Result<(), String> {
 /// Whether a text shows all that is in it.
 pub(crate) fn is_plain(text: &str) -> bool {
     !text.chars().any(is_invisible)
-}
-
-/// Characters that hide, or that turn the order of what is around them (Unicode, UAX #9), so that
-/// a reader would see something else than what is there.
-pub(crate) fn is_invisible(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-            | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e01ef}')
 }
 
 /// Names of holders stand in file names and are read aloud.

@@ -39,6 +39,7 @@ mod sign;
 mod status;
 mod tree;
 mod verify;
+pub mod visible;
 mod walk;
 
 pub use adopt::NamedKeys;

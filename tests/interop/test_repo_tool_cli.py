@@ -68,6 +68,22 @@ def test_signatures_travel_without_a_prompt(started: RepoTool) -> None:
     assert started.run("publish")["changed"]
 
 
+def test_nothing_is_printed_that_a_terminal_would_obey(started: RepoTool) -> None:
+    """What others named: files on a stick, and what is in them."""
+    hostile = "x\x1b[2J\u202egnp.json"
+    request = started.folder / hostile
+    request.write_text('{"format": "' + "\\u001b[2J\\u202e" + '"}')
+    for words in (["attach", request], ["sign", "--request", request], ["attach", request, "--no-such"]):
+        for form in ("text", "json"):
+            done = subprocess.run(
+                [started.binary, "--repo", started.folder, "--no-prompt", "--format", form, *words],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            shown = done.stdout + done.stderr
+            assert done.returncode in (1, 2) and ("gnp.json" in shown or "no-such" in shown), shown
+            assert "\x1b" not in shown and "\u202e" not in shown, repr(shown)
+
+
 def test_closed_standard_streams_do_no_harm(started: RepoTool) -> None:
     """Started by something that closed all three of them, the exit code still tells."""
     for words, code in ((["sign"], 0), (["publish"], 0), (["target", "show", "no"], 1)):

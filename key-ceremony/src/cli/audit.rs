@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use countersign_ceremony::visible::line;
 use countersign_ceremony::{CeremonyError, Extent, verify};
+use countersign_repo::visible::line;
 use serde_json::Value;
 
 use super::Global;

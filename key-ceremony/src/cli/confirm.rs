@@ -2,7 +2,8 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
-use countersign_ceremony::{CeremonyError, visible};
+use countersign_ceremony::CeremonyError;
+use countersign_repo::visible;
 
 use super::Global;
 

@@ -17,9 +17,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
-use countersign_ceremony::{CeremonyError, visible};
+use countersign_ceremony::CeremonyError;
 use countersign_metadata::UtcTime;
 use countersign_repo::keys::redact;
+use countersign_repo::visible;
 use countersign_signing::Secrets;
 
 use self::output::{Format, Report, write_stdout};
@@ -184,20 +185,13 @@ fn wrong_usage(error: &clap::Error) -> ExitCode {
             _ => one_sentence(&safe),
         };
         output::print_error(&CeremonyError::Usage(message), Format::Json);
-    } else if error.use_stderr() && (safe != text || steers()) {
+    } else if error.use_stderr() && (safe != text || visible::command_line_hides()) {
         output::print_error(&CeremonyError::Usage(one_sentence(&safe)), Format::Text);
     } else {
         // There is nowhere left to report a failure to print.
         let _ = error.print();
     }
     code
-}
-
-/// Whether a word of the command line, perhaps the name of somebody's file, holds what a terminal
-/// would obey. What clap prints quotes such words as they are.
-fn steers() -> bool {
-    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-    words.any(|word| visible::line(&word) != word)
 }
 
 /// The first paragraph of what clap says, without line breaks.

@@ -3,7 +3,8 @@
 
 use std::io::Write;
 
-use countersign_ceremony::{CeremonyError, visible};
+use countersign_ceremony::CeremonyError;
+use countersign_repo::visible;
 use serde_json::{Value, json};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

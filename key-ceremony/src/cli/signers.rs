@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use countersign_ceremony::CeremonyError;
-use countersign_ceremony::visible::line as printable;
 use countersign_metadata::Key;
+use countersign_repo::visible::line as printable;
 use countersign_signing::{
     Custody, Home, KeyUri, ListedKey, Listing, LogIn, SignError, Source, inventory,
 };

@@ -18,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use countersign_metadata::UtcTime;
-use countersign_repo::{RepoError, Repository, keys};
+use countersign_repo::{RepoError, Repository, keys, visible};
 use countersign_signing::Secrets;
 
 use self::output::{Format, Report, write_stdout};
@@ -174,7 +174,7 @@ fn wrong_usage(error: &clap::Error) -> ExitCode {
             _ => one_sentence(&safe),
         };
         output::print_error(&RepoError::Usage(message), Format::Json);
-    } else if error.use_stderr() && safe != text {
+    } else if error.use_stderr() && (safe != text || visible::command_line_hides()) {
         output::print_error(&RepoError::Usage(one_sentence(&safe)), Format::Text);
     } else {
         // There is nowhere left to report a failure to print.

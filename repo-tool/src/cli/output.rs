@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use countersign_repo::RepoError;
+use countersign_repo::{RepoError, visible};
 use serde_json::{Value, json};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -49,10 +49,10 @@ impl Report {
             (Format::Json, Some(Value::Object(members))) => {
                 let mut members = members.clone();
                 members.insert("ok".into(), (self.exit_code == 0).into());
-                write_stdout(format!("{}\n", Value::Object(members)).as_bytes());
+                write_json(&Value::Object(members));
             }
             (Format::Text, _) if !quiet && !self.text.is_empty() => {
-                write_stdout(format!("{}\n", self.text).as_bytes());
+                write_stdout(format!("{}\n", visible::text(&self.text)).as_bytes());
             }
             _ => {}
         }
@@ -67,12 +67,17 @@ pub(super) fn print_error(error: &RepoError, format: Format) {
         "message": error.to_string(),
     });
     match format {
-        Format::Json => write_stdout(format!("{object}\n").as_bytes()),
+        Format::Json => write_json(&object),
         Format::Text => {
             // A closed standard error leaves the exit code to tell.
-            let _ = writeln!(std::io::stderr(), "repo-tool: {error}");
+            let text = visible::text(&error.to_string());
+            let _ = writeln!(std::io::stderr(), "repo-tool: {text}");
         }
     }
+}
+
+fn write_json(object: &Value) {
+    write_stdout(format!("{}\n", visible::json(object)).as_bytes());
 }
 
 /// Writes to standard output. If its reader has gone, as in `repo-tool ... | head`, there is

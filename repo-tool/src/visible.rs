@@ -3,8 +3,6 @@
 
 use serde_json::Value;
 
-use crate::profile::is_invisible;
-
 /// Text of several lines. Line breaks and tabs stay.
 pub fn text(text: &str) -> String {
     shown(text, |letter| {
@@ -32,6 +30,24 @@ pub fn json(value: &Value) -> String {
         }
     }
     json
+}
+
+/// Characters that hide, or that turn the order of what is around them (Unicode, UAX #9), so that
+/// a reader would see something else than what is there.
+pub fn is_invisible(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e01ef}')
+}
+
+/// Whether a word of the command line, perhaps the name of somebody's file, holds what a terminal
+/// would obey. What a parser of arguments prints quotes such words as they are.
+pub fn command_line_hides() -> bool {
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    words.any(|word| word.contains(is_invisible))
 }
 
 fn shown(text: &str, hides: impl Fn(char) -> bool) -> String {
