@@ -110,6 +110,21 @@ def test_the_runbook_knows_every_error() -> None:
         assert f"| `{name}` |" in (DOCS / "ceremony-runbook.md").read_text(), name
 
 
+def test_the_runbook_knows_whatever_the_policy_refuses() -> None:
+    folder = WORKSPACE / "key-ceremony/src"
+    policy = (folder / "policy.rs").read_text()
+    [acceptable] = re.findall(r"ACCEPTABLE: [^=]*= \[(.*?)\];", policy, re.DOTALL)
+    names = set(re.findall(r'"([a-z-]+)"', acceptable))
+    parts = "".join(part.read_text() for part in (folder / "policy").glob("*.rs"))
+    refused = set(re.findall(r'\.refuse\(\s*"([a-z-]+)"', parts))
+    refused |= set(re.findall(r'name: "([a-z-]+)"\.into\(\),\s*weight: Weight::Refuse', parts))
+    weaknesses = (WORKSPACE / "signing/src/custody.rs").read_text()
+    refused |= set(re.findall(r'Self::\w+ => "([a-z-]+)"', weaknesses)) - {"key-imported"}
+    assert len(refused) > 10 and refused == names
+    for name in names:
+        assert f"`{name}`" in (DOCS / "ceremony-runbook.md").read_text(), name
+
+
 def test_an_auditor_can_check_by_hand(rehearsed: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = rehearsed
     hashes = [re.findall(r"[0-9a-f]{64}", shell(code, folder))

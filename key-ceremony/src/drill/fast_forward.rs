@@ -190,19 +190,9 @@ fn attack(play: &mut Play, thief: &Thief) -> Result<(), CeremonyError> {
     play.refresh(trial, &mut fresh, &thief.mirror, now);
     play.fresh = fresh;
 
-    play.stage.pass(3_600)?;
-    play.release += 1;
-    play.stage.release(play.release)?;
-    play.record
-        .moment(play.stage.now, "An honest release comes out.");
-    let trial = Trial {
-        side: Side::AttackerCan,
-        says: "From then on, these devices refuse every honest release: they are frozen.",
-        tried: "the newest honest release",
-        expect: "version-rollback (timestamp)",
-    };
-    let (client, honest) = (play.current.clone(), play.stage.honest());
-    play.probe(trial, &client, &honest);
+    play.refuses_a_release(
+        "From then on, these devices refuse every honest release: they are frozen.",
+    )?;
     Ok(())
 }
 

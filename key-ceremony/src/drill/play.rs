@@ -98,6 +98,24 @@ impl Play {
         self.refresh(trial, &mut client.clone(), from, self.stage.now)
     }
 
+    /// An honest release comes out an hour later, which the current device takes for a rollback.
+    pub(super) fn refuses_a_release(&mut self, says: &str) -> Result<(), CeremonyError> {
+        self.stage.pass(3_600)?;
+        self.release += 1;
+        self.stage.release(self.release)?;
+        let now = self.stage.now;
+        self.record.moment(now, "An honest release comes out.");
+        let trial = Trial {
+            side: Side::AttackerCan,
+            says,
+            tried: "the newest honest release",
+            expect: "version-rollback (timestamp)",
+        };
+        let (client, honest) = (self.current.clone(), self.stage.honest());
+        self.probe(trial, &client, &honest);
+        Ok(())
+    }
+
     /// Lets a device fetch the image at `path` now.
     pub(super) fn image(
         &mut self,

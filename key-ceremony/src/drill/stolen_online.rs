@@ -142,18 +142,8 @@ fn attack(play: &mut Play, stolen: &Stolen) -> Result<Mirror, CeremonyError> {
         play.probe_image(trial, &before, &mirror, path);
     }
 
-    play.stage.pass(3_600)?;
-    play.release += 1;
-    play.stage.release(play.release)?;
-    play.record
-        .moment(play.stage.now, "An honest release comes out.");
-    let trial = Trial {
-        side: Side::AttackerCan,
-        says: "From then on, these devices refuse honest releases: the thief's versions are ahead.",
-        tried: "the newest honest release",
-        expect: "version-rollback (timestamp)",
-    };
-    let (client, honest) = (play.current.clone(), play.stage.honest());
-    play.probe(trial, &client, &honest);
+    play.refuses_a_release(
+        "From then on, these devices refuse honest releases: the thief's versions are ahead.",
+    )?;
     Ok(mirror)
 }

@@ -1,4 +1,5 @@
 //! What the tests of the ceremony share: several machines as folders, and the command on them.
+// Each test binary uses a part of it.
 #![allow(dead_code, unreachable_pub)]
 
 use std::fs;

@@ -175,7 +175,7 @@ fn a_factory_batch_from_a_token() {
 
 /// What a factory does in a day.
 #[test]
-#[ignore = "takes a minute; part of make test-all"]
+#[ignore = "takes a quarter of a minute; part of make test-all"]
 fn ten_thousand_from_a_token() {
     batch(10_000, "ecdsa-p256");
 }
