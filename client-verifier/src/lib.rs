@@ -45,7 +45,7 @@ pub use current::Current;
 pub use image::{ImageStream, ListedTarget, VerifiedImage};
 pub use limits::Limits;
 pub use names::{RemoteName, StoreName};
-pub use refresh::Session;
+pub use refresh::{FollowRoot, Followed, Session};
 pub use reject::{Attack, Code, Reject};
 pub use search::Search;
 pub use session::{Protocol, Reply, Step, Stored, drive};

@@ -16,7 +16,8 @@ use crate::reject::{Code, Reject};
 use crate::session::{Protocol, Reply, Step};
 use crate::trusted::Trusted;
 
-use self::root::{ExpectNextRoot, ExpectRootSaved, ExpectStoredRoot};
+pub use self::root::{FollowRoot, Followed};
+use self::root::{RootNext, RootState};
 use self::snapshot::{ExpectFile, ExpectFileHistory, ExpectFileSaved, ExpectStoredFile};
 use self::timestamp::{
     ExpectStored, ExpectTimestamp, ExpectTimestampHistory, ExpectTimestampSaved,
@@ -33,9 +34,7 @@ pub struct Session {
 /// What the session waits for.
 #[derive(Debug)]
 enum State {
-    StoredRoot(ExpectStoredRoot),
-    NextRoot(Box<ExpectNextRoot>),
-    RootSaved(Box<ExpectRootSaved>),
+    Root(RootState),
     StoredTimestamp(Box<ExpectStored>),
     TimestampHistory(Box<ExpectTimestampHistory>),
     Timestamp(Box<ExpectTimestamp>),
@@ -65,9 +64,21 @@ impl Session {
     pub fn with_context(context: Context) -> Self {
         Self {
             context,
-            state: State::StoredRoot(ExpectStoredRoot),
+            state: State::Root(RootState::Stored),
         }
     }
+
+    /// Starts where a [`FollowRoot`] ended, without asking for the Roots again.
+    pub fn from_root(followed: Followed, context: Context) -> Self {
+        let state = begin(followed, &context).unwrap_or_else(State::Refused);
+        Self { context, state }
+    }
+}
+
+/// What comes after the chain of Roots.
+fn begin(followed: Followed, context: &Context) -> Transition {
+    let chain = followed.fresh(context.now)?;
+    Ok(State::StoredTimestamp(Box::new(ExpectStored { chain })))
 }
 
 impl Protocol for Session {
@@ -83,9 +94,7 @@ impl Protocol for Session {
         }
         let limits = &self.context.limits;
         match &self.state {
-            State::StoredRoot(state) => state.request(),
-            State::NextRoot(state) => state.request(limits),
-            State::RootSaved(state) => state.request(),
+            State::Root(state) => state.request(limits),
             State::StoredTimestamp(state) => state.request(),
             State::TimestampHistory(state) => state.request(),
             State::Timestamp(state) => state.request(limits),
@@ -107,9 +116,11 @@ impl Protocol for Session {
     fn supply(&mut self, reply: Reply) {
         let context = &self.context;
         let next = match core::mem::replace(&mut self.state, State::Over) {
-            State::StoredRoot(state) => state.supply(reply),
-            State::NextRoot(state) => state.supply(reply, context),
-            State::RootSaved(state) => state.supply(reply, context),
+            State::Root(state) => match state.supply(reply, &context.limits) {
+                Ok(RootNext::Go(state)) => Ok(State::Root(state)),
+                Ok(RootNext::End(followed)) => begin(*followed, context),
+                Err(reject) => Err(reject),
+            },
             State::StoredTimestamp(state) => state.supply(reply),
             State::TimestampHistory(state) => state.supply(reply),
             State::Timestamp(state) => state.supply(reply, context),

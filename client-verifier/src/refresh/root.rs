@@ -1,130 +1,210 @@
-//! The chain of Roots (TUF 5.2, 5.3).
+//! The chain of Roots (TUF 5.2, 5.3; Uptane 5.4.4.3). Nothing here needs the time: only the last
+//! Root has to be unexpired, and whoever goes on from it judges that.
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::String;
 
-use countersign_metadata::{Role, Root, Verified};
+use countersign_metadata::{Role, Root, UtcTime, Verified};
 
-use super::timestamp::ExpectStored;
-use super::{State, Transition, misuse};
+use super::misuse;
 use crate::chain::{Chain, Rotations};
-use crate::context::Context;
 use crate::current::Current;
 use crate::limits::Limits;
 use crate::link;
 use crate::names::{RemoteName, StoreName};
 use crate::reject::{Code, Reject};
-use crate::session::{Reply, Step};
+use crate::session::{Protocol, Reply, Step};
 
 const ROLE: &str = "root";
 
-/// TUF 5.2: the Root that was provisioned or last trusted. Its expiry does not matter.
-#[derive(Debug)]
-pub(super) struct ExpectStoredRoot;
-
-impl ExpectStoredRoot {
-    pub(super) fn request<T>(&self) -> Step<'_, T> {
-        Step::Load {
-            name: StoreName::Root,
-        }
-    }
-
-    pub(super) fn supply(self, reply: Reply) -> Transition {
-        let stored = match reply {
-            Reply::Stored(stored) => stored,
-            Reply::NotFound => {
-                let detail = "the store holds no Root; provision one first";
-                return Err(Reject::new(Code::NoTrustedRoot, ROLE, detail));
-            }
-            _ => return Err(misuse("a stored Root was asked for")),
-        };
-        let trusted = crate::provision_root(stored.bytes)?;
-        let rotations = Rotations::starting_at(trusted.content());
-        Ok(State::NextRoot(Box::new(ExpectNextRoot {
-            trusted,
-            rotations,
-            followed: 0,
-        })))
-    }
-}
-
-/// TUF 5.3.3: version N+1, until there is none.
-#[derive(Debug)]
-pub(super) struct ExpectNextRoot {
+/// The last Root of a chain, verified link by link. It may have expired: a session that goes on
+/// from it judges that first.
+#[derive(Debug, Clone)]
+pub struct Followed {
     trusted: Verified<Root>,
     rotations: Rotations,
-    followed: u32,
 }
 
-impl ExpectNextRoot {
-    pub(super) fn request<T>(&self, limits: &Limits) -> Step<'_, T> {
-        let next = self.trusted.content().version().saturating_add(1);
-        Step::Fetch {
-            what: RemoteName::Root(next),
-            max_len: limits.root_len,
-        }
-    }
-
-    pub(super) fn supply(mut self, reply: Reply, context: &Context) -> Transition {
-        let bytes = match reply {
-            Reply::Fetched(bytes) => bytes,
-            Reply::NotFound => return self.end_of_chain(context),
-            other => return Err(link::no_file(ROLE, other)),
-        };
-        link::within(ROLE, &bytes, context.limits.root_len)?;
-        let next = link::parse::<Root>(bytes, ROLE)?;
-        let next = self
-            .trusted
-            .verify_next(next)
-            .map_err(|error| Reject::metadata(ROLE, error))?;
-        self.rotations.note(self.trusted.content(), next.content());
-        self.trusted = next;
-        self.followed += 1;
-        Ok(State::RootSaved(Box::new(ExpectRootSaved { next: self })))
+impl Followed {
+    /// The Root.
+    pub fn root(&self) -> &Verified<Root> {
+        &self.trusted
     }
 
     /// TUF 5.3.10: only the last Root has to be unexpired.
-    fn end_of_chain(self, context: &Context) -> Transition {
-        let root = Current::fresh(self.trusted, ROLE, context.now)?;
-        let chain = Chain {
-            root,
+    pub(crate) fn fresh(self, now: UtcTime) -> Result<Chain, Reject> {
+        Ok(Chain {
+            root: Current::fresh(self.trusted, ROLE, now)?,
             rotations: self.rotations,
-        };
-        Ok(State::StoredTimestamp(Box::new(ExpectStored { chain })))
+        })
+    }
+
+    fn version(&self) -> u64 {
+        self.trusted.content().version()
     }
 }
 
-/// TUF 5.3.8: the new Root is durable before anything is verified with it.
+/// Follows the chain of Roots to its end, which needs no time: a device that has to ask for the
+/// time learns from the last Root whose word on it counts. Ends with [`Followed`].
 #[derive(Debug)]
-pub(super) struct ExpectRootSaved {
-    next: ExpectNextRoot,
+pub struct FollowRoot {
+    limits: Limits,
+    repository: String,
+    state: State,
 }
 
-impl ExpectRootSaved {
-    pub(super) fn request<T>(&self) -> Step<'_, T> {
-        let root = &self.next.trusted;
-        let version = root.content().version();
-        Step::Save {
-            name: StoreName::Root,
-            version,
-            bytes: root.received(),
-            accepted_under: version,
+#[derive(Debug)]
+enum State {
+    Waiting(RootState),
+    Done(Box<Followed>),
+    Refused(Reject),
+    Over,
+}
+
+impl FollowRoot {
+    /// In the repository that refusals call `repository`.
+    pub fn new(limits: Limits, repository: impl Into<String>) -> Self {
+        Self {
+            limits,
+            repository: repository.into(),
+            state: State::Waiting(RootState::Stored),
+        }
+    }
+}
+
+impl Protocol for FollowRoot {
+    type Output = Followed;
+
+    fn next(&mut self) -> Step<'_, Followed> {
+        if !matches!(self.state, State::Waiting(_)) {
+            return Step::Done(match core::mem::replace(&mut self.state, State::Over) {
+                State::Done(followed) => Ok(*followed),
+                State::Refused(reject) => Err(reject.at(&self.repository)),
+                _ => Err(misuse("the session is over")),
+            });
+        }
+        match &self.state {
+            State::Waiting(state) => state.request(&self.limits),
+            _ => Step::Done(Err(misuse("the session is over"))),
         }
     }
 
-    pub(super) fn supply(self, reply: Reply, context: &Context) -> Transition {
+    fn supply(&mut self, reply: Reply) {
+        self.state = match core::mem::replace(&mut self.state, State::Over) {
+            State::Waiting(state) => match state.supply(reply, &self.limits) {
+                Ok(RootNext::Go(state)) => State::Waiting(state),
+                Ok(RootNext::End(followed)) => State::Done(followed),
+                Err(reject) => State::Refused(reject),
+            },
+            _ => State::Refused(misuse("the session waits for no answer")),
+        };
+    }
+}
+
+/// What following the chain waits for.
+#[derive(Debug)]
+pub(crate) enum RootState {
+    /// TUF 5.2: the Root that was provisioned or last trusted. Its expiry does not matter.
+    Stored,
+    /// TUF 5.3.3: version N+1, until there is none.
+    Next(Box<Chained>),
+    /// TUF 5.3.8: the new Root is durable before anything is verified with it.
+    Saved(Box<Chained>),
+}
+
+/// The Root trusted so far, and how many steps led to it.
+#[derive(Debug)]
+pub(crate) struct Chained {
+    last: Followed,
+    steps: u32,
+}
+
+/// What comes of an answer.
+pub(crate) enum RootNext {
+    /// More is needed.
+    Go(RootState),
+    /// There is no newer Root.
+    End(Box<Followed>),
+}
+
+impl RootState {
+    pub(crate) fn request<T>(&self, limits: &Limits) -> Step<'_, T> {
+        match self {
+            Self::Stored => Step::Load {
+                name: StoreName::Root,
+            },
+            Self::Next(chained) => Step::Fetch {
+                what: RemoteName::Root(chained.last.version().saturating_add(1)),
+                max_len: limits.root_len,
+            },
+            Self::Saved(chained) => Step::Save {
+                name: StoreName::Root,
+                version: chained.last.version(),
+                bytes: chained.last.trusted.received(),
+                accepted_under: chained.last.version(),
+            },
+        }
+    }
+
+    pub(crate) fn supply(self, reply: Reply, limits: &Limits) -> Result<RootNext, Reject> {
+        match self {
+            Self::Stored => start(reply),
+            Self::Next(chained) => chained.next(reply, limits),
+            Self::Saved(chained) => chained.saved(&reply, limits),
+        }
+    }
+}
+
+fn start(reply: Reply) -> Result<RootNext, Reject> {
+    let stored = match reply {
+        Reply::Stored(stored) => stored,
+        Reply::NotFound => {
+            let detail = "the store holds no Root; provision one first";
+            return Err(Reject::new(Code::NoTrustedRoot, ROLE, detail));
+        }
+        _ => return Err(misuse("a stored Root was asked for")),
+    };
+    let trusted = crate::provision_root(stored.bytes)?;
+    let rotations = Rotations::starting_at(trusted.content());
+    let last = Followed { trusted, rotations };
+    Ok(RootNext::Go(RootState::Next(Box::new(Chained {
+        last,
+        steps: 0,
+    }))))
+}
+
+impl Chained {
+    fn next(mut self: Box<Self>, reply: Reply, limits: &Limits) -> Result<RootNext, Reject> {
+        let bytes = match reply {
+            Reply::Fetched(bytes) => bytes,
+            Reply::NotFound => return Ok(RootNext::End(Box::new(self.last))),
+            other => return Err(link::no_file(ROLE, other)),
+        };
+        link::within(ROLE, &bytes, limits.root_len)?;
+        let Followed { trusted, rotations } = &mut self.last;
+        let next = trusted
+            .verify_next(link::parse::<Root>(bytes, ROLE)?)
+            .map_err(|error| Reject::metadata(ROLE, error))?;
+        rotations.note(trusted.content(), next.content());
+        *trusted = next;
+        self.steps += 1;
+        Ok(RootNext::Go(RootState::Saved(self)))
+    }
+
+    fn saved(self: Box<Self>, reply: &Reply, limits: &Limits) -> Result<RootNext, Reject> {
         if !matches!(reply, Reply::Saved) {
             return Err(misuse("a Root was to be saved"));
         }
         // TUF 5.3.3: a bound per session; what was saved is where the next one goes on.
-        let bound = context.limits.root_versions;
-        if self.next.followed >= bound {
-            let version = self.next.trusted.content().version();
+        let bound = limits.root_versions;
+        if self.steps >= bound {
+            let version = self.last.version();
             let detail = format!(
                 "{bound} versions were followed, up to {version}, and saved; the next session goes on from there"
             );
             return Err(Reject::new(Code::TooManyRoots, ROLE, detail));
         }
-        Ok(State::NextRoot(Box::new(self.next)))
+        Ok(RootNext::Go(RootState::Next(self)))
     }
 }
