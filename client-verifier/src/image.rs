@@ -4,9 +4,9 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use countersign_metadata::{Hashes, TargetFile, TargetPath, UtcTime, percent_encode};
+use countersign_metadata::{TargetFile, TargetPath, UtcTime, percent_encode};
 
-use crate::hasher::{Sha256, Sha512};
+use crate::measure::{Measure, Mismatch};
 use crate::reject::{Code, Reject};
 
 /// An image that current metadata lists. Made by a [`Search`](crate::Search) only.
@@ -68,17 +68,13 @@ impl ListedTarget {
     /// `expired`, or `no-known-hash`.
     pub fn open(self, now: UtcTime) -> Result<ImageStream, Reject> {
         self.check_fresh(now)?;
-        if !self.file.hashes.any_known() {
-            return Err(self.no_known_hash());
+        match Measure::against(self.file.length, &self.file.hashes) {
+            Some(measure) => Ok(ImageStream {
+                target: self,
+                measure,
+            }),
+            None => Err(self.no_known_hash()),
         }
-        let Hashes { sha256, sha512, .. } = &self.file.hashes;
-        Ok(ImageStream {
-            sha256: sha256.is_some().then(Sha256::new),
-            sha512: sha512.is_some().then(Sha512::new),
-            seen: 0,
-            broken: false,
-            target: self,
-        })
     }
 
     fn no_known_hash(&self) -> Reject {
@@ -98,12 +94,15 @@ impl ListedTarget {
         }
     }
 
-    fn too_long(&self) -> Reject {
-        let detail = format!(
-            "{} goes on beyond its {} bytes",
-            self.path, self.file.length
-        );
-        self.reject(Code::ImageTooLong, detail)
+    fn mismatch(&self, mismatch: Mismatch) -> Reject {
+        match mismatch {
+            Mismatch::TooLong => {
+                let (path, length) = (&self.path, self.file.length);
+                let detail = format!("{path} goes on beyond its {length} bytes");
+                self.reject(Code::ImageTooLong, detail)
+            }
+            Mismatch::Other(detail) => self.reject(Code::ImageHash, detail),
+        }
     }
 
     fn reject(&self, code: Code, detail: String) -> Reject {
@@ -115,18 +114,14 @@ impl ListedTarget {
 /// them, nothing more, until [`ImageStream::finish`] says that they are the image.
 pub struct ImageStream {
     target: ListedTarget,
-    sha256: Option<Sha256>,
-    sha512: Option<Sha512>,
-    seen: u64,
-    /// Bytes were refused: what the caller holds is no longer what was hashed.
-    broken: bool,
+    measure: Measure,
 }
 
 impl core::fmt::Debug for ImageStream {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("ImageStream")
             .field("target", &self.target)
-            .field("seen", &self.seen)
+            .field("seen", &self.measure.seen())
             .finish()
     }
 }
@@ -139,7 +134,7 @@ impl ImageStream {
 
     /// Bytes still to come.
     pub fn remaining(&self) -> u64 {
-        self.target.file.length.saturating_sub(self.seen)
+        self.measure.remaining()
     }
 
     /// Takes the next bytes.
@@ -148,18 +143,8 @@ impl ImageStream {
     /// `image-too-long` as soon as they go beyond the signed length: stop reading. The stream
     /// refuses everything from then on.
     pub fn update(&mut self, bytes: &[u8]) -> Result<(), Reject> {
-        self.broken |= bytes.len() as u64 > self.remaining();
-        if self.broken {
-            return Err(self.target.too_long());
-        }
-        self.seen += bytes.len() as u64;
-        if let Some(hasher) = &mut self.sha256 {
-            hasher.update(bytes);
-        }
-        if let Some(hasher) = &mut self.sha512 {
-            hasher.update(bytes);
-        }
-        Ok(())
+        let result = self.measure.update(bytes);
+        result.map_err(|mismatch| self.target.mismatch(mismatch))
     }
 
     /// Ends the stream.
@@ -168,28 +153,10 @@ impl ImageStream {
     /// `image-hash` when it is too short or any listed hash of a known function differs;
     /// `image-too-long` when [`ImageStream::update`] said so before.
     pub fn finish(self) -> Result<VerifiedImage, Reject> {
-        let target = self.target;
-        if self.broken {
-            return Err(target.too_long());
-        }
-        let refuse = |detail: String| Err(target.reject(Code::ImageHash, detail));
-        if self.seen != target.file.length {
-            let (seen, length) = (self.seen, target.file.length);
-            return refuse(format!("{} has {seen} of {length} bytes", target.path));
-        }
-        let Hashes { sha256, sha512, .. } = &target.file.hashes;
-        let holds256 = self
-            .sha256
-            .zip(sha256.as_ref())
-            .is_none_or(|(hasher, digest)| hasher.is(digest));
-        let holds512 = self
-            .sha512
-            .zip(sha512.as_ref())
-            .is_none_or(|(hasher, digest)| hasher.is(digest));
-        match (holds256, holds512) {
-            (true, true) => Ok(VerifiedImage { target }),
-            (false, _) => refuse(format!("the SHA-256 of {} differs", target.path)),
-            (_, false) => refuse(format!("the SHA-512 of {} differs", target.path)),
+        let Self { target, measure } = self;
+        match measure.finish(target.path.as_str()) {
+            Ok(()) => Ok(VerifiedImage { target }),
+            Err(mismatch) => Err(target.mismatch(mismatch)),
         }
     }
 }

@@ -27,6 +27,7 @@ mod hasher;
 mod image;
 mod limits;
 mod link;
+mod measure;
 mod names;
 mod refresh;
 mod reject;
