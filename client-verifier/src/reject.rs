@@ -50,24 +50,43 @@ codes! {
     SnapshotEntryRollback = 304, "snapshot-entry-rollback", Rollback, "Snapshot lists a Targets file with a lower version than before.";
     SnapshotEntryRemoved = 305, "snapshot-entry-removed", Rollback, "Snapshot no longer lists a Targets file that it listed.";
     TooManyRoots = 306, "too-many-roots", EndlessData, "The bound on Root versions in one session was reached; progress is saved.";
+    ReleaseCounterRollback = 307, "release-counter-rollback", Rollback, "The image has a lower release counter than the one that was installed last.";
     Expired = 400, "expired", Freeze, "The file has expired.";
+    TimeUnavailable = 401, "time-unavailable", Freeze, "There is no attestation of the current time that policy accepts.";
+    TimeWentBack = 402, "time-went-back", Freeze, "The attested time is before a time that was attested earlier.";
+    TimeReplayed = 403, "time-replayed", Freeze, "The attestation of the time does not answer this ECU's nonce.";
     MetadataHash = 500, "metadata-hash", MixAndMatch, "The file does not have the hash that its parent lists.";
     MetadataLength = 501, "metadata-length", MixAndMatch, "The file does not have the length that its parent lists.";
     RoleNotInSnapshot = 502, "role-not-in-snapshot", MixAndMatch, "Snapshot does not list this role.";
     MetadataMissing = 503, "metadata-missing", None, "The repository does not have the file.";
+    DirectorImageMismatch = 504, "director-image-mismatch", ArbitrarySoftware, "The Director and the Image repository do not say the same of an image.";
+    DirectorHasDelegations = 505, "director-has-delegations", ArbitrarySoftware, "The Director's Targets delegates, which it must not.";
+    EcuRepeated = 506, "ecu-repeated", MixAndMatch, "The Director's Targets names one ECU for two images.";
+    EcuUnknown = 507, "ecu-unknown", MixAndMatch, "The Director's Targets names an ECU that is not in this vehicle.";
+    HardwareMismatch = 508, "hardware-mismatch", ArbitrarySoftware, "The image is for other hardware.";
+    VehicleMismatch = 509, "vehicle-mismatch", Replay, "The Director's metadata is for another vehicle.";
+    RepositoryMapping = 510, "repository-mapping", ArbitrarySoftware, "The repository mapping does not ask both repositories for this image.";
     TargetNotFound = 600, "target-not-found", None, "No role that is trusted for the path lists it.";
     UnsafeFilename = 601, "unsafe-filename", ArbitrarySoftware, "The target path could leave its directory.";
     ImageHash = 602, "image-hash", ArbitrarySoftware, "The image is not the one that was signed.";
     ImageTooLong = 603, "image-too-long", EndlessData, "The image goes on beyond its signed length.";
     NoKnownHash = 604, "no-known-hash", None, "The image is listed without a hash function known here.";
     ImageMissing = 605, "image-missing", None, "The repository does not have the image.";
+    DecryptFailed = 606, "decrypt-failed", ArbitrarySoftware, "The encrypted image was changed, cut or put together from others.";
+    KeyUnwrapFailed = 607, "key-unwrap-failed", ArbitrarySoftware, "The content key was not wrapped for this ECU, vehicle and image.";
+    EncryptionRequired = 608, "encryption-required", Eavesdrop, "A confidential image is offered without encryption.";
+    UnknownEncryption = 609, "unknown-encryption", Eavesdrop, "The image is encrypted by a method unknown here.";
     SlowRetrieval = 700, "slow-retrieval", SlowRetrieval, "The server was too slow and was given up.";
     FetchFailed = 701, "fetch-failed", None, "The repository could not be reached or answered with an error.";
+    SecondaryUnreachable = 702, "secondary-unreachable", None, "A Secondary could not be reached or broke the protocol.";
     NoTrustedRoot = 800, "no-trusted-root", None, "The local store has no Root to start from.";
     RootConflict = 801, "root-conflict", None, "Another Root is trusted here already.";
     StoreFailed = 802, "store-failed", None, "The local store could not be read or written.";
     Misuse = 803, "misuse", None, "A session was answered with something it did not ask for.";
     Usage = 804, "usage", None, "The command was called wrongly, or something it needs here cannot be used.";
+    InstallFailed = 900, "install-failed", None, "The installer failed; the installed image is as it was.";
+    NotConfirmed = 901, "not-confirmed", None, "The new image did not prove itself, and the one before it is back.";
+    PreconditionFailed = 902, "precondition-failed", None, "The ECU is not in a state to install now.";
 }
 
 impl Code {
