@@ -7,12 +7,14 @@
 //!   stretch: time, size, headers, redirects, retries.
 //! - [`store`]: the trusted metadata of one client in one directory, durable at every step.
 //! - [`files`]: target files, streamed to disk while they are checked, visible only when proven.
+//! - [`install`]: verified images, switched to such that a power cut leaves the old or the new one.
 //! - [`client`]: the blocking client that joins these to a verifier session.
 
 pub mod client;
 pub mod clock;
 pub mod fetch;
 pub mod files;
+pub mod install;
 pub mod store;
 
 mod crash;

@@ -15,6 +15,7 @@ mod note;
 pub use dir::DirStore;
 pub use error::StoreError;
 pub(crate) use error::advice;
+pub(crate) use lock::Lock;
 pub use memory::MemoryStore;
 pub(crate) use note::sha256_hex;
 
