@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use countersign_verifier::Reject;
+use countersign_verifier::{Code, Reject};
 
 use crate::store::StoreError;
 
@@ -63,6 +63,17 @@ pub enum InstallError {
 }
 
 impl InstallError {
+    /// The error as a refusal with a stable code, for reports.
+    pub fn to_reject(&self) -> Reject {
+        let code = match self {
+            Self::Refused(reject) => return reject.clone(),
+            Self::Source(_) => Code::FetchFailed,
+            Self::OnTrial | Self::NoSpace { .. } => Code::PreconditionFailed,
+            _ => Code::InstallFailed,
+        };
+        Reject::new(code, "", self.to_string())
+    }
+
     pub(super) fn io<E: Into<io::Error>>(
         action: &'static str,
         path: &Path,
