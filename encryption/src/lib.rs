@@ -1,0 +1,18 @@
+//! Encrypted images.
+
+mod decrypt;
+mod encrypt;
+mod error;
+mod format;
+mod key;
+mod reader;
+
+pub use decrypt::Decryptor;
+pub use encrypt::{Encrypted, FileInfo, encrypt};
+pub use error::{DeviceError, EncryptionError};
+pub use format::{
+    HEADER_LEN, Header, MAX_PLAIN_LEN, METHOD, SEGMENT_LEN, encrypted_len, plain_len,
+    segment_offset,
+};
+pub use key::{ContentKey, KEY_LEN};
+pub use reader::SegmentReader;

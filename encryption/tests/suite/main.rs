@@ -1,0 +1,8 @@
+//! Encrypted images and wrapped keys through the public interface.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+mod decrypt;
+mod reader;
+mod tamper;
