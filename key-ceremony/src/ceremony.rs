@@ -457,6 +457,7 @@ impl Ceremony {
             .map(|(keyid, signature)| SignatureEntry {
                 keyid: keyid.clone(),
                 signature: Some(signature.clone()),
+                method: None,
             })
             .collect();
         for authority in self.authorities() {

@@ -175,7 +175,9 @@ impl Authority {
         signatures.iter().filter_map(move |entry| {
             let key = self.keys.get(&entry.keyid)?;
             let signature = entry.signature.as_ref()?;
-            let fresh = !counted.contains(key) && key.verify(payload, signature);
+            let scheme = key.scheme().name();
+            let stated = entry.method.as_ref().is_none_or(|method| method == scheme);
+            let fresh = stated && !counted.contains(key) && key.verify(payload, signature);
             (fresh && counted.insert(key)).then_some(&entry.keyid)
         })
     }

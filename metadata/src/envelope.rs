@@ -1,8 +1,6 @@
-//! The envelope around every role file: the bytes as received, the canonical payload in them,
+//! The envelope around every signed document: the bytes as received, the canonical payload in them,
 //! and the proof that somebody's threshold signed exactly that payload.
 
-use alloc::collections::BTreeSet;
-use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -11,12 +9,11 @@ use core::ops::{Deref, Range};
 
 use crate::authority::{Authority, Tally};
 use crate::canonical;
-use crate::error::{MetadataError, shown};
-use crate::field::with;
-use crate::header::Role;
-use crate::json::{Object, Value, not_utf8};
+use crate::document::Document;
+use crate::entries;
+use crate::error::MetadataError;
+use crate::json::{self, Value, not_utf8};
 use crate::key::KeyId;
-use crate::limits::MAX_SIGNATURES;
 use crate::root::Root;
 use crate::scan::Scanner;
 
@@ -60,8 +57,11 @@ impl Payload {
 pub struct SignatureEntry {
     /// `keyid`
     pub keyid: KeyId,
-    /// `sig`, decoded from hexadecimal; `None` if it was not that, and then it counts nothing.
+    /// `sig`, decoded from hexadecimal; `None` if it was not that, or if the entry lacks what its
+    /// document asks for ([`SignatureForm`]). Then it counts nothing.
     pub signature: Option<Vec<u8>>,
+    /// `method`, where the document asks for it: the key's scheme, or the entry counts nothing.
+    pub method: Option<String>,
 }
 
 /// A file as received. Its content is not decoded, so that nothing acts by accident on what nobody
@@ -72,7 +72,7 @@ pub struct Signed<T> {
     received: Arc<String>,
     payload: Payload,
     signatures: Vec<SignatureEntry>,
-    role: PhantomData<fn() -> T>,
+    document: PhantomData<fn() -> T>,
 }
 
 /// A named authority's threshold of unique keys signed exactly these bytes, and `T` is what they
@@ -85,7 +85,7 @@ pub struct Verified<T> {
     content: T,
 }
 
-impl<T: Role> Signed<T> {
+impl<T: Document> Signed<T> {
     /// Reads the envelope and the canonical payload; takes the bytes over, without copying them.
     ///
     /// # Errors
@@ -101,19 +101,32 @@ impl<T: Role> Signed<T> {
         scanner.unique_object(|scanner, name| {
             match name {
                 "signed" => payload = Some(read_payload(&received, scanner)?),
-                "signatures" => signatures = Some(read_signatures(scanner)?),
-                _ => pass_over(scanner)?,
+                "signatures" => signatures = Some(entries::read(scanner)?),
+                _ => entries::pass_over(scanner)?,
             }
             Ok(())
         })?;
         scanner.end()?;
         let missing = |name: &str| MetadataError::field(name, "is missing");
+        let payload = payload.ok_or_else(|| missing("signed"))?;
+        let signatures = signatures.ok_or_else(|| missing("signatures"))?;
         Ok(Self {
-            payload: payload.ok_or_else(|| missing("signed"))?,
-            signatures: signatures.ok_or_else(|| missing("signatures"))?,
+            signatures: entries::judge(signatures, T::SIGNATURES, &payload),
+            payload,
             received,
-            role: PhantomData,
+            document: PhantomData,
         })
+    }
+
+    /// As [`Signed::parse`], out of a value that stands in another document.
+    pub(crate) fn of_value(value: &Value) -> Result<Self, MetadataError> {
+        Self::parse(canonical::to_json(&canonical::encode(value)).into_bytes())
+    }
+
+    /// The file as a value, to stand in another document.
+    pub(crate) fn to_value(&self) -> Value {
+        // What was parsed once parses again.
+        json::parse(self.received()).unwrap_or(Value::Null)
     }
 
     /// The signatures, checked or not.
@@ -160,7 +173,7 @@ impl<T: Role> Signed<T> {
     }
 }
 
-impl<T: Role> Verified<T> {
+impl<T: Document> Verified<T> {
     /// What the file says.
     pub fn content(&self) -> &T {
         &self.content
@@ -201,57 +214,11 @@ impl Verified<Root> {
         let next = next.verify(&self.content.root_authority())?;
         let own = next.content.root_authority();
         own.check(next.payload.as_bytes(), &signatures)?;
-        let (trusted, found) = (self.content.version(), next.content.version());
+        let (trusted, found) = (self.content.header.version, next.content.header.version);
         match trusted.checked_add(1) == Some(found) {
             true => Ok(next),
             false => Err(MetadataError::RootVersion { trusted, found }),
         }
-    }
-}
-
-/// A payload on its way to a published file: what tools sign, and where signatures are joined.
-#[derive(Debug, Clone)]
-pub struct Unsigned {
-    payload: String,
-    signatures: Vec<(KeyId, Vec<u8>)>,
-}
-
-impl Unsigned {
-    /// Around a role's canonical payload.
-    pub fn new(payload: String) -> Self {
-        Self {
-            payload,
-            signatures: Vec::new(),
-        }
-    }
-
-    /// The bytes to sign.
-    pub fn payload(&self) -> &[u8] {
-        self.payload.as_bytes()
-    }
-
-    /// Adds a signature, in place of an earlier one with the same key id.
-    pub fn add_signature(&mut self, keyid: KeyId, signature: Vec<u8>) {
-        self.signatures.retain(|(known, _)| *known != keyid);
-        self.signatures.push((keyid, signature));
-    }
-
-    /// The file to publish: canonical JSON, with control characters escaped where a PEM key
-    /// brought any.
-    pub fn to_file(&self) -> Vec<u8> {
-        let entry = |(keyid, signature): &(KeyId, Vec<u8>)| -> Value {
-            let members = [
-                ("keyid", keyid.as_str().into()),
-                ("sig", hex::encode(signature).into()),
-            ];
-            with(&Object::new(), members).into()
-        };
-        let signatures = canonical::encode(&self.signatures.iter().map(entry).collect());
-        let file = format!(
-            "{{\"signatures\":{signatures},\"signed\":{}}}",
-            self.payload
-        );
-        canonical::to_json(&file).into_bytes()
     }
 }
 
@@ -270,45 +237,4 @@ fn read_payload(text: &Arc<String>, scanner: &mut Scanner<'_>) -> Result<Payload
     let mut encoded = String::new();
     Scanner::within(text, range).canonicalise(&mut encoded)?;
     Ok(Payload::encoded(encoded))
-}
-
-/// Reads a value that nobody uses, as strictly as any other and without building it.
-fn pass_over(scanner: &mut Scanner<'_>) -> Result<(), MetadataError> {
-    scanner.canonicalise(&mut String::new())
-}
-
-fn read_signatures(scanner: &mut Scanner<'_>) -> Result<Vec<SignatureEntry>, MetadataError> {
-    let mut seen = BTreeSet::new();
-    let mut entries = Vec::new();
-    scanner.array(|scanner| {
-        if entries.len() == MAX_SIGNATURES {
-            let what = format!("has more than {MAX_SIGNATURES} entries");
-            return Err(MetadataError::field("signatures", what));
-        }
-        let entry = read_signature(scanner)?;
-        if !seen.insert(entry.keyid.clone()) {
-            let what = format!("key id \"{}\" stands twice", shown(entry.keyid.as_str()));
-            return Err(MetadataError::field("signatures", what));
-        }
-        entries.push(entry);
-        Ok(())
-    })?;
-    Ok(entries)
-}
-
-fn read_signature(scanner: &mut Scanner<'_>) -> Result<SignatureEntry, MetadataError> {
-    let mut keyid = None;
-    let mut signature = None;
-    scanner.unique_object(|scanner, name| {
-        match (name, scanner.peek()) {
-            ("keyid", _) => keyid = Some(KeyId::new(scanner.string()?.0)?),
-            ("sig", Some(b'"')) => signature = hex::decode(&*scanner.string()?.0).ok(),
-            _ => pass_over(scanner)?,
-        }
-        Ok(())
-    })?;
-    match keyid {
-        Some(keyid) => Ok(SignatureEntry { keyid, signature }),
-        None => Err(MetadataError::field("signatures.keyid", "is missing")),
-    }
 }

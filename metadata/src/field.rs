@@ -6,6 +6,9 @@ use alloc::vec::Vec;
 
 use crate::error::MetadataError;
 use crate::json::{Object, Value};
+use crate::path::TargetPath;
+use crate::targets::TargetFile;
+use crate::time::UtcTime;
 
 type Result<T> = core::result::Result<T, MetadataError>;
 
@@ -104,6 +107,59 @@ impl Fields {
                 _ => self.fail(name, format!("must be at least {least}")),
             },
             Some(_) => self.fail(name, "must be an integer"),
+        }
+    }
+
+    /// The `custom` of a target.
+    pub(crate) fn custom_of(file: &TargetFile) -> Result<Self> {
+        match &file.custom {
+            Some(members) => Self::of("custom", members.clone().into()),
+            None => Err(MetadataError::field("custom", "is missing")),
+        }
+    }
+
+    /// The names of the members that were not taken yet.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.members.keys().cloned().collect()
+    }
+
+    pub(crate) fn members_is_null(&self, name: &str) -> bool {
+        self.members.get(name) == Some(&Value::Null)
+    }
+
+    /// A string of at most `longest` characters.
+    pub(crate) fn text(&mut self, name: &str, longest: usize) -> Result<String> {
+        let text = self.string(name)?;
+        match text.chars().nth(longest) {
+            None => Ok(text),
+            Some(_) => self.fail(name, format!("must have at most {longest} characters")),
+        }
+    }
+
+    pub(crate) fn optional_text(&mut self, name: &str, longest: usize) -> Result<Option<String>> {
+        match self.members_has(name) {
+            true => self.text(name, longest).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    pub(crate) fn target_path(&mut self, name: &str) -> Result<TargetPath> {
+        let text = self.string(name)?;
+        TargetPath::new(&text).or_else(|error| self.fail(name, error.why))
+    }
+
+    pub(crate) fn time(&mut self, name: &str) -> Result<UtcTime> {
+        let text = self.string(name)?;
+        let time = text.parse();
+        time.or_else(|_| self.fail(name, "must look like 2030-01-31T23:59:59Z"))
+    }
+
+    /// 1 to `longest` bytes in hexadecimal.
+    pub(crate) fn hex(&mut self, name: &str, longest: usize) -> Result<Vec<u8>> {
+        let text = self.string(name)?;
+        match hex::decode(&text) {
+            Ok(bytes) if (1..=longest).contains(&bytes.len()) => Ok(bytes),
+            _ => self.fail(name, format!("must be 1 to {longest} bytes in hexadecimal")),
         }
     }
 

@@ -4,6 +4,7 @@
 use alloc::string::{String, ToString};
 use core::fmt;
 
+use crate::document::Document;
 use crate::error::{MetadataError, cut};
 use crate::field::Fields;
 use crate::json::{Object, Value};
@@ -27,7 +28,7 @@ impl RoleType {
     pub const ALL: [Self; 4] = [Self::Root, Self::Timestamp, Self::Snapshot, Self::Targets];
 
     /// The name in `_type`, in Root's `roles` and in file names.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Root => "root",
             Self::Timestamp => "timestamp",
@@ -90,15 +91,11 @@ impl Header {
         let spec_version = fields.string("spec_version")?;
         check_spec_version(&spec_version)?;
         let version = fields.unsigned("version", 1)?;
-        let expires = fields.string("expires")?;
-        match expires.parse() {
-            Ok(expires) => Ok(Self {
-                spec_version,
-                version,
-                expires,
-            }),
-            Err(_) => fields.fail("expires", "must look like 2030-01-31T23:59:59Z"),
-        }
+        Ok(Self {
+            spec_version,
+            version,
+            expires: fields.time("expires")?,
+        })
     }
 
     /// `extra` with `_type` and the header fields.
@@ -127,25 +124,16 @@ fn check_spec_version(text: &str) -> Result<(), MetadataError> {
     }
 }
 
-/// Reading a role's content out of a canonical payload. Not nameable outside this crate, so that
-/// the way to a role is through a verified envelope.
-mod sealed {
-    use crate::envelope::Payload;
-    use crate::error::MetadataError;
-
-    pub trait Decode: Sized {
-        fn decode(payload: &Payload) -> Result<Self, MetadataError>;
-    }
-}
-pub(crate) use sealed::Decode;
-
 /// A role file's content. Only this crate's four role types have it.
-pub trait Role: sealed::Decode {
-    /// What `_type` must say.
+pub trait Role: Document {
+    /// Which of the four it is.
     const TYPE: RoleType;
 
     /// The fields all roles share.
     fn header(&self) -> &Header;
+
+    /// Unknown fields, kept and signed over.
+    fn extra(&self) -> &Object;
 
     /// `version`.
     fn version(&self) -> u64 {

@@ -35,6 +35,11 @@ impl KeyId {
         }
     }
 
+    /// The digest in hexadecimal.
+    pub(crate) fn of_digest(digest: [u8; 32]) -> Self {
+        Self(hex::encode(digest))
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -224,7 +229,7 @@ impl Key {
     /// (TUF 4.2).
     pub fn id(&self) -> KeyId {
         let text = canonical::encode(&self.core().into());
-        KeyId(hex::encode(crypto::sha256(text.as_bytes())))
+        KeyId::of_digest(crypto::sha256(text.as_bytes()))
     }
 
     /// The key material; `None` for a type or scheme this crate does not know, and for material

@@ -8,7 +8,7 @@
 //! The modules follow the data: [`json`] text becomes a [`canonical`] payload inside a
 //! [`Signed`] envelope; an [`Authority`] (threshold of unique keys) turns it into [`Verified`];
 //! only then is the payload decoded into a role ([`Root`], [`Timestamp`], [`Snapshot`],
-//! [`Targets`]). Repository tools make new role files with the roles' `to_payload` and
+//! [`Targets`]) or another [`Document`]. What Uptane adds is in [`uptane`]. Repository tools make new role files with the roles' `to_payload` and
 //! [`TargetsBuilder`], and join signatures to them with [`Unsigned`].
 //!
 //! ```
@@ -34,6 +34,8 @@ mod scan;
 mod authority;
 mod bins;
 mod delegation;
+mod document;
+mod entries;
 mod envelope;
 mod error;
 mod field;
@@ -49,12 +51,15 @@ mod targets;
 mod targets_builder;
 mod time;
 mod timestamp;
+mod unsigned;
+pub mod uptane;
 
 pub use authority::{Authority, RoleKeys, Tally};
 pub use bins::SuccinctRoles;
 pub use crypto::{sha256, sha512};
 pub use delegation::{DelegatedRole, Delegations, Roles};
-pub use envelope::{Payload, SignatureEntry, Signed, Unsigned, Verified};
+pub use document::{Document, SignatureForm};
+pub use envelope::{Payload, SignatureEntry, Signed, Verified};
 pub use error::MetadataError;
 pub use hashes::Hashes;
 pub use header::{Header, Role, RoleType};
@@ -67,6 +72,7 @@ pub use targets::{TargetFile, Targets};
 pub use targets_builder::TargetsBuilder;
 pub use time::UtcTime;
 pub use timestamp::Timestamp;
+pub use unsigned::Unsigned;
 
 /// Compiles and runs the README's example.
 #[cfg(doctest)]

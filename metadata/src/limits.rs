@@ -20,3 +20,43 @@ pub const MAX_TARGET_PATH: usize = 2048;
 /// RSA modulus sizes in bits, both inclusive (TUF 4.2 asks for at least 2048; larger than 4096
 /// costs every device without adding security in practice).
 pub const RSA_BITS: core::ops::RangeInclusive<usize> = 2048..=4096;
+
+/// Characters in a vehicle identifier. A VIN has 17 (ISO 3779); fleets without VINs use a UUID (36)
+/// or a certificate's common name (64, RFC 5280 ub-common-name).
+pub const MAX_VIN: usize = 64;
+
+/// Characters in an ECU's serial: what deployed directors store.
+pub const MAX_SERIAL: usize = 64;
+
+/// Characters in a hardware identifier: what deployed directors store.
+pub const MAX_HARDWARE_ID: usize = 200;
+
+/// ECUs of one vehicle. Premium cars have about 150.
+pub const MAX_ECUS: usize = 256;
+
+/// Hardware identifiers of one image or delegation. A platform's variants are some dozens.
+pub const MAX_HARDWARE_IDS: usize = 1024;
+
+/// Dependencies, and conflicts, of one image: at most some per ECU of a vehicle.
+pub const MAX_CONSTRAINTS: usize = 1024;
+
+/// Vehicles that one Offline Targets file can name: a workshop's or a ferry's load.
+pub const MAX_VINS: usize = 4096;
+
+/// Characters in a text for people or a name in `custom` and in reports.
+pub const MAX_TEXT: usize = 512;
+
+/// Bytes of an encapsulated or a sealed key. P-256 needs 65 and 48; ML-KEM-1024 would need 1,568.
+pub const MAX_WRAPPED_KEY: usize = 2048;
+
+/// Attacks in one report. There are fewer kinds than that; what is met again says nothing new.
+pub const MAX_ATTACKS: usize = 32;
+
+/// Nonces in one time attestation: one for each ECU, with room for retries in the same cycle.
+pub const MAX_NONCES: usize = 1024;
+
+/// Repositories in a mapping file, and URLs of each. TAP 4's examples have three.
+pub const MAX_REPOSITORIES: usize = 64;
+
+/// Entries in a mapping file.
+pub const MAX_MAPPINGS: usize = 1024;

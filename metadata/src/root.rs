@@ -5,10 +5,11 @@ use alloc::string::ToString;
 
 use crate::authority::{Authority, RoleKeys};
 use crate::canonical;
+use crate::document::{Decode, Document, SignatureForm};
 use crate::envelope::Payload;
 use crate::error::MetadataError;
 use crate::field::{Fields, with};
-use crate::header::{Decode, Header, Role, RoleType};
+use crate::header::{Header, Role, RoleType};
 use crate::json::{Object, parse_canonical};
 use crate::key::{Key, KeyId, decode_keys, keys_to_value};
 use crate::time::UtcTime;
@@ -30,11 +31,20 @@ pub struct Root {
     pub extra: Object,
 }
 
+impl Document for Root {
+    const NAME: &'static str = Self::TYPE.name();
+    const SIGNATURES: SignatureForm = SignatureForm::Plain;
+}
+
 impl Role for Root {
     const TYPE: RoleType = RoleType::Root;
 
     fn header(&self) -> &Header {
         &self.header
+    }
+
+    fn extra(&self) -> &Object {
+        &self.extra
     }
 }
 

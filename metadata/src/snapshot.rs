@@ -5,11 +5,12 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::canonical;
+use crate::document::{Decode, Document, SignatureForm};
 use crate::envelope::Payload;
 use crate::error::MetadataError;
 use crate::field::{Fields, with};
 use crate::hashes::Hashes;
-use crate::header::{Decode, Header, Role, RoleType};
+use crate::header::{Header, Role, RoleType};
 use crate::json::{Object, Value, parse_canonical};
 use crate::time::UtcTime;
 
@@ -85,11 +86,20 @@ pub struct Snapshot {
     pub extra: Object,
 }
 
+impl Document for Snapshot {
+    const NAME: &'static str = Self::TYPE.name();
+    const SIGNATURES: SignatureForm = SignatureForm::Plain;
+}
+
 impl Role for Snapshot {
     const TYPE: RoleType = RoleType::Snapshot;
 
     fn header(&self) -> &Header {
         &self.header
+    }
+
+    fn extra(&self) -> &Object {
+        &self.extra
     }
 }
 

@@ -10,11 +10,12 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use crate::delegation::Delegations;
+use crate::document::{Decode, Document, SignatureForm};
 use crate::envelope::Payload;
 use crate::error::MetadataError;
 use crate::field::{Fields, with};
 use crate::hashes::Hashes;
-use crate::header::{Decode, Header, Role, RoleType};
+use crate::header::{Header, Role, RoleType};
 use crate::json::{Object, Value, parse_canonical};
 use crate::path::TargetPath;
 use crate::scan::Scanner;
@@ -44,11 +45,20 @@ pub struct TargetFile {
     pub extra: Object,
 }
 
+impl Document for Targets {
+    const NAME: &'static str = Self::TYPE.name();
+    const SIGNATURES: SignatureForm = SignatureForm::Plain;
+}
+
 impl Role for Targets {
     const TYPE: RoleType = RoleType::Targets;
 
     fn header(&self) -> &Header {
         &self.header
+    }
+
+    fn extra(&self) -> &Object {
+        &self.extra
     }
 }
 
@@ -81,11 +91,6 @@ impl Targets {
     /// The delegations, where given.
     pub fn delegations(&self) -> Option<&Delegations> {
         self.delegations.as_ref()
-    }
-
-    /// Unknown fields.
-    pub fn extra(&self) -> &Object {
-        &self.extra
     }
 
     fn scanner_at(&self, at: u32) -> Scanner<'_> {

@@ -3,10 +3,11 @@
 use alloc::string::String;
 
 use crate::canonical;
+use crate::document::{Decode, Document, SignatureForm};
 use crate::envelope::Payload;
 use crate::error::MetadataError;
 use crate::field::{Fields, with};
-use crate::header::{Decode, Header, Role, RoleType};
+use crate::header::{Header, Role, RoleType};
 use crate::json::{Object, parse_canonical};
 use crate::snapshot::MetaFile;
 use crate::time::UtcTime;
@@ -24,11 +25,20 @@ pub struct Timestamp {
     pub extra: Object,
 }
 
+impl Document for Timestamp {
+    const NAME: &'static str = Self::TYPE.name();
+    const SIGNATURES: SignatureForm = SignatureForm::Plain;
+}
+
 impl Role for Timestamp {
     const TYPE: RoleType = RoleType::Timestamp;
 
     fn header(&self) -> &Header {
         &self.header
+    }
+
+    fn extra(&self) -> &Object {
+        &self.extra
     }
 }
 

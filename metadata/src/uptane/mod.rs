@@ -1,0 +1,30 @@
+//! What Uptane 2.1.0 adds to TUF's role files: who is addressed (vehicles, ECUs, hardware),
+//! what the two repositories say of an image, and what vehicles report.
+//!
+//! All of it is data. Whether a Director's order may be followed is decided by
+//! `countersign-verifier`; keys are wrapped and images encrypted by `countersign-encryption`.
+
+mod attestation;
+mod director_custom;
+mod encrypted;
+mod encryption_key;
+mod ids;
+mod image_custom;
+mod manifest;
+mod mapping;
+mod report;
+mod root_custom;
+mod vehicle;
+
+pub use attestation::{Nonce, TimeAttestation};
+pub use director_custom::DirectorCustom;
+pub use encrypted::{EncryptedTarget, WrappedKey};
+pub use encryption_key::{EncryptionAlgorithm, EncryptionKey};
+pub use ids::{EcuSerial, HardwareId, Vin};
+pub use image_custom::{Confidentiality, ConstrainedImage, Constraint, ImageCustom};
+pub use manifest::VehicleVersionManifest;
+pub use mapping::{MapEntry, Mapping};
+pub use report::{DetectedAttack, EcuVersionReport, InstalledImage, Outcome};
+pub use root_custom::{OfflineUpdates, offline_authority, set_offline_updates};
+pub use root_custom::{set_time_server, time_server};
+pub use vehicle::{custom_with_vin, custom_with_vins, vin_of, vins_of};

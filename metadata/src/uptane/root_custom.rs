@@ -1,0 +1,123 @@
+//! Further authorities that a Director's Root names: the time server, and the two roles of
+//! offline updates (PURE-2). They stand in `custom` because TUF clients refuse extra `roles`.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+
+use crate::authority::{Authority, RoleKeys};
+use crate::error::MetadataError;
+use crate::field::{Fields, with};
+use crate::header::RoleType;
+use crate::json::{Object, Value};
+use crate::key::{Key, KeyId, decode_keys, keys_to_value};
+use crate::limits::MAX_ROLE_KEYIDS;
+use crate::root::Root;
+use crate::uptane::vehicle::top_custom;
+
+const TIME_SERVER: &str = "timeServer";
+const OFFLINE_UPDATES: &str = "offlineUpdates";
+
+/// Who may sign time attestations: `custom.timeServer`, where given. As with any claim of a file,
+/// it is worth what the Root is worth.
+///
+/// # Errors
+/// [`MetadataError::Field`] names what is wrong in it.
+pub fn time_server(root: &Root) -> Result<Option<Authority>, MetadataError> {
+    let Some(mut fields) = part(root, TIME_SERVER)? else {
+        return Ok(None);
+    };
+    let keys = decode_keys(&fields.path_of("keys"), fields.object("keys")?)?;
+    if keys.len() > MAX_ROLE_KEYIDS {
+        return fields.fail("keys", format!("lists more than {MAX_ROLE_KEYIDS} keys"));
+    }
+    let threshold = fields.unsigned("threshold", 1)?;
+    let threshold = u32::try_from(threshold).unwrap_or(u32::MAX);
+    let role_keys = RoleKeys::new(keys.keys().cloned(), threshold);
+    Ok(Some(Authority::assume("time-server", &role_keys, &keys)))
+}
+
+/// Sets who signs time attestations: `threshold` of `keys`.
+pub fn set_time_server(root: &mut Root, keys: impl IntoIterator<Item = Key>, threshold: u32) {
+    let keys: BTreeMap<KeyId, Key> = keys.into_iter().map(|key| (key.id(), key)).collect();
+    let members = [
+        ("keys", keys_to_value(&keys)),
+        ("threshold", threshold.into()),
+    ];
+    set(root, TIME_SERVER, with(&Object::new(), members));
+}
+
+/// The keys of offline updates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfflineUpdates {
+    /// All keys by id.
+    pub keys: BTreeMap<KeyId, Key>,
+    /// Who signs the Offline Snapshot.
+    pub snapshot: RoleKeys,
+    /// Who signs Offline Targets files.
+    pub targets: RoleKeys,
+}
+
+/// Who may sign the Offline Snapshot or Offline Targets: `custom.offlineUpdates`, where given.
+/// There is no offline Root or Timestamp: for these it is `None`.
+///
+/// # Errors
+/// [`MetadataError::Field`] names what is wrong in it.
+pub fn offline_authority(root: &Root, role: RoleType) -> Result<Option<Authority>, MetadataError> {
+    let Some(offline) = offline_updates(root)? else {
+        return Ok(None);
+    };
+    let (name, role_keys) = match role {
+        RoleType::Snapshot => ("offline-snapshot", &offline.snapshot),
+        RoleType::Targets => ("offline-targets", &offline.targets),
+        RoleType::Root | RoleType::Timestamp => return Ok(None),
+    };
+    Ok(Some(Authority::assume(name, role_keys, &offline.keys)))
+}
+
+/// Sets who signs offline updates.
+pub fn set_offline_updates(root: &mut Root, offline: &OfflineUpdates) {
+    let members = [
+        ("keys", keys_to_value(&offline.keys)),
+        ("snapshot", offline.snapshot.to_members().into()),
+        ("targets", offline.targets.to_members().into()),
+    ];
+    set(root, OFFLINE_UPDATES, with(&Object::new(), members));
+}
+
+fn offline_updates(root: &Root) -> Result<Option<OfflineUpdates>, MetadataError> {
+    let Some(mut fields) = part(root, OFFLINE_UPDATES)? else {
+        return Ok(None);
+    };
+    let keys = decode_keys(&fields.path_of("keys"), fields.object("keys")?)?;
+    let mut role = |name: &str| {
+        let value = fields.required(name)?;
+        RoleKeys::decode(&fields.path_of(name), value)
+    };
+    Ok(Some(OfflineUpdates {
+        snapshot: role("snapshot")?,
+        targets: role("targets")?,
+        keys,
+    }))
+}
+
+/// One member of Root's `custom`, where given.
+fn part(root: &Root, name: &str) -> Result<Option<Fields>, MetadataError> {
+    let Some(mut custom) = top_custom(root)? else {
+        return Ok(None);
+    };
+    let path = custom.path_of(name);
+    let value = custom.take(name);
+    value.map(|value| Fields::of(path, value)).transpose()
+}
+
+fn set(root: &mut Root, name: &str, part: Object) {
+    let custom = root.extra.entry(String::from("custom"));
+    let custom = custom.or_insert_with(|| Object::new().into());
+    if !matches!(custom, Value::Object(_)) {
+        *custom = Object::new().into();
+    }
+    if let Value::Object(custom) = custom {
+        custom.insert(name.into(), part.into());
+    }
+}
