@@ -17,7 +17,8 @@ pub(crate) fn point() {
     use std::sync::atomic::{AtomicU64, Ordering};
     static REACHED: AtomicU64 = AtomicU64::new(0);
 
-    let Some(fatal) = std::env::var(VARIABLE).ok().and_then(|v| v.parse().ok()) else {
+    let fatal = std::env::var(VARIABLE).ok();
+    let Some(fatal) = fatal.and_then(|v| v.parse::<u64>().ok()) else {
         return;
     };
     if REACHED.fetch_add(1, Ordering::SeqCst) + 1 == fatal {

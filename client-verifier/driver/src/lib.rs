@@ -16,6 +16,7 @@ pub mod fetch;
 pub mod files;
 pub mod install;
 pub mod store;
+pub mod uptane;
 
 mod crash;
 mod durable;

@@ -1,0 +1,120 @@
+//! What a Primary serves to its Secondaries: the metadata it has verified, and image files.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use countersign_metadata::RoleType;
+use countersign_verifier::{RemoteName, StoreName};
+use serde::Deserialize;
+
+use super::{Fetch, LinkError, Part, Repository, Source, Wanted};
+use crate::durable;
+use crate::store::{Store, StoreError};
+
+/// The Primary's verified metadata under the names of the repositories, and images that it was
+/// told of. A version that it does not hold is absent.
+pub struct Mirror<'a> {
+    director: &'a mut dyn Store,
+    image: &'a mut dyn Store,
+    images: BTreeMap<String, PathBuf>,
+    /// The metadata file of the last fetch: it comes in parts.
+    last: Option<(Wanted, Vec<u8>)>,
+}
+
+impl<'a> Mirror<'a> {
+    /// A mirror of the two repositories, as these stores hold them.
+    pub fn new(director: &'a mut dyn Store, image: &'a mut dyn Store) -> Self {
+        Self {
+            director,
+            image,
+            images: BTreeMap::new(),
+            last: None,
+        }
+    }
+
+    /// Serves the file at `file` as the image with this path in the repository. Nothing else on
+    /// the disk can be had.
+    pub fn add_image(&mut self, path: &str, file: PathBuf) {
+        self.images.insert(path.into(), file);
+    }
+
+    fn metadata(&mut self, wanted: &Wanted) -> Result<Option<Vec<u8>>, StoreError> {
+        let (Wanted::Metadata { repository, .. }, Some(name)) = (wanted, wanted.remote_name())
+        else {
+            return Ok(None);
+        };
+        let store = match repository {
+            Repository::Director => &mut self.director,
+            Repository::Image => &mut self.image,
+        };
+        let (stored_as, version) = match name {
+            RemoteName::Root(version) => (StoreName::RootHistory(version), Some(version)),
+            RemoteName::Timestamp => (StoreName::Timestamp, None),
+            RemoteName::Snapshot(version) => (StoreName::Snapshot, version),
+            RemoteName::Targets(role, version) if role == RoleType::Targets.name() => {
+                (StoreName::Targets, version)
+            }
+            RemoteName::Targets(role, version) => (StoreName::Delegated(role), version),
+        };
+        let stored = store.load(&stored_as)?.map(|stored| stored.bytes);
+        Ok(stored.filter(|bytes| version.is_none() || version == version_of(bytes)))
+    }
+}
+
+impl Source for Mirror<'_> {
+    fn part(&mut self, fetch: &Fetch) -> Result<Option<Part>, LinkError> {
+        if let Wanted::Image { path } = &fetch.file {
+            return match self.images.get(path) {
+                Some(file) => part_of_file(file, fetch),
+                None => Ok(None),
+            };
+        }
+        if self
+            .last
+            .as_ref()
+            .is_none_or(|(file, _)| *file != fetch.file)
+        {
+            self.last = match self.metadata(&fetch.file)? {
+                Some(bytes) => Some((fetch.file.clone(), bytes)),
+                None => return Ok(None),
+            };
+        }
+        Ok(self.last.as_ref().map(|(_, bytes)| Part {
+            total: bytes.len() as u64,
+            bytes: slice(bytes, fetch).to_vec(),
+        }))
+    }
+}
+
+fn slice<'b>(bytes: &'b [u8], fetch: &Fetch) -> &'b [u8] {
+    let from = usize::try_from(fetch.from).unwrap_or(usize::MAX);
+    let rest = bytes.get(from..).unwrap_or_default();
+    &rest[..rest.len().min(fetch.max_len as usize)]
+}
+
+fn part_of_file(path: &Path, fetch: &Fetch) -> Result<Option<Part>, LinkError> {
+    let read = |(mut file, total): (File, u64)| {
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(fetch.from))?;
+        file.take(fetch.max_len.into()).read_to_end(&mut bytes)?;
+        Ok(Part { total, bytes })
+    };
+    let part = durable::open_regular(path).and_then(|opened| opened.map(read).transpose());
+    Ok(part.map_err(StoreError::io("read", path))?)
+}
+
+/// The version that a metadata file states. It was verified when it was stored.
+fn version_of(bytes: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct File {
+        signed: Signed,
+    }
+    #[derive(Deserialize)]
+    struct Signed {
+        version: u64,
+    }
+    let file: File = serde_json::from_slice(bytes).ok()?;
+    Some(file.signed.version)
+}

@@ -1,0 +1,8 @@
+//! The vehicle's side of Uptane: what an ECU keeps, and how Primary and Secondaries work together.
+//!
+//! The verifier decides, as everywhere; this module carries bytes between repositories, ECUs and
+//! installers, and keeps the records that have to survive a power cut.
+
+pub mod link;
+
+mod text;
