@@ -4,5 +4,6 @@
 //! installers, and keeps the records that have to survive a power cut.
 
 pub mod link;
+pub mod state;
 
 mod text;

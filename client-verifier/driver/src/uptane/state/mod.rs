@@ -1,0 +1,262 @@
+//! What an ECU must not forget: what it has installed, what it is installing, what it has
+//! reported.
+//!
+//! [`EcuState`] is the record and its transitions, without any I/O. [`StateFile`] keeps it in one
+//! file, so that facts that belong together change together: a power cut finds the record before
+//! a transition or the one after it. docs/ecu-state.md is the format.
+
+mod error;
+mod file;
+mod format;
+mod report;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::StateError;
+pub use file::StateFile;
+pub use report::Reports;
+
+use std::collections::BTreeMap;
+
+use countersign_metadata::uptane::{EcuSerial, HardwareId, Outcome};
+use countersign_metadata::{Hashes, TargetPath, UtcTime};
+
+/// The durable record of one ECU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EcuState {
+    serial: EcuSerial,
+    installed: BTreeMap<HardwareId, Installed>,
+    installation: Option<Installation>,
+    processed: Option<Mark>,
+    time: Option<TimeFloor>,
+    reports: Reports,
+}
+
+/// An image whose installation was confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    /// Its target path.
+    pub path: TargetPath,
+    /// Its release counter: the floor for what is installed next.
+    pub release_counter: u64,
+    /// Its length in bytes.
+    pub length: u64,
+    /// Its hashes.
+    pub hashes: Hashes,
+}
+
+/// Which Director Targets something is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// The version.
+    pub version: u64,
+    /// SHA-256 of the signed payload.
+    pub digest: [u8; 32],
+}
+
+/// A time that certainly has passed, and on whose word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimeFloor {
+    /// The time.
+    pub time: UtcTime,
+    /// SHA-256 over the keys of the time server that attested it. Once they are replaced the floor
+    /// no longer holds: it may be the thief's.
+    pub keys: [u8; 32],
+}
+
+/// An installation that has begun and not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installation {
+    /// The Director Targets that ordered it.
+    pub ordered_by: Mark,
+    /// The hardware that it is for.
+    pub hardware_id: HardwareId,
+    /// What is to be installed.
+    pub image: Installed,
+    /// How far it has come.
+    pub stage: Stage,
+}
+
+/// How far an installation has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The installer takes the image, or has it; nothing runs it.
+    Staging,
+    /// The installer was told to switch: which image runs is for the installer to say.
+    Activating,
+}
+
+impl EcuState {
+    /// The record of an ECU as it leaves the factory.
+    pub fn provisioned(serial: EcuSerial, installed: BTreeMap<HardwareId, Installed>) -> Self {
+        Self {
+            serial,
+            installed,
+            installation: None,
+            processed: None,
+            time: None,
+            reports: Reports::default(),
+        }
+    }
+
+    /// The ECU it is about.
+    pub fn serial(&self) -> &EcuSerial {
+        &self.serial
+    }
+
+    /// The confirmed image of one kind of hardware.
+    pub fn installed(&self, hardware_id: &HardwareId) -> Option<&Installed> {
+        self.installed.get(hardware_id)
+    }
+
+    /// The installation that has begun and not ended.
+    pub fn installation(&self) -> Option<&Installation> {
+        self.installation.as_ref()
+    }
+
+    /// The Director Targets that was processed to its end, whatever the end was.
+    pub fn processed(&self) -> Option<&Mark> {
+        self.processed.as_ref()
+    }
+
+    /// The time floor, as attested by a time server with these keys.
+    pub fn time_floor(&self, keys: &[u8; 32]) -> Option<UtcTime> {
+        let time = self.time.as_ref().filter(|time| time.keys == *keys)?;
+        Some(time.time)
+    }
+
+    /// The time of the last attestation that was believed, on whoever's word.
+    pub fn last_time(&self) -> Option<UtcTime> {
+        self.time.as_ref().map(|time| time.time)
+    }
+
+    /// What was reported and what is to be reported.
+    pub fn reports(&self) -> &Reports {
+        &self.reports
+    }
+
+    /// What is to be reported, to change it.
+    pub fn reports_mut(&mut self) -> &mut Reports {
+        &mut self.reports
+    }
+
+    /// An attestation was believed. What was reported before names an older time, so it is
+    /// reported anew.
+    pub fn time_attested(&mut self, floor: TimeFloor) {
+        if self.time.as_ref() != Some(&floor) {
+            self.reports.outdated();
+        }
+        self.time = Some(floor);
+    }
+
+    /// An image is about to be staged.
+    ///
+    /// # Errors
+    /// [`StateError::OutOfOrder`] while another one may be running on trial.
+    pub fn staging(
+        &mut self,
+        ordered_by: Mark,
+        hardware_id: HardwareId,
+        image: Installed,
+    ) -> Result<(), StateError> {
+        match self.stage() {
+            Some(Stage::Activating) => Err(StateError::OutOfOrder {
+                what: "an image is staged while another is on trial",
+            }),
+            Some(Stage::Staging) | None => {
+                self.installation = Some(Installation {
+                    ordered_by,
+                    hardware_id,
+                    image,
+                    stage: Stage::Staging,
+                });
+                Ok(())
+            }
+        }
+    }
+
+    /// The installer is about to be told to switch.
+    ///
+    /// # Errors
+    /// [`StateError::OutOfOrder`] if nothing is staged.
+    pub fn activating(&mut self) -> Result<(), StateError> {
+        match &mut self.installation {
+            Some(installation) if installation.stage == Stage::Staging => {
+                installation.stage = Stage::Activating;
+                Ok(())
+            }
+            _ => Err(StateError::OutOfOrder {
+                what: "an image is activated that is not staged",
+            }),
+        }
+    }
+
+    /// The installer has confirmed the new image: it is the installed one, its release counter is
+    /// the floor, and the order is processed. All of that is one change.
+    ///
+    /// # Errors
+    /// [`StateError::OutOfOrder`] if no image is on trial.
+    pub fn confirmed(&mut self) -> Result<(), StateError> {
+        let Some(done) = self.installation.take_if(|i| i.stage == Stage::Activating) else {
+            return Err(StateError::OutOfOrder {
+                what: "an image is confirmed that is not on trial",
+            });
+        };
+        self.reports.ended(Outcome {
+            targets_version: done.ordered_by.version,
+            code: 0,
+            name: "installed".into(),
+            message: done.image.path.to_string(),
+        });
+        self.installed.insert(done.hardware_id, done.image);
+        self.processed = Some(done.ordered_by);
+        Ok(())
+    }
+
+    /// The installation has failed for good: the image before it runs. The order is processed, so
+    /// that it is not tried again and again; the Director will see the outcome.
+    ///
+    /// # Errors
+    /// [`StateError::OutOfOrder`] if there is no installation.
+    pub fn failed(&mut self, code: u16, name: &str, message: &str) -> Result<(), StateError> {
+        let Some(over) = self.installation.take() else {
+            return Err(StateError::OutOfOrder {
+                what: "an installation fails that has not begun",
+            });
+        };
+        self.reports.ended(Outcome {
+            targets_version: over.ordered_by.version,
+            code,
+            name: name.into(),
+            message: message.into(),
+        });
+        self.processed = Some(over.ordered_by);
+        Ok(())
+    }
+
+    /// The installation ended before anything was switched, and the next cycle tries again.
+    ///
+    /// # Errors
+    /// [`StateError::OutOfOrder`] while an image may be on trial.
+    pub fn abandoned(&mut self) -> Result<(), StateError> {
+        match self.stage() {
+            Some(Stage::Activating) => Err(StateError::OutOfOrder {
+                what: "an installation is abandoned that is on trial",
+            }),
+            Some(Stage::Staging) | None => {
+                self.installation = None;
+                Ok(())
+            }
+        }
+    }
+
+    /// Everything that this Director Targets asks for is done.
+    pub fn processed_to_the_end(&mut self, mark: Mark) {
+        self.processed = Some(mark);
+    }
+
+    fn stage(&self) -> Option<Stage> {
+        self.installation.as_ref().map(|i| i.stage)
+    }
+}
