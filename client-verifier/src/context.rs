@@ -1,10 +1,14 @@
 //! What holds for a whole session.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 
-use countersign_metadata::UtcTime;
+use countersign_metadata::{Role, Targets, UtcTime, Verified};
 
 use crate::limits::Limits;
+use crate::link;
+use crate::reject::Reject;
+use crate::uptane::{self, Vehicle};
 
 /// The time, the budgets and the repository's name, fixed when a session starts (TUF 5.1).
 #[derive(Debug, Clone)]
@@ -15,6 +19,56 @@ pub struct Context {
     pub limits: Limits,
     /// The repository's name in refusals.
     pub repository: String,
+    /// Whose rules hold.
+    pub profile: Profile,
+}
+
+/// Whose rules hold, where TUF and Uptane differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Profile {
+    /// TUF 1.0.34.
+    Tuf,
+    /// Uptane's Image repository.
+    Image,
+    /// Uptane's Image repository out of an offline bundle (PURE-2): no Timestamp is asked for,
+    /// and a Snapshot does not expire.
+    Offline,
+    /// Uptane's Director, for this vehicle.
+    Director(Arc<Vehicle>),
+}
+
+impl Profile {
+    /// What has to hold of any online file before it is saved.
+    pub(crate) fn check<T: Role>(&self, file: &T, role: &str) -> Result<(), Reject> {
+        match self {
+            Self::Tuf | Self::Image | Self::Offline => Ok(()),
+            Self::Director(vehicle) => vehicle.check_vin(file, role),
+        }
+    }
+
+    /// What has to hold of top-level Targets besides.
+    pub(crate) fn check_targets(&self, targets: &Targets) -> Result<(), Reject> {
+        match self {
+            Self::Tuf | Self::Image | Self::Offline => Ok(()),
+            Self::Director(vehicle) => uptane::check_targets(targets, vehicle),
+        }
+    }
+
+    /// A fetched file of the trusted version. TUF 5.4.3.1 has a Timestamp discarded whatever it
+    /// says; for Uptane other content under a trusted version is refused in every role.
+    pub(crate) fn check_same_version<T: Role>(
+        &self,
+        file: &Verified<T>,
+        trusted: &Verified<T>,
+        role: &str,
+    ) -> Result<(), Reject> {
+        match self {
+            Self::Tuf => Ok(()),
+            Self::Image | Self::Offline | Self::Director(_) => {
+                link::check_floor(file, trusted, role)
+            }
+        }
+    }
 }
 
 impl Context {
@@ -24,6 +78,7 @@ impl Context {
             now,
             limits: Limits::default(),
             repository: String::new(),
+            profile: Profile::Tuf,
         }
     }
 }

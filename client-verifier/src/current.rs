@@ -28,6 +28,12 @@ impl<T: Role> Current<T> {
         }
     }
 
+    /// `verified`, however old: the Image repository's Snapshot in an offline bundle, whose expiry
+    /// does not count (PURE-2).
+    pub(crate) fn of_any_age(verified: Verified<T>) -> Self {
+        Self { verified }
+    }
+
     /// What the file says.
     pub fn content(&self) -> &T {
         self.verified.content()

@@ -1,5 +1,6 @@
 //! The image gate: bytes become a [`VerifiedImage`] when every listed hash and the length hold.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -8,6 +9,7 @@ use countersign_metadata::{TargetFile, TargetPath, UtcTime, percent_encode};
 
 use crate::measure::{Measure, Mismatch};
 use crate::reject::{Code, Reject};
+use crate::uptane::Directed;
 
 /// An image that current metadata lists. Made by a [`Search`](crate::Search) only.
 #[derive(Debug, Clone)]
@@ -71,6 +73,7 @@ impl ListedTarget {
         match Measure::against(self.file.length, &self.file.hashes) {
             Some(measure) => Ok(ImageStream {
                 target: self,
+                directed: None,
                 measure,
             }),
             None => Err(self.no_known_hash()),
@@ -82,7 +85,7 @@ impl ListedTarget {
         self.reject(Code::NoKnownHash, detail)
     }
 
-    fn check_fresh(&self, now: UtcTime) -> Result<(), Reject> {
+    pub(crate) fn check_fresh(&self, now: UtcTime) -> Result<(), Reject> {
         let valid_until = self.valid_until;
         match now < valid_until {
             true => Ok(()),
@@ -114,6 +117,7 @@ impl ListedTarget {
 /// them, nothing more, until [`ImageStream::finish`] says that they are the image.
 pub struct ImageStream {
     target: ListedTarget,
+    directed: Option<Box<Directed>>,
     measure: Measure,
 }
 
@@ -130,6 +134,15 @@ impl ImageStream {
     /// The image it should become.
     pub fn target(&self) -> &ListedTarget {
         &self.target
+    }
+
+    /// Whose gate it went through, where that was an ECU's.
+    pub fn directed(&self) -> Option<&Directed> {
+        self.directed.as_deref()
+    }
+
+    pub(crate) fn direct(&mut self, directed: Box<Directed>) {
+        self.directed = Some(directed);
     }
 
     /// Bytes still to come.
@@ -153,9 +166,13 @@ impl ImageStream {
     /// `image-hash` when it is too short or any listed hash of a known function differs;
     /// `image-too-long` when [`ImageStream::update`] said so before.
     pub fn finish(self) -> Result<VerifiedImage, Reject> {
-        let Self { target, measure } = self;
+        let Self {
+            target,
+            directed,
+            measure,
+        } = self;
         match measure.finish(target.path.as_str()) {
-            Ok(()) => Ok(VerifiedImage { target }),
+            Ok(()) => Ok(VerifiedImage { target, directed }),
             Err(mismatch) => Err(target.mismatch(mismatch)),
         }
     }
@@ -166,12 +183,18 @@ impl ImageStream {
 #[derive(Debug)]
 pub struct VerifiedImage {
     target: ListedTarget,
+    directed: Option<Box<Directed>>,
 }
 
 impl VerifiedImage {
     /// What it is.
     pub fn target(&self) -> &ListedTarget {
         &self.target
+    }
+
+    /// For which ECU, hardware and release counter, where an ECU's gate let it through.
+    pub fn directed(&self) -> Option<&Directed> {
+        self.directed.as_deref()
     }
 
     /// Whether the metadata that names it is still fresh.

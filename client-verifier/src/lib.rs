@@ -34,13 +34,14 @@ mod reject;
 mod search;
 mod session;
 mod trusted;
+pub mod uptane;
 
 /// Compiles and runs the README's example.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-pub use context::Context;
+pub use context::{Context, Profile};
 pub use countersign_metadata::Verified;
 pub use current::Current;
 pub use image::{ImageStream, ListedTarget, VerifiedImage};

@@ -85,7 +85,11 @@ pub(crate) fn check<T: Role>(
 }
 
 /// A file must not be older than the trusted one, nor another one of the same version.
-fn check_floor<T: Role>(file: &Verified<T>, floor: &Verified<T>, role: &str) -> Result<(), Reject> {
+pub(crate) fn check_floor<T: Role>(
+    file: &Verified<T>,
+    floor: &Verified<T>,
+    role: &str,
+) -> Result<(), Reject> {
     let (found, trusted) = (file.content().version(), floor.content().version());
     if found < trusted {
         let detail = versions(found, trusted, "below the trusted version");

@@ -20,6 +20,10 @@ pub enum StoreName {
     Targets,
     /// The trusted file of a delegated role, by its name.
     Delegated(String),
+    /// The trusted Offline Snapshot (PURE-2).
+    OfflineSnapshot,
+    /// A trusted Offline Targets file, by its name.
+    OfflineTargets(String),
 }
 
 /// A metadata file in the repository.

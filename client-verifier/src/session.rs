@@ -38,6 +38,28 @@ pub enum Step<'a, T> {
     Done(Result<T, Reject>),
 }
 
+impl<'a, T> Step<'a, T> {
+    /// The same step of a session that makes more of the outcome.
+    pub(crate) fn map<U>(self, make: impl FnOnce(T) -> Result<U, Reject>) -> Step<'a, U> {
+        match self {
+            Self::Load { name } => Step::Load { name },
+            Self::Fetch { what, max_len } => Step::Fetch { what, max_len },
+            Self::Save {
+                name,
+                version,
+                bytes,
+                accepted_under,
+            } => Step::Save {
+                name,
+                version,
+                bytes,
+                accepted_under,
+            },
+            Self::Done(outcome) => Step::Done(outcome.and_then(make)),
+        }
+    }
+}
+
 /// The answer to a [`Step`].
 #[derive(Debug)]
 pub enum Reply {

@@ -16,7 +16,8 @@ use crate::search::Search;
 #[derive(Debug)]
 pub struct Trusted {
     pub(crate) chain: Chain,
-    timestamp: Current<Timestamp>,
+    /// `None` out of an offline bundle.
+    timestamp: Option<Current<Timestamp>>,
     pub(crate) snapshot: Current<Snapshot>,
     pub(crate) targets: Arc<Current<Targets>>,
     /// Delegated roles verified in this session, by name and by who vouched for them: the same
@@ -31,7 +32,7 @@ type Vouched = (Authority, Arc<Current<Targets>>);
 impl Trusted {
     pub(crate) fn new(
         chain: Chain,
-        timestamp: Current<Timestamp>,
+        timestamp: Option<Current<Timestamp>>,
         snapshot: Current<Snapshot>,
         targets: Current<Targets>,
         context: Context,
@@ -57,9 +58,9 @@ impl Trusted {
         &self.chain.root
     }
 
-    /// The current Timestamp.
-    pub fn timestamp(&self) -> &Current<Timestamp> {
-        &self.timestamp
+    /// The current Timestamp; an offline bundle has none.
+    pub fn timestamp(&self) -> Option<&Current<Timestamp>> {
+        self.timestamp.as_ref()
     }
 
     /// The current Snapshot.
@@ -77,16 +78,16 @@ impl Trusted {
         self.context.now
     }
 
-    /// When the first of the four expires.
+    /// When the first of the four expires. Without a Timestamp the age of Snapshot does not count.
     pub(crate) fn valid_until(&self) -> UtcTime {
-        let roles = [
-            self.root().content().expires(),
-            self.timestamp.content().expires(),
-            self.snapshot.content().expires(),
-        ];
-        roles
-            .into_iter()
-            .fold(self.targets.content().expires(), UtcTime::min)
+        let kept = self.root().content().expires();
+        let until = kept.min(self.targets.content().expires());
+        match &self.timestamp {
+            Some(timestamp) => until
+                .min(timestamp.content().expires())
+                .min(self.snapshot.content().expires()),
+            None => until,
+        }
     }
 
     /// A delegated role as verified under `authority`.

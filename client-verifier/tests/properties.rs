@@ -224,6 +224,7 @@ fn read(name: &StoreName, stored: &Stored) -> (String, u64) {
         StoreName::Timestamp => parse::<Timestamp>(&stored.bytes),
         StoreName::Snapshot => parse::<Snapshot>(&stored.bytes),
         StoreName::Targets | StoreName::Delegated(_) => parse::<Targets>(&stored.bytes),
+        StoreName::OfflineSnapshot | StoreName::OfflineTargets(_) => unreachable!("TUF only"),
     }
 }
 
@@ -237,6 +238,7 @@ fn role_of(name: &StoreName) -> (&str, &[&str]) {
         StoreName::Targets => ("targets", &["targets", "snapshot"]),
         // Its version is bound by Snapshot as well, whose own floor may go.
         StoreName::Delegated(role) => (role, &["targets", "snapshot", "timestamp"]),
+        StoreName::OfflineSnapshot | StoreName::OfflineTargets(_) => unreachable!("TUF only"),
     }
 }
 

@@ -124,6 +124,11 @@ impl Authority {
         &self.role
     }
 
+    /// Unique keys that must sign.
+    pub fn threshold(&self) -> u32 {
+        self.threshold
+    }
+
     /// The unique public keys, for comparing two authorities.
     pub fn public_keys(&self) -> BTreeSet<&PublicKey> {
         self.keys.values().collect()

@@ -217,6 +217,8 @@ impl<'a> Store<'a> {
             }
             (_, StoreName::Targets) => self.targets("targets"),
             (_, StoreName::Delegated(role)) => self.targets(role),
+            // A Director's; an image repository publishes none.
+            (_, StoreName::OfflineSnapshot | StoreName::OfflineTargets(_)) => Ok(None),
         };
         let bytes = match self.kept.get(name) {
             Some(bytes) => Some(bytes.clone()),

@@ -3,6 +3,7 @@
 //! Each state is a struct that owns the proofs gathered before it, and is consumed by the reply
 //! it waits for. After a refusal there is no state left to misuse.
 
+mod offline;
 mod root;
 mod snapshot;
 mod timestamp;
@@ -11,13 +12,15 @@ use alloc::boxed::Box;
 
 use countersign_metadata::UtcTime;
 
-use crate::context::Context;
+use crate::context::{Context, Profile};
 use crate::reject::{Code, Reject};
 use crate::session::{Protocol, Reply, Step};
 use crate::trusted::Trusted;
 
+use self::offline::OfflineState;
 pub use self::root::{FollowRoot, Followed};
 use self::root::{RootNext, RootState};
+pub(crate) use self::snapshot::check_entries;
 use self::snapshot::{ExpectFile, ExpectFileHistory, ExpectFileSaved, ExpectStoredFile};
 use self::timestamp::{
     ExpectStored, ExpectTimestamp, ExpectTimestampHistory, ExpectTimestampSaved,
@@ -35,6 +38,7 @@ pub struct Session {
 #[derive(Debug)]
 enum State {
     Root(RootState),
+    Offline(Box<OfflineState>),
     StoredTimestamp(Box<ExpectStored>),
     TimestampHistory(Box<ExpectTimestampHistory>),
     Timestamp(Box<ExpectTimestamp>),
@@ -78,7 +82,10 @@ impl Session {
 /// What comes after the chain of Roots.
 fn begin(followed: Followed, context: &Context) -> Transition {
     let chain = followed.fresh(context.now)?;
-    Ok(State::StoredTimestamp(Box::new(ExpectStored { chain })))
+    Ok(match context.profile {
+        Profile::Offline => OfflineState::Stored(chain).into(),
+        _ => State::StoredTimestamp(Box::new(ExpectStored { chain })),
+    })
 }
 
 impl Protocol for Session {
@@ -95,6 +102,7 @@ impl Protocol for Session {
         let limits = &self.context.limits;
         match &self.state {
             State::Root(state) => state.request(limits),
+            State::Offline(state) => state.request(limits),
             State::StoredTimestamp(state) => state.request(),
             State::TimestampHistory(state) => state.request(),
             State::Timestamp(state) => state.request(limits),
@@ -121,6 +129,7 @@ impl Protocol for Session {
                 Ok(RootNext::End(followed)) => begin(*followed, context),
                 Err(reject) => Err(reject),
             },
+            State::Offline(state) => state.supply(reply, context),
             State::StoredTimestamp(state) => state.supply(reply),
             State::TimestampHistory(state) => state.supply(reply),
             State::Timestamp(state) => state.supply(reply, context),

@@ -9,7 +9,7 @@ use countersign_metadata::{
 
 use super::{State, Transition, misuse};
 use crate::chain::{Chain, KeyGroup, Recall};
-use crate::context::Context;
+use crate::context::{Context, Profile};
 use crate::current::Current;
 use crate::limits::Limits;
 use crate::link;
@@ -30,6 +30,8 @@ pub(super) trait Linked: Role + Sized + core::fmt::Debug {
     fn budget(limits: &Limits) -> u64;
     /// Rules of its own against the trusted file, beyond those that all files share.
     fn check(new: &Self, floor: &Self) -> Result<(), Reject>;
+    /// Rules of its own that depend on whose rules hold.
+    fn admit(&self, profile: &Profile) -> Result<(), Reject>;
     fn go_on(link: Link<Self>, file: Current<Self>, context: &Context) -> Transition;
     fn stored(state: ExpectStoredFile<Self>) -> State;
     fn history(state: ExpectFileHistory<Self>) -> State;
@@ -163,6 +165,7 @@ impl<T: Linked> ExpectFile<T> {
         if let Some(floor) = &floor {
             T::check(file.content(), floor.content())?;
         }
+        file.content().admit(&context.profile)?;
         let file = Current::fresh(file, role, context.now)?;
         Ok(T::save(ExpectFileSaved { link, file }))
     }
@@ -207,36 +210,16 @@ impl Linked for Snapshot {
         limits.snapshot_len
     }
 
-    /// TUF 5.5.5: no Targets file that was listed may go back in version or vanish.
     fn check(new: &Self, floor: &Self) -> Result<(), Reject> {
-        for (name, before) in &floor.meta {
-            let role = name.strip_suffix(".json").unwrap_or(name);
-            let Some(now) = new.meta.get(name) else {
-                let detail = "the new Snapshot no longer lists it";
-                return Err(Reject::new(Code::SnapshotEntryRemoved, role, detail));
-            };
-            if now.version < before.version {
-                let detail = versions(now.version, before.version, "listed below the trusted");
-                return Err(Reject::new(Code::SnapshotEntryRollback, role, detail));
-            }
-        }
-        Ok(())
+        check_entries(new, floor)
+    }
+
+    fn admit(&self, profile: &Profile) -> Result<(), Reject> {
+        profile.check(self, Self::TYPE.name())
     }
 
     fn go_on(link: Link<Self>, snapshot: Current<Self>, _: &Context) -> Transition {
-        let role = RoleType::Targets.name();
-        let Some(meta) = snapshot.content().role(role).cloned() else {
-            let detail = "Snapshot does not list targets.json";
-            return Err(Reject::new(Code::RoleNotInSnapshot, role, detail));
-        };
-        let before = (link.before, snapshot);
-        Ok(Targets::stored(ExpectStoredFile {
-            link: Link {
-                chain: link.chain,
-                before,
-                meta,
-            },
-        }))
+        after_snapshot(link.chain, Some(link.before), snapshot)
     }
 
     fn stored(state: ExpectStoredFile<Self>) -> State {
@@ -256,8 +239,45 @@ impl Linked for Snapshot {
     }
 }
 
+/// TUF 5.6: top-level Targets is the one that Snapshot names.
+pub(super) fn after_snapshot(
+    chain: Chain,
+    timestamp: Option<Current<Timestamp>>,
+    snapshot: Current<Snapshot>,
+) -> Transition {
+    let role = RoleType::Targets.name();
+    let Some(meta) = snapshot.content().role(role).cloned() else {
+        let detail = "Snapshot does not list targets.json";
+        return Err(Reject::new(Code::RoleNotInSnapshot, role, detail));
+    };
+    let before = (timestamp, snapshot);
+    Ok(Targets::stored(ExpectStoredFile {
+        link: Link {
+            chain,
+            before,
+            meta,
+        },
+    }))
+}
+
+/// TUF 5.5.5: no Targets file that was listed may go back in version or vanish.
+pub(crate) fn check_entries(new: &Snapshot, floor: &Snapshot) -> Result<(), Reject> {
+    for (name, before) in &floor.meta {
+        let role = name.strip_suffix(".json").unwrap_or(name);
+        let Some(now) = new.meta.get(name) else {
+            let detail = "the new Snapshot no longer lists it";
+            return Err(Reject::new(Code::SnapshotEntryRemoved, role, detail));
+        };
+        if now.version < before.version {
+            let detail = versions(now.version, before.version, "listed below the trusted");
+            return Err(Reject::new(Code::SnapshotEntryRollback, role, detail));
+        }
+    }
+    Ok(())
+}
+
 impl Linked for Targets {
-    type Before = (Current<Timestamp>, Current<Snapshot>);
+    type Before = (Option<Current<Timestamp>>, Current<Snapshot>);
 
     const STORE: StoreName = StoreName::Targets;
     const GROUP: KeyGroup = KeyGroup::Targets;
@@ -273,6 +293,10 @@ impl Linked for Targets {
     /// Nothing beyond the shared rules.
     fn check(_: &Self, _: &Self) -> Result<(), Reject> {
         Ok(())
+    }
+
+    fn admit(&self, profile: &Profile) -> Result<(), Reject> {
+        profile.check_targets(self)
     }
 
     fn go_on(link: Link<Self>, targets: Current<Self>, context: &Context) -> Transition {

@@ -105,10 +105,11 @@ impl ExpectTimestamp {
         link::within(ROLE, &bytes, context.limits.timestamp_len)?;
         let authority = self.chain.root.authority(RoleType::Timestamp);
         let new: Verified<Timestamp> = link::accept(bytes, ROLE, &authority)?;
+        context.profile.check(new.content(), ROLE)?;
         if let Some(floor) = self.floor {
             if new.content().version() == floor.content().version() {
-                // TUF 5.4.3.1: discarded without an error, whatever it says. The trusted one
-                // stays, and must itself be fresh.
+                // TUF 5.4.3.1: discarded. The trusted one stays, and must itself be fresh.
+                context.profile.check_same_version(&new, &floor, ROLE)?;
                 let timestamp = Current::fresh(floor, ROLE, context.now)?;
                 return Ok(go_on(self.chain, timestamp));
             }

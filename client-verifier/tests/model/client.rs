@@ -75,7 +75,7 @@ impl Client {
         }
         let versions = [
             trusted.root().content().version(),
-            trusted.timestamp().content().version(),
+            trusted.timestamp().unwrap().content().version(),
             trusted.snapshot().content().version(),
             trusted.targets().content().version(),
         ];

@@ -98,7 +98,9 @@ impl InProcess {
                 StoreName::Snapshot => "snapshot",
                 StoreName::Targets => "targets",
                 StoreName::Delegated(role) => role,
-                StoreName::RootHistory(_) => return None,
+                StoreName::RootHistory(_)
+                | StoreName::OfflineSnapshot
+                | StoreName::OfflineTargets(_) => return None,
             };
             Some((role.to_string(), stored.bytes.clone()))
         });

@@ -17,6 +17,9 @@ pub(super) fn stem(name: &StoreName) -> String {
         StoreName::Snapshot => "snapshot".to_owned(),
         StoreName::Targets => "targets".to_owned(),
         StoreName::Delegated(role) => encode(role),
+        // No encoded name of a delegated role has a `+`.
+        StoreName::OfflineSnapshot => "offline+snapshot".to_owned(),
+        StoreName::OfflineTargets(name) => format!("offline+targets+{}", encode(name)),
     }
 }
 

@@ -85,10 +85,11 @@ fn download(arguments: &Arguments) -> Result<Vec<String>, ClientError> {
 }
 
 fn summary(trusted: &Trusted) -> String {
+    let timestamp = trusted.timestamp().map(|file| file.content().version());
     format!(
         "up to date: root {}, timestamp {}, snapshot {}, targets {}",
         trusted.root().content().version(),
-        trusted.timestamp().content().version(),
+        timestamp.unwrap_or_default(),
         trusted.snapshot().content().version(),
         trusted.targets().content().version(),
     )
