@@ -60,7 +60,8 @@ impl Hashes {
         }
     }
 
-    pub(crate) fn to_value(&self) -> Value {
+    /// As metadata writes them: each by its name, in hexadecimal.
+    pub fn to_value(&self) -> Value {
         let mut members = with(&self.other, []);
         let mut insert = |name: &str, digest: Option<&[u8]>| {
             if let Some(digest) = digest {
