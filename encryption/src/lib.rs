@@ -1,4 +1,5 @@
-//! Encrypted images.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 
 mod decrypt;
 mod encrypt;
@@ -6,6 +7,8 @@ mod error;
 mod format;
 mod key;
 mod reader;
+mod schedule;
+mod wrap;
 
 pub use decrypt::Decryptor;
 pub use encrypt::{Encrypted, FileInfo, encrypt};
@@ -16,3 +19,4 @@ pub use format::{
 };
 pub use key::{ContentKey, KEY_LEN};
 pub use reader::SegmentReader;
+pub use wrap::{Decapsulate, WrapContext, unwrap, wrap};

@@ -6,3 +6,4 @@ mod common;
 mod decrypt;
 mod reader;
 mod tamper;
+mod wrap;
