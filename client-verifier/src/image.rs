@@ -206,7 +206,7 @@ impl VerifiedImage {
     }
 }
 
-fn hex(digest: &[u8]) -> String {
+pub(crate) fn hex(digest: &[u8]) -> String {
     let mut text = String::with_capacity(digest.len() * 2);
     for byte in digest {
         for nibble in [byte >> 4, byte & 15] {

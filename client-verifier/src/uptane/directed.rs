@@ -9,7 +9,7 @@ use countersign_metadata::{Hashes, TargetFile, TargetPath, UtcTime};
 
 use super::download::DownloadStream;
 use super::vehicle::Ecu;
-use crate::image::{ImageStream, ListedTarget};
+use crate::image::{ImageStream, ListedTarget, hex};
 use crate::reject::{Code, Reject};
 
 /// How much was asked before an image was approved. A gate states what it is content with.
@@ -132,6 +132,20 @@ impl Directed {
         }
     }
 
+    /// What that is called within a vehicle, by its content: `sha256-` or `sha512-` and the digest
+    /// in hexadecimal. A Primary keeps it under this name, and Secondaries ask for it so.
+    ///
+    /// # Errors
+    /// `no-known-hash`
+    pub fn content_name(&self) -> Result<String, Reject> {
+        let (_, hashes) = self.download();
+        match (&hashes.sha256, &hashes.sha512) {
+            (Some(digest), _) => Ok(format!("sha256-{}", hex(digest))),
+            (None, Some(digest)) => Ok(format!("sha512-{}", hex(digest))),
+            (None, None) => Err(self.no_known_hash()),
+        }
+    }
+
     /// Where that is served.
     ///
     /// # Errors
@@ -212,6 +226,11 @@ impl Directed {
             return Err(self.reject(Code::SameVersion, detail));
         }
         Ok(())
+    }
+
+    pub(super) fn no_known_hash(&self) -> Reject {
+        let detail = format!("{} is listed without sha256 or sha512", self.target.path);
+        self.reject(Code::NoKnownHash, detail)
     }
 
     pub(super) fn reject(&self, code: Code, detail: String) -> Reject {

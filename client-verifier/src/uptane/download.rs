@@ -38,10 +38,7 @@ impl DownloadStream {
                 directed: directed.clone(),
                 measure,
             }),
-            None => {
-                let detail = format!("{} is listed without sha256 or sha512", directed.path());
-                Err(directed.reject(Code::NoKnownHash, detail))
-            }
+            None => Err(directed.no_known_hash()),
         }
     }
 
