@@ -7,7 +7,9 @@ use countersign_metadata::uptane::{DetectedAttack, EcuSerial, HardwareId, Outcom
 use countersign_metadata::{Hashes, TargetPath, UtcTime};
 use serde::{Deserialize, Serialize};
 
-use super::{EcuState, Installation, Installed, Mark, Reports, Stage, TimeFloor};
+use countersign_verifier::uptane::{Installed, Mark, TimeFloor};
+
+use super::{EcuState, Installation, Reports, Stage};
 use crate::uptane::text::{self, Text, from_hex, to_hex};
 
 /// The one format there is so far.
@@ -40,6 +42,7 @@ struct File {
     installed: BTreeMap<String, Image>,
     installation: Option<InProgress>,
     processed: Option<Order>,
+    vehicle_processed: Option<Order>,
     time: Option<Time>,
     report: Report,
 }
@@ -47,8 +50,7 @@ struct File {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Image {
-    #[serde(with = "text")]
-    path: TargetPath,
+    path: String,
     release_counter: u64,
     length: u64,
     hashes: BTreeMap<String, String>,
@@ -127,11 +129,12 @@ impl File {
                 .collect(),
             installation: state.installation.as_ref().map(|i| InProgress {
                 ordered_by: Order::of(&i.ordered_by),
-                hardware_id: i.hardware_id.clone(),
+                hardware_id: i.image.hardware_id.clone(),
                 image: Image::of(&i.image),
                 stage: i.stage,
             }),
             processed: state.processed.as_ref().map(Order::of),
+            vehicle_processed: state.vehicle_processed.as_ref().map(Order::of),
             time: state.time.as_ref().map(|time| Time {
                 floor: time.time,
                 keys: to_hex(&time.keys),
@@ -146,7 +149,8 @@ impl File {
         }
         let mut installed = BTreeMap::new();
         for (id, image) in self.installed {
-            installed.insert(HardwareId::from_text(&id)?, image.into_installed()?);
+            let id = HardwareId::from_text(&id)?;
+            installed.insert(id.clone(), image.into_installed(id)?);
         }
         Ok(EcuState {
             serial: self.serial,
@@ -156,6 +160,7 @@ impl File {
                 None => None,
             },
             processed: self.processed.map(Order::into_mark).transpose()?,
+            vehicle_processed: self.vehicle_processed.map(Order::into_mark).transpose()?,
             time: match self.time {
                 Some(time) => Some(TimeFloor {
                     time: time.floor,
@@ -193,11 +198,13 @@ impl Image {
         }
     }
 
-    fn into_installed(mut self) -> Result<Installed, String> {
+    fn into_installed(mut self, hardware_id: HardwareId) -> Result<Installed, String> {
         let sha256 = self.hashes.remove("sha256");
         let sha512 = self.hashes.remove("sha512");
         let other = self.hashes.into_iter();
+        TargetPath::new(&self.path).map_err(|error| error.to_string())?;
         Ok(Installed {
+            hardware_id,
             path: self.path,
             release_counter: self.release_counter,
             length: self.length,
@@ -216,8 +223,7 @@ impl InProgress {
     fn into_installation(self) -> Result<Installation, String> {
         Ok(Installation {
             ordered_by: self.ordered_by.into_mark()?,
-            hardware_id: self.hardware_id,
-            image: self.image.into_installed()?,
+            image: self.image.into_installed(self.hardware_id)?,
             stage: self.stage,
         })
     }

@@ -20,7 +20,8 @@ pub use report::Reports;
 use std::collections::BTreeMap;
 
 use countersign_metadata::uptane::{EcuSerial, HardwareId, Outcome};
-use countersign_metadata::{Hashes, TargetPath, UtcTime};
+use countersign_verifier::Reject;
+use countersign_verifier::uptane::{Installed, Mark, TimeFloor};
 
 /// The durable record of one ECU.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,40 +30,9 @@ pub struct EcuState {
     installed: BTreeMap<HardwareId, Installed>,
     installation: Option<Installation>,
     processed: Option<Mark>,
+    vehicle_processed: Option<Mark>,
     time: Option<TimeFloor>,
     reports: Reports,
-}
-
-/// An image whose installation was confirmed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Installed {
-    /// Its target path.
-    pub path: TargetPath,
-    /// Its release counter: the floor for what is installed next.
-    pub release_counter: u64,
-    /// Its length in bytes.
-    pub length: u64,
-    /// Its hashes.
-    pub hashes: Hashes,
-}
-
-/// Which Director Targets something is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark {
-    /// The version.
-    pub version: u64,
-    /// SHA-256 of the signed payload.
-    pub digest: [u8; 32],
-}
-
-/// A time that certainly has passed, and on whose word.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TimeFloor {
-    /// The time.
-    pub time: UtcTime,
-    /// SHA-256 over the keys of the time server that attested it. Once they are replaced the floor
-    /// no longer holds: it may be the thief's.
-    pub keys: [u8; 32],
 }
 
 /// An installation that has begun and not ended.
@@ -70,8 +40,6 @@ pub struct TimeFloor {
 pub struct Installation {
     /// The Director Targets that ordered it.
     pub ordered_by: Mark,
-    /// The hardware that it is for.
-    pub hardware_id: HardwareId,
     /// What is to be installed.
     pub image: Installed,
     /// How far it has come.
@@ -88,13 +56,17 @@ pub enum Stage {
 }
 
 impl EcuState {
-    /// The record of an ECU as it leaves the factory.
-    pub fn provisioned(serial: EcuSerial, installed: BTreeMap<HardwareId, Installed>) -> Self {
+    /// The record of an ECU as it leaves the factory, with what is installed.
+    pub fn provisioned(serial: EcuSerial, installed: Option<Installed>) -> Self {
+        let installed = installed.into_iter();
         Self {
             serial,
-            installed,
+            installed: installed
+                .map(|image| (image.hardware_id.clone(), image))
+                .collect(),
             installation: None,
             processed: None,
+            vehicle_processed: None,
             time: None,
             reports: Reports::default(),
         }
@@ -115,20 +87,19 @@ impl EcuState {
         self.installation.as_ref()
     }
 
-    /// The Director Targets that was processed to its end, whatever the end was.
+    /// The Director Targets that was processed to its end on this ECU, whatever the end was.
     pub fn processed(&self) -> Option<&Mark> {
         self.processed.as_ref()
     }
 
-    /// The time floor, as attested by a time server with these keys.
-    pub fn time_floor(&self, keys: &[u8; 32]) -> Option<UtcTime> {
-        let time = self.time.as_ref().filter(|time| time.keys == *keys)?;
-        Some(time.time)
+    /// On a Primary: the Director Targets that was processed to its end on every ECU.
+    pub fn vehicle_processed(&self) -> Option<&Mark> {
+        self.vehicle_processed.as_ref()
     }
 
-    /// The time of the last attestation that was believed, on whoever's word.
-    pub fn last_time(&self) -> Option<UtcTime> {
-        self.time.as_ref().map(|time| time.time)
+    /// The latest attested time, as it is kept from cycle to cycle.
+    pub fn time_floor(&self) -> Option<&TimeFloor> {
+        self.time.as_ref()
     }
 
     /// What was reported and what is to be reported.
@@ -154,12 +125,7 @@ impl EcuState {
     ///
     /// # Errors
     /// [`StateError::OutOfOrder`] while another one may be running on trial.
-    pub fn staging(
-        &mut self,
-        ordered_by: Mark,
-        hardware_id: HardwareId,
-        image: Installed,
-    ) -> Result<(), StateError> {
+    pub fn staging(&mut self, ordered_by: Mark, image: Installed) -> Result<(), StateError> {
         match self.stage() {
             Some(Stage::Activating) => Err(StateError::OutOfOrder {
                 what: "an image is staged while another is on trial",
@@ -167,7 +133,6 @@ impl EcuState {
             Some(Stage::Staging) | None => {
                 self.installation = Some(Installation {
                     ordered_by,
-                    hardware_id,
                     image,
                     stage: Stage::Staging,
                 });
@@ -207,9 +172,10 @@ impl EcuState {
             targets_version: done.ordered_by.version,
             code: 0,
             name: "installed".into(),
-            message: done.image.path.to_string(),
+            message: done.image.path.clone(),
         });
-        self.installed.insert(done.hardware_id, done.image);
+        let hardware_id = done.image.hardware_id.clone();
+        self.installed.insert(hardware_id, done.image);
         self.processed = Some(done.ordered_by);
         Ok(())
     }
@@ -219,18 +185,13 @@ impl EcuState {
     ///
     /// # Errors
     /// [`StateError::OutOfOrder`] if there is no installation.
-    pub fn failed(&mut self, code: u16, name: &str, message: &str) -> Result<(), StateError> {
+    pub fn failed(&mut self, why: &Reject) -> Result<(), StateError> {
         let Some(over) = self.installation.take() else {
             return Err(StateError::OutOfOrder {
                 what: "an installation fails that has not begun",
             });
         };
-        self.reports.ended(Outcome {
-            targets_version: over.ordered_by.version,
-            code,
-            name: name.into(),
-            message: message.into(),
-        });
+        self.reports.refused(over.ordered_by.version, why);
         self.processed = Some(over.ordered_by);
         Ok(())
     }
@@ -251,9 +212,14 @@ impl EcuState {
         }
     }
 
-    /// Everything that this Director Targets asks for is done.
+    /// This Director Targets asks nothing more of this ECU.
     pub fn processed_to_the_end(&mut self, mark: Mark) {
         self.processed = Some(mark);
+    }
+
+    /// On a Primary: it asks nothing more of any ECU.
+    pub fn vehicle_processed_to_the_end(&mut self, mark: Mark) {
+        self.vehicle_processed = Some(mark);
     }
 
     fn stage(&self) -> Option<Stage> {

@@ -1,7 +1,8 @@
 //! What an ECU has told the Director, and what it has yet to tell.
 
-use countersign_metadata::limits::MAX_ATTACKS;
+use countersign_metadata::limits::{MAX_ATTACKS, MAX_TEXT};
 use countersign_metadata::uptane::{DetectedAttack, Outcome};
+use countersign_verifier::{Attack, Reject};
 
 use super::StateError;
 
@@ -66,8 +67,34 @@ impl Reports {
         }
     }
 
-    /// An attack was met. The same one is told once; beyond [`MAX_ATTACKS`] the first ones count.
-    pub fn attacked(&mut self, attack: DetectedAttack) {
+    /// Something was refused, under this version of the Director's Targets: it is how the update
+    /// ended, and an attack if it looks like one.
+    pub fn refused(&mut self, targets_version: u64, why: &Reject) {
+        self.attacked(why);
+        // The cause says more than that an image was not found.
+        let cause = why.cause.as_deref().unwrap_or(why);
+        self.ended(Outcome {
+            targets_version,
+            code: cause.code.number(),
+            name: cause.code.name().into(),
+            message: why.to_string().chars().take(MAX_TEXT).collect(),
+        });
+    }
+
+    /// Something was refused. If it looks like an attack the Director will know of it. The same
+    /// attack is told once; beyond [`MAX_ATTACKS`] the first ones count.
+    pub fn attacked(&mut self, why: &Reject) {
+        if why.attack() == Attack::None {
+            return;
+        }
+        let cause = why.cause.as_deref().unwrap_or(why);
+        let attack = DetectedAttack {
+            code: cause.code.number(),
+            name: cause.code.name().into(),
+            attack: why.attack().name().into(),
+            repository: short(&cause.repository),
+            role: short(&cause.role),
+        };
         if self.attacks.len() < MAX_ATTACKS && !self.attacks.contains(&attack) {
             self.attacks.push(attack);
             self.outdated();
@@ -76,8 +103,10 @@ impl Reports {
 
     /// An update ended.
     pub fn ended(&mut self, outcome: Outcome) {
-        self.outcome = Some(outcome);
-        self.outdated();
+        if self.outcome.as_ref() != Some(&outcome) {
+            self.outcome = Some(outcome);
+            self.outdated();
+        }
     }
 
     /// What was reported is no longer all there is to say: the next report is a new one.
@@ -85,4 +114,9 @@ impl Reports {
         self.unacknowledged = None;
         self.told = 0;
     }
+}
+
+/// A name out of a file that an attacker may have written.
+fn short(text: &str) -> String {
+    text.chars().take(MAX_TEXT).collect()
 }

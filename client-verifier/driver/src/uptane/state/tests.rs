@@ -2,8 +2,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use countersign_metadata::Hashes;
 use countersign_metadata::limits::MAX_ATTACKS;
-use countersign_metadata::uptane::DetectedAttack;
+use countersign_verifier::Code;
 use proptest::prelude::*;
 
 use super::*;
@@ -14,7 +15,8 @@ fn hardware() -> HardwareId {
 
 fn image(name: &str, release_counter: u64) -> Installed {
     Installed {
-        path: TargetPath::new(name).unwrap(),
+        hardware_id: hardware(),
+        path: name.into(),
         release_counter,
         length: 3,
         hashes: Hashes::of(b"abc"),
@@ -29,18 +31,23 @@ fn mark(version: u64) -> Mark {
 }
 
 fn state() -> EcuState {
-    let installed = [(hardware(), image("door-1.0.img", 4))].into();
-    EcuState::provisioned(EcuSerial::new("door-left").unwrap(), installed)
+    let installed = image("door-1.0.img", 4);
+    EcuState::provisioned(EcuSerial::new("door-left").unwrap(), Some(installed))
 }
 
-fn attack(code: u16) -> DetectedAttack {
-    DetectedAttack {
-        code,
-        name: "expired".into(),
-        attack: "freeze".into(),
-        repository: "director".into(),
-        role: "targets".into(),
-    }
+/// One of the refusals that are attacks.
+fn attack(number: usize) -> Reject {
+    let attacks: Vec<Code> = Code::ALL
+        .iter()
+        .copied()
+        .filter(|code| code.attack().name() != "none")
+        .collect();
+    let role = format!("role-{}", number / attacks.len());
+    Reject::new(attacks[number % attacks.len()], &role, "x").at("director")
+}
+
+fn failure() -> Reject {
+    Reject::new(Code::NotConfirmed, "", "it did not start")
 }
 
 fn time(text: &str, key: u8) -> TimeFloor {
@@ -52,7 +59,7 @@ fn time(text: &str, key: u8) -> TimeFloor {
 
 fn order(state: &mut EcuState, version: u64, counter: u64) {
     let image = image(&format!("door-{version}.img"), counter);
-    state.staging(mark(version), hardware(), image).unwrap();
+    state.staging(mark(version), image).unwrap();
 }
 
 #[test]
@@ -77,9 +84,7 @@ fn a_failed_installation_is_not_tried_again_and_keeps_the_floor() {
     let mut state = state();
     order(&mut state, 7, 9);
     state.activating().unwrap();
-    state
-        .failed(901, "not-confirmed", "it did not start")
-        .unwrap();
+    state.failed(&failure()).unwrap();
     assert_eq!(state.installed(&hardware()).unwrap().release_counter, 4);
     assert_eq!(state.processed(), Some(&mark(7)));
     let outcome = state.reports().outcome().unwrap();
@@ -102,7 +107,7 @@ fn steps_out_of_order_change_nothing() {
     let mut nothing = state();
     assert!(out_of_order(nothing.activating()));
     assert!(out_of_order(nothing.confirmed()));
-    assert!(out_of_order(nothing.failed(900, "install-failed", "")));
+    assert!(out_of_order(nothing.failed(&failure())));
     assert_eq!(nothing, state());
 
     let mut staged = state();
@@ -115,27 +120,23 @@ fn steps_out_of_order_change_nothing() {
     let before = staged.clone();
     assert!(out_of_order(staged.activating()));
     assert!(out_of_order(staged.abandoned()));
-    assert!(out_of_order(staged.staging(
-        mark(8),
-        hardware(),
-        image("x", 1)
-    )));
+    assert!(out_of_order(staged.staging(mark(8), image("x", 1))));
     assert_eq!(staged, before);
 }
 
 #[test]
 fn a_report_is_sent_again_until_it_is_acknowledged_or_outdated() {
     let mut state = state();
-    state.reports.attacked(attack(400));
+    state.reports.attacked(&attack(1));
     assert_eq!(state.reports.next_counter().unwrap(), 1);
     state.reports.made(b"one".to_vec()).unwrap();
     assert_eq!(state.reports.unacknowledged(), Some(&b"one"[..]));
     // Neither an attack that is told already nor another counter changes that.
-    state.reports.attacked(attack(400));
+    state.reports.attacked(&attack(1));
     state.reports.acknowledged(7);
     assert_eq!(state.reports.unacknowledged(), Some(&b"one"[..]));
 
-    state.reports.attacked(attack(300));
+    state.reports.attacked(&attack(2));
     assert_eq!(state.reports.unacknowledged(), None);
     // An acknowledgement of a report that is outdated takes nothing back.
     state.reports.acknowledged(1);
@@ -151,10 +152,10 @@ fn a_report_is_sent_again_until_it_is_acknowledged_or_outdated() {
 fn attacks_are_bounded_and_counters_end() {
     let mut reports = Reports::default();
     for code in 0..100 {
-        reports.attacked(attack(code));
+        reports.attacked(&attack(code));
     }
     assert_eq!(reports.attacks().len(), MAX_ATTACKS);
-    assert_eq!(reports.attacks()[0].code, 0);
+    assert_eq!(reports.attacks()[0].code, attack(0).code.number());
     reports.counter = u64::MAX;
     assert!(matches!(
         reports.made(Vec::new()),
@@ -163,7 +164,7 @@ fn attacks_are_bounded_and_counters_end() {
 }
 
 #[test]
-fn a_time_holds_only_for_the_keys_that_attested_it() {
+fn another_time_makes_another_report() {
     let mut state = state();
     state.reports.made(b"one".to_vec()).unwrap();
     state.time_attested(time("2030-01-01T00:00:00Z", 1));
@@ -175,8 +176,7 @@ fn a_time_holds_only_for_the_keys_that_attested_it() {
     state.reports.made(b"two".to_vec()).unwrap();
     state.time_attested(time("2030-01-01T00:00:00Z", 1));
     assert!(state.reports.unacknowledged().is_some());
-    assert!(state.time_floor(&[1; 32]).is_some());
-    assert_eq!(state.time_floor(&[2; 32]), None);
+    assert_eq!(state.time_floor().unwrap().keys, [1; 32]);
 }
 
 fn open(directory: &Path) -> Result<StateFile, StateError> {
@@ -189,8 +189,9 @@ fn the_file_keeps_everything() {
     let mut file = StateFile::provision(dir.path(), state()).unwrap();
     file.change(|state| {
         state.time_attested(time("2031-05-06T07:08:09Z", 3));
-        state.reports.attacked(attack(302));
+        state.reports.attacked(&attack(3));
         state.processed_to_the_end(mark(6));
+        state.vehicle_processed_to_the_end(mark(5));
         order(state, 7, u64::MAX);
         state.activating()?;
         state.reports.ended(Outcome {
@@ -281,7 +282,7 @@ enum Event {
     Confirmed,
     Failed,
     Abandoned,
-    Attacked(u16),
+    Attacked(usize),
     Made,
     Acknowledged(u64),
     Time(u8),
@@ -294,7 +295,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Event::Confirmed),
         Just(Event::Failed),
         Just(Event::Abandoned),
-        (0..5_u16).prop_map(Event::Attacked),
+        (0..5_usize).prop_map(Event::Attacked),
         Just(Event::Made),
         (0..5_u64).prop_map(Event::Acknowledged),
         (0..3_u8).prop_map(Event::Time),
@@ -302,6 +303,8 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn whatever_happens_the_record_reads_back_and_floors_come_from_confirmations(
         events in proptest::collection::vec(event(), 0..60),
@@ -311,12 +314,12 @@ proptest! {
             let before = state.clone();
             let confirms = matches!(event, Event::Confirmed);
             let done = match event {
-                Event::Staging(n) => state.staging(mark(n), hardware(), image("x", n)),
+                Event::Staging(n) => state.staging(mark(n), image("x", n)),
                 Event::Activating => state.activating(),
                 Event::Confirmed => state.confirmed(),
-                Event::Failed => state.failed(900, "install-failed", "it failed"),
+                Event::Failed => state.failed(&failure()),
                 Event::Abandoned => state.abandoned(),
-                Event::Attacked(code) => { state.reports.attacked(attack(code)); Ok(()) }
+                Event::Attacked(code) => { state.reports.attacked(&attack(code)); Ok(()) }
                 Event::Made => {
                     let text = format!("report {}", state.reports.next_counter().unwrap());
                     state.reports.made(text.into_bytes())
