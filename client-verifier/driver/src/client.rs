@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use countersign_metadata::TargetFile;
 use countersign_verifier::{
-    Code, Context, ImageStream, ListedTarget, Protocol, Reject, Reply, Session, Step, Trusted,
-    VerifiedImage, drive,
+    Code, Context, ImageStream, ListedTarget, Protocol, Reject, RemoteName, Reply, Session, Step,
+    Trusted, VerifiedImage, drive,
 };
 
 use crate::fetch::{FetchError, Fetcher, check_base_url, fetch_bytes};
@@ -164,36 +164,60 @@ impl<F: Fetcher, S: Store> Client<F, S> {
     }
 
     fn drive<P: Protocol>(&mut self, session: &mut P) -> Result<P::Output, ClientError> {
-        drive(session, |step| match step {
-            Step::Load { name } => Ok(match self.store.load(&name)? {
-                Some(stored) => Reply::Stored(stored),
-                None => Reply::NotFound,
-            }),
-            Step::Fetch { what, max_len } => {
-                let url = format!("{}{}", self.metadata_url, what.file_name());
-                match fetch_bytes(&mut self.fetcher, &url, max_len) {
-                    Ok(bytes) => Ok(Reply::Fetched(bytes)),
-                    Err(error) if error.is_not_found() => Ok(Reply::NotFound),
-                    Err(FetchError::TooLarge { .. }) => Ok(Reply::TooLarge),
-                    Err(error) => Err(ClientError::Fetch {
-                        role: what.role().to_owned(),
-                        error,
-                    }),
-                }
-            }
-            Step::Save {
-                name,
-                bytes,
-                accepted_under,
-                ..
-            } => {
-                self.store.save(&name, bytes, accepted_under)?;
-                Ok(Reply::Saved)
-            }
-            // `drive` answers the last step itself.
-            Step::Done(outcome) => outcome.map(|_| Reply::Saved).map_err(ClientError::from),
-        })
+        let urls = core::slice::from_ref(&self.metadata_url);
+        run_session(&mut self.fetcher, &mut self.store, urls, session)
     }
+}
+
+/// Answers a session from a store and from the first of the mirrors `urls` that can be reached.
+pub(crate) fn run_session<P: Protocol>(
+    fetcher: &mut dyn Fetcher,
+    store: &mut dyn Store,
+    urls: &[String],
+    session: &mut P,
+) -> Result<P::Output, ClientError> {
+    drive(session, |step| match step {
+        Step::Load { name } => Ok(match store.load(&name)? {
+            Some(stored) => Reply::Stored(stored),
+            None => Reply::NotFound,
+        }),
+        Step::Fetch { what, max_len } => fetch(fetcher, urls, &what, max_len),
+        Step::Save {
+            name,
+            bytes,
+            accepted_under,
+            ..
+        } => {
+            store.save(&name, bytes, accepted_under)?;
+            Ok(Reply::Saved)
+        }
+        // `drive` answers the last step itself.
+        Step::Done(outcome) => outcome.map(|_| Reply::Saved).map_err(ClientError::from),
+    })
+}
+
+/// What a mirror says counts; only one that cannot be reached is passed over.
+fn fetch(
+    fetcher: &mut dyn Fetcher,
+    urls: &[String],
+    what: &RemoteName,
+    max_len: u64,
+) -> Result<Reply, ClientError> {
+    let mut last = None;
+    for base in urls {
+        let url = format!("{base}{}", what.file_name());
+        match fetch_bytes(fetcher, &url, max_len) {
+            Ok(bytes) => return Ok(Reply::Fetched(bytes)),
+            Err(error) if error.is_not_found() => return Ok(Reply::NotFound),
+            Err(FetchError::TooLarge { .. }) => return Ok(Reply::TooLarge),
+            Err(error) => last = Some(error),
+        }
+    }
+    let role = what.role().to_owned();
+    Err(match last {
+        Some(error) => ClientError::Fetch { role, error },
+        None => Reject::new(Code::Usage, &role, "the repository has no URL").into(),
+    })
 }
 
 /// What became of a download, in the verifier's words where it is the verifier's business.
@@ -256,7 +280,7 @@ impl ImageCheck for Check<'_> {
     }
 }
 
-fn with_slash(url: &str) -> String {
+pub(crate) fn with_slash(url: &str) -> String {
     match url.ends_with('/') {
         true => url.into(),
         false => format!("{url}/"),
