@@ -25,6 +25,18 @@ pub struct Limits {
     pub delegated_len: u64,
 }
 
+impl Limits {
+    /// For a Director's repository, whose files are about one vehicle: 1 MiB of Targets lists
+    /// several hundred images with both hashes and a wrapped key for each.
+    pub fn director() -> Self {
+        Self {
+            snapshot_len: 64 << 10,
+            targets_len: 1 << 20,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -5,6 +5,7 @@
 
 pub mod keys;
 pub mod link;
+pub mod primary;
 pub mod state;
 
 mod text;

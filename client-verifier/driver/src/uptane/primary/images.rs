@@ -1,0 +1,143 @@
+//! The images of an update (5.4.2.4): downloaded once each, checked against what both repositories
+//! list, and kept under their content's name until every ECU is through.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use countersign_metadata::UtcTime;
+use countersign_metadata::uptane::Mapping;
+use countersign_verifier::uptane::{Directed, DownloadStream, Origin, Update, VerifiedDownload};
+use countersign_verifier::{Code, Reject};
+
+use super::{DirectorLink, OwnEcu, Primary, Stop, fetch_stop};
+use crate::fetch::{FetchError, Fetcher};
+use crate::files::{DownloadError, ImageCheck, TargetDir, Wanted, download};
+use crate::store::Store;
+use crate::uptane::keys::EcuSigner;
+
+/// Files by the names that ECUs ask for.
+pub(super) type Files = BTreeMap<String, PathBuf>;
+
+impl<Fe, D, St, O, K> Primary<'_, Fe, D, St, O, K>
+where
+    Fe: Fetcher,
+    D: DirectorLink,
+    St: Store,
+    O: OwnEcu,
+    K: EcuSigner,
+{
+    pub(super) fn download(&mut self, update: &Update, now: UtcTime) -> Result<Files, Stop> {
+        let directory = TargetDir::open(&self.record.images())?;
+        let mut files = Files::new();
+        for directed in &update.images {
+            let name = directed.content_name()?;
+            if !files.contains_key(&name) {
+                let path = self.download_one(&directory, &name, directed, now)?;
+                files.insert(name, path);
+            }
+        }
+        Ok(files)
+    }
+
+    fn download_one(
+        &mut self,
+        directory: &TargetDir,
+        name: &str,
+        directed: &Directed,
+        now: UtcTime,
+    ) -> Result<PathBuf, Stop> {
+        let (length, _) = directed.download();
+        let mut last = None;
+        for url in self.addresses(directed)? {
+            let wanted = Wanted {
+                url: &url,
+                name,
+                length,
+                key: name,
+            };
+            let mut new_check = || Check(directed.open_download(now));
+            let partial = self.record.partial();
+            let done = download(
+                &mut self.parts.fetcher,
+                &wanted,
+                directory,
+                &partial,
+                &mut new_check,
+            );
+            match done {
+                Ok(done) => return Ok(done.path),
+                Err(DownloadError::Refused(reject)) => return Err(reject.into()),
+                Err(DownloadError::Files(error)) => return Err(error.into()),
+                Err(DownloadError::Fetch(error)) => last = Some(error),
+            }
+        }
+        Err(not_had(directed, last))
+    }
+
+    fn addresses(&self, directed: &Directed) -> Result<Vec<String>, Reject> {
+        let below = |repository: &str, path: &str| {
+            let urls = self.urls(repository, "targets/").into_iter();
+            urls.map(|url| url + path).collect()
+        };
+        Ok(match directed.origin()? {
+            Origin::Image(path) => below(Mapping::IMAGE, &path),
+            Origin::Director(path) => below(Mapping::DIRECTOR, &path),
+            // The Director must not make a Primary read its own disk.
+            Origin::Uri(uri) if uri.starts_with("https://") || uri.starts_with("http://") => {
+                vec![uri]
+            }
+            Origin::Uri(uri) => {
+                let detail = format!("{uri} is no address of a server");
+                return Err(Reject::new(Code::UnsafeFilename, "targets", detail));
+            }
+        })
+    }
+
+    /// Every ECU is through: the files have served their purpose.
+    pub(super) fn tidy(&self, files: &Files) -> Result<(), Stop> {
+        for path in files.values() {
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(crate::files::FilesError::io("remove", path)(error).into());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn not_had(directed: &Directed, error: Option<FetchError>) -> Stop {
+    let reject = |code, detail| Reject::new(code, "targets", detail).into();
+    let path = directed.path();
+    match error {
+        Some(FetchError::TooLarge { limit, .. }) => {
+            let detail = format!("{path} goes on beyond its {limit} bytes");
+            reject(Code::ImageTooLong, detail)
+        }
+        Some(error) if error.is_not_found() => {
+            reject(Code::ImageMissing, format!("{path} is not there: {error}"))
+        }
+        Some(error) => fetch_stop("targets", error),
+        None => reject(Code::Usage, format!("{path} has no address")),
+    }
+}
+
+/// What is downloaded, as the download sees it.
+struct Check(Result<DownloadStream, Reject>);
+
+impl ImageCheck for Check {
+    type Proof = VerifiedDownload;
+    type Refusal = Reject;
+
+    fn update(&mut self, bytes: &[u8]) -> Result<(), Reject> {
+        match &mut self.0 {
+            Ok(stream) => stream.update(bytes),
+            Err(reject) => Err(reject.clone()),
+        }
+    }
+
+    fn finish(self) -> Result<VerifiedDownload, Reject> {
+        self.0?.finish()
+    }
+}

@@ -1,0 +1,404 @@
+//! A Primary: what it does for its vehicle in one cycle (Uptane 5.4.2).
+//!
+//! 1. the vehicle version manifest, 2. the time, 3. metadata, 4. images, 5. to 7. time, metadata
+//! and images for every ECU. Its own ECU is served like the Secondaries, by a link within the
+//! process: what an ECU installs it has verified itself.
+//!
+//! The ECUs prepare first and activate afterwards, so that by the usual policy a bundle is
+//! installed on all of them or on none.
+
+mod distribute;
+mod images;
+mod manifest;
+mod record;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use countersign_metadata::uptane::{EcuSerial, HardwareId, Mapping, Nonce, Vin, time_server};
+use countersign_metadata::{Key, UtcTime};
+use countersign_verifier::uptane::{
+    Director, DirectorSession, Ecus, Installed, Mark, Update, Vehicle, attested_time,
+};
+use countersign_verifier::{
+    Code, Context, FollowRoot, Followed, Limits, Profile, Reject, Session, Trusted,
+};
+
+use ring::rand::{SecureRandom, SystemRandom};
+
+use self::record::Record;
+use super::keys::{EcuSigner, KeyError};
+use super::link::{Refusal, Respond, SecondaryLink};
+use crate::client::{ClientError, run_session, with_slash};
+use crate::clock::system_time;
+use crate::fetch::{FetchError, Fetcher};
+use crate::files::FilesError;
+use crate::store::{Store, StoreError};
+
+pub use self::record::RecordError;
+
+/// The Director as a Primary talks to it, apart from files that it fetches.
+pub trait DirectorLink {
+    /// Sends the vehicle version manifest.
+    ///
+    /// # Errors
+    /// When the Director does not have it now.
+    fn put_manifest(&mut self, manifest: &[u8]) -> Result<(), FetchError>;
+
+    /// Asks for an attestation of the time that answers `nonces`. `None` if there is no time
+    /// server.
+    ///
+    /// # Errors
+    /// When it cannot be had now.
+    fn attest(&mut self, nonces: &[Nonce]) -> Result<Option<Vec<u8>>, FetchError>;
+}
+
+/// The Primary's own ECU: it answers like a Secondary, and is told what the Primary met.
+pub trait OwnEcu: Respond {
+    /// Puts a refusal into the next report.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    fn note(&mut self, reject: &Reject) -> Result<(), StoreError>;
+
+    /// What is installed, for the release counters.
+    fn installed(&self) -> Option<Installed>;
+}
+
+/// An ECU as its Primary knows it.
+pub struct Member<'v> {
+    /// What kind of hardware it is.
+    pub hardware_id: HardwareId,
+    /// The key that signs its reports.
+    pub key: Key,
+    /// How to talk to it.
+    pub link: Box<dyn SecondaryLink + 'v>,
+}
+
+/// What becomes of a bundle if one of its ECUs cannot take its part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Bundle {
+    /// Nobody installs.
+    #[default]
+    AllOrNothing,
+    /// The others do.
+    BestEffort,
+}
+
+/// What a Primary is made of. `Fe` fetches, `D` is the Director's service, `St` a store for each
+/// repository, `O` the own ECU and `K` its key.
+pub struct Parts<'v, Fe, D, St, O, K> {
+    /// The vehicle.
+    pub vin: Vin,
+    /// The Primary's own serial and hardware.
+    pub serial: EcuSerial,
+    /// What it is.
+    pub hardware_id: HardwareId,
+    /// Which repositories there are, and which images both have to sign.
+    pub mapping: Mapping,
+    /// Fetches metadata and images.
+    pub fetcher: Fe,
+    /// The Director's service.
+    pub director: D,
+    /// The Director's metadata.
+    pub director_store: St,
+    /// The Image repository's metadata.
+    pub image_store: St,
+    /// The own ECU.
+    pub own: O,
+    /// Its signing key.
+    pub key: K,
+    /// The Secondaries.
+    pub secondaries: BTreeMap<EcuSerial, Member<'v>>,
+    /// What becomes of a bundle that one ECU cannot take.
+    pub bundle: Bundle,
+}
+
+/// A Primary at work.
+pub struct Primary<'v, Fe, D, St, O, K> {
+    parts: Parts<'v, Fe, D, St, O, K>,
+    record: Record,
+}
+
+/// What happened to one ECU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EcuOutcome {
+    /// Nothing was for it.
+    Nothing,
+    /// It runs the new image.
+    Installed,
+    /// The new image has to prove itself, or runs after a restart.
+    OnTrial,
+    /// It refused.
+    Refused(Refusal),
+    /// It could not be reached, or broke the protocol.
+    Unreachable(String),
+    /// It was ready, and another ECU was not.
+    Abandoned,
+}
+
+/// What a cycle came to.
+#[derive(Debug)]
+pub struct Cycle {
+    /// The Director's Targets that was verified, if one was.
+    pub mark: Option<Mark>,
+    /// Why nothing was installed, if something was refused on the way.
+    pub refused: Option<Reject>,
+    /// What happened to each ECU, where it came that far.
+    pub ecus: BTreeMap<EcuSerial, EcuOutcome>,
+    /// Why the Director did not get the last manifest, if it did not.
+    pub unreported: Option<String>,
+}
+
+/// Why a Primary cannot work at all. What it meets outside is in [`Cycle`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrimaryError {
+    /// A store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The Primary's own record is damaged or cannot be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// An image could not be kept.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// The signing key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// Why a cycle goes no further.
+enum Stop {
+    /// Something outside: it is reported, and the next cycle starts over.
+    Refused(Reject),
+    /// Something inside.
+    Local(PrimaryError),
+}
+
+impl<E: Into<PrimaryError>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Local(error.into())
+    }
+}
+
+impl From<Reject> for Stop {
+    fn from(reject: Reject) -> Self {
+        Self::Refused(reject)
+    }
+}
+
+/// What the metadata asks for.
+enum Wanted {
+    /// Nothing that was not done.
+    Nothing,
+    /// These images.
+    Images(Update),
+}
+
+impl<'v, Fe, D, St, O, K> Primary<'v, Fe, D, St, O, K>
+where
+    Fe: Fetcher,
+    D: DirectorLink,
+    St: Store,
+    O: OwnEcu,
+    K: EcuSigner,
+{
+    /// A Primary that keeps its own record, and images on their way, in `directory`.
+    ///
+    /// # Errors
+    /// [`RecordError`]
+    pub fn open(parts: Parts<'v, Fe, D, St, O, K>, directory: &Path) -> Result<Self, RecordError> {
+        Ok(Self {
+            parts,
+            record: Record::open(directory)?,
+        })
+    }
+
+    /// One cycle, in the order of the Standard. A refusal ends it early; it is in the result and
+    /// in the next report, and what was verified until then is kept.
+    ///
+    /// # Errors
+    /// [`PrimaryError`]: this machine fails, not the update.
+    pub fn cycle(&mut self) -> Result<Cycle, PrimaryError> {
+        let mut cycle = Cycle {
+            mark: None,
+            refused: None,
+            ecus: BTreeMap::new(),
+            unreported: None,
+        };
+        // 5.4.2.1; the Director decides by it, and what it decides by last time's is not wrong.
+        self.report()?;
+        match self.update(&mut cycle) {
+            Ok(()) => {}
+            Err(Stop::Refused(reject)) => {
+                self.parts.own.note(&reject)?;
+                cycle.refused = Some(reject);
+            }
+            Err(Stop::Local(error)) => return Err(error),
+        }
+        cycle.unreported = self.report()?;
+        Ok(cycle)
+    }
+
+    /// 5.4.2.2 to 5.4.2.7.
+    fn update(&mut self, cycle: &mut Cycle) -> Result<(), Stop> {
+        let greeted = self.greet();
+        let followed = self.follow_root()?;
+        let nonce = fresh_nonce()?;
+        let nonces: Vec<Nonce> = [nonce].into_iter().chain(greeted.nonces()).collect();
+        let attestation = self.attestation(&followed, &nonces)?;
+        let now = self.now(&followed, attestation.clone(), &nonce)?;
+        let director = self.director_metadata(followed, now)?;
+        let mark = director.mark();
+        cycle.mark = Some(mark);
+        let Wanted::Images(update) = self.resolve(director, now)? else {
+            return Ok(());
+        };
+        let files = self.download(&update, now)?;
+        cycle.ecus = self.distribute(&update, &files, attestation, greeted)?;
+        if self.is_over(&cycle.ecus) {
+            self.record.processed(mark)?;
+            self.tidy(&files)?;
+        }
+        Ok(())
+    }
+
+    fn follow_root(&mut self) -> Result<Followed, Stop> {
+        let urls = self.urls(Mapping::DIRECTOR, "metadata/");
+        let mut session = FollowRoot::new(Limits::default(), Mapping::DIRECTOR);
+        let followed = run_session(
+            &mut self.parts.fetcher,
+            &mut self.parts.director_store,
+            &urls,
+            &mut session,
+        );
+        followed.map_err(|error| stop(error, Mapping::DIRECTOR))
+    }
+
+    /// Asked for only where Root names a time server. Root itself needs no time.
+    fn attestation(
+        &mut self,
+        followed: &Followed,
+        nonces: &[Nonce],
+    ) -> Result<Option<Vec<u8>>, Reject> {
+        let server = time_server(followed.root().content())
+            .map_err(|error| Reject::metadata("root", error).at(Mapping::DIRECTOR))?;
+        match server.map(|_| self.parts.director.attest(nonces)) {
+            None => Ok(None),
+            Some(Ok(attestation)) => Ok(attestation),
+            Some(Err(error)) => {
+                let reject = Reject::new(Code::TimeUnavailable, "time", error.to_string());
+                Err(reject.at(Mapping::DIRECTOR))
+            }
+        }
+    }
+
+    /// 5.4.2.2: on the word of the time server that Root names; of the system's clock where it
+    /// names none.
+    fn now(
+        &mut self,
+        followed: &Followed,
+        attestation: Option<Vec<u8>>,
+        nonce: &Nonce,
+    ) -> Result<UtcTime, Stop> {
+        let floor = self.record.time();
+        let attested = attested_time(followed, attestation, nonce, floor.as_ref())
+            .map_err(|reject| reject.at(Mapping::DIRECTOR))?;
+        match attested {
+            Some(attested) => {
+                self.record.attested(attested.floor)?;
+                Ok(attested.now)
+            }
+            None => system_time().ok_or_else(|| {
+                let detail = "the system's clock is outside the years 0 to 9999";
+                Reject::new(Code::TimeUnavailable, "time", detail).into()
+            }),
+        }
+    }
+
+    /// 5.4.4.2 steps 2 to 5.
+    fn director_metadata(&mut self, followed: Followed, now: UtcTime) -> Result<Director, Stop> {
+        let urls = self.urls(Mapping::DIRECTOR, "metadata/");
+        let context = Context {
+            repository: Mapping::DIRECTOR.into(),
+            limits: Limits::director(),
+            ..Context::new(now)
+        };
+        let mut session = DirectorSession::new(followed, self.vehicle(), context);
+        let director = run_session(
+            &mut self.parts.fetcher,
+            &mut self.parts.director_store,
+            &urls,
+            &mut session,
+        );
+        director.map_err(|error| stop(error, Mapping::DIRECTOR))
+    }
+
+    /// 5.4.4.2 steps 6 to 10.
+    fn resolve(&mut self, director: Director, now: UtcTime) -> Result<Wanted, Stop> {
+        if self.record.is_processed(&director.mark()) || director.assignments().is_empty() {
+            return Ok(Wanted::Nothing);
+        }
+        let urls = self.urls(Mapping::IMAGE, "metadata/");
+        let context = Context {
+            repository: Mapping::IMAGE.into(),
+            profile: Profile::Image,
+            ..Context::new(now)
+        };
+        let (fetcher, store) = (&mut self.parts.fetcher, &mut self.parts.image_store);
+        let mut session = Session::with_context(context);
+        let image: Result<Trusted, _> = run_session(fetcher, store, &urls, &mut session);
+        let mut image = image.map_err(|error| stop(error, Mapping::IMAGE))?;
+        let own = self.parts.own.installed();
+        let installed = own.map(|own| (self.parts.serial.clone(), own));
+        let installed: BTreeMap<EcuSerial, Installed> = installed.into_iter().collect();
+        let mut resolve = director.resolve(&mut image, &self.parts.mapping, &installed);
+        let update = run_session(fetcher, store, &urls, &mut resolve);
+        let update = update.map_err(|error| stop(error, Mapping::IMAGE))?;
+        Ok(Wanted::Images(update))
+    }
+
+    fn vehicle(&self) -> Vehicle {
+        let own = (self.parts.serial.clone(), self.parts.hardware_id.clone());
+        let secondaries = self.parts.secondaries.iter();
+        let secondaries = secondaries.map(|(s, member)| (s.clone(), member.hardware_id.clone()));
+        Vehicle {
+            vin: self.parts.vin.clone(),
+            ecus: Ecus::All([own].into_iter().chain(secondaries).collect()),
+        }
+    }
+
+    /// A repository's mirrors: its metadata is below `metadata/`, its images below `targets/`.
+    fn urls(&self, repository: &str, part: &str) -> Vec<String> {
+        let urls = self.parts.mapping.urls(repository).iter();
+        urls.map(|url| format!("{}{part}", with_slash(url)))
+            .collect()
+    }
+}
+
+/// What a client's error means for the cycle.
+fn stop(error: ClientError, repository: &str) -> Stop {
+    match error {
+        ClientError::Store(error) => Stop::Local(error.into()),
+        ClientError::Files(error) => Stop::Local(error.into()),
+        error => Stop::Refused(error.to_reject(repository)),
+    }
+}
+
+/// Nobody can say beforehand what an attestation would have to answer.
+fn fresh_nonce() -> Result<Nonce, KeyError> {
+    let mut nonce = [0; 16];
+    match SystemRandom::new().fill(&mut nonce) {
+        Ok(()) => Ok(Nonce(nonce)),
+        Err(_) => Err(KeyError("the system gives no random bytes".into())),
+    }
+}
+
+fn fetch_stop(role: &str, error: FetchError) -> Stop {
+    let error = ClientError::Fetch {
+        role: role.into(),
+        error,
+    };
+    stop(error, Mapping::DIRECTOR)
+}
