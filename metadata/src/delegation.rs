@@ -1,4 +1,4 @@
-//! Delegations: whom a Targets role trusts for which paths (TUF 4.5, TAP 15).
+//! Delegations: whom a Targets role trusts for which paths (TUF 4.5, TAP 3, TAP 15).
 
 use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -9,13 +9,13 @@ use alloc::vec::Vec;
 use crate::authority::{Authority, RoleKeys};
 use crate::bins::SuccinctRoles;
 use crate::crypto;
+use crate::delegated_role::{Delegation, MultiRole};
 use crate::error::{MetadataError, shown};
 use crate::field::{Fields, with};
-use crate::header::RoleType;
 use crate::json::{Object, Value};
 use crate::key::{Key, KeyId, decode_keys, keys_to_value};
 use crate::path::TargetPath;
-use crate::path_set::PathSet;
+use crate::uptane::HardwareId;
 
 /// The `delegations` of a Targets file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,25 +31,34 @@ pub struct Delegations {
 /// Delegated roles: one by one, or as equally sized bins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Roles {
-    /// `roles`, most trusted first.
-    Listed(Vec<DelegatedRole>),
+    /// `roles`, most trusted first. All names in it are unique.
+    Listed(Vec<Delegation>),
     /// `succinct_roles` (TAP 15).
     Succinct(SuccinctRoles),
 }
 
-/// One delegated role.
+/// What one delegation that matches asks a search to visit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DelegatedRole {
-    /// `name`; unique in the file, not one of the top-level roles' names.
-    pub name: String,
-    /// Who signs it.
-    pub role_keys: RoleKeys,
-    /// Which paths it is trusted for.
-    pub paths: PathSet,
-    /// Whether the search ends after this role when it matches.
-    pub terminating: bool,
-    /// Unknown fields, kept and signed over.
-    pub extra: Object,
+pub enum Matching<'a> {
+    /// One role.
+    Role {
+        /// Its name.
+        name: Cow<'a, str>,
+        /// Whether the search ends after it.
+        terminating: bool,
+    },
+    /// Several roles, of which enough must describe the image alike (Uptane 5.4.4.8).
+    Multi(&'a MultiRole),
+}
+
+impl Matching<'_> {
+    /// Whether the search ends with it.
+    pub fn is_terminating(&self) -> bool {
+        match self {
+            Self::Role { terminating, .. } => *terminating,
+            Self::Multi(multi) => multi.terminating,
+        }
+    }
 }
 
 impl Delegations {
@@ -62,37 +71,47 @@ impl Delegations {
         }
     }
 
-    /// The roles trusted for `path`, most trusted first, up to and including the first
-    /// terminating one: name and whether it terminates. A bin terminates: no other bin can match.
-    pub fn matching<'a>(&'a self, path: &TargetPath) -> Vec<(Cow<'a, str>, bool)> {
+    /// The delegations trusted for `path`, most trusted first, up to and including the first
+    /// terminating one. A bin terminates: no other bin can match.
+    ///
+    /// With `hardware`, only those that are for that hardware (Uptane 5.4.4.7(4.1)); a TUF search
+    /// has none, and asks all.
+    pub fn matching(&self, path: &TargetPath, hardware: Option<&HardwareId>) -> Vec<Matching<'_>> {
         match &self.roles {
-            Roles::Succinct(bins) => Vec::from([(Cow::Owned(bins.bin_of(path)), true)]),
-            Roles::Listed(roles) => {
+            Roles::Succinct(bins) => Vec::from([Matching::Role {
+                name: Cow::Owned(bins.bin_of(path)),
+                terminating: true,
+            }]),
+            Roles::Listed(listed) => {
                 let hash = hex::encode(crypto::sha256(path.as_str().as_bytes()));
                 let mut ended = false;
-                let matching = roles.iter().filter(|role| role.paths.matches(path, &hash));
-                let until_terminating = matching.take_while(|role| {
+                let matching = listed
+                    .iter()
+                    .filter(|entry| entry.matches(path, &hash, hardware));
+                let until_terminating = matching.take_while(|entry| {
                     let take = !ended;
-                    ended |= role.terminating;
+                    ended |= entry.terminating();
                     take
                 });
-                until_terminating
-                    .map(|role| (role.name.as_str().into(), role.terminating))
-                    .collect()
+                until_terminating.map(Matching::of).collect()
             }
         }
     }
 
     /// Who may sign the delegated role `name`, as this file claims.
     pub fn claimed_authority(&self, name: &str) -> Option<Authority> {
-        let role_keys = match &self.roles {
+        Some(Authority::assume(name, self.role_keys(name)?, &self.keys))
+    }
+
+    /// The keys and threshold of the delegated role `name`.
+    pub fn role_keys(&self, name: &str) -> Option<&RoleKeys> {
+        match &self.roles {
             Roles::Succinct(bins) => bins.is_bin(name).then_some(&bins.role_keys),
-            Roles::Listed(roles) => roles
-                .iter()
-                .find(|role| role.name == name)
-                .map(|role| &role.role_keys),
-        };
-        Some(Authority::assume(name, role_keys?, &self.keys))
+            Roles::Listed(listed) => {
+                let mut roles = listed.iter().flat_map(Delegation::roles);
+                roles.find(|(role, _)| *role == name).map(|(_, keys)| keys)
+            }
+        }
     }
 
     pub(crate) fn decode(path: String, value: Value) -> Result<Self, MetadataError> {
@@ -117,7 +136,7 @@ impl Delegations {
 
     pub(crate) fn to_value(&self) -> Value {
         let (name, roles) = match &self.roles {
-            Roles::Listed(roles) => ("roles", roles.iter().map(DelegatedRole::to_value).collect()),
+            Roles::Listed(roles) => ("roles", roles.iter().map(Delegation::to_value).collect()),
             Roles::Succinct(bins) => ("succinct_roles", bins.to_value()),
         };
         with(
@@ -128,67 +147,36 @@ impl Delegations {
     }
 }
 
-fn decode_listed(fields: &mut Fields) -> Result<Vec<DelegatedRole>, MetadataError> {
+fn decode_listed(fields: &mut Fields) -> Result<Vec<Delegation>, MetadataError> {
     let path = fields.path_of("roles");
     let mut names = BTreeSet::new();
-    let mut roles = Vec::new();
+    let mut listed = Vec::new();
     for (index, value) in fields.array("roles")?.into_iter().enumerate() {
-        let role = DelegatedRole::decode(format!("{path}[{index}]"), value)?;
-        if !names.insert(role.name.clone()) {
-            return fields.fail(
-                "roles",
-                format!("name \"{}\" stands twice", shown(&role.name)),
-            );
+        let entry = Delegation::decode(format!("{path}[{index}]"), value)?;
+        let group = match &entry {
+            Delegation::Role(_) => None,
+            Delegation::Multi(multi) => Some(multi.name.as_str()),
+        };
+        let roles = entry.roles().map(|(name, _)| name);
+        for name in roles.chain(group) {
+            if !names.insert(String::from(name)) {
+                let what = format!("name \"{}\" stands twice", shown(name));
+                return fields.fail("roles", what);
+            }
         }
-        roles.push(role);
+        listed.push(entry);
     }
-    Ok(roles)
+    Ok(listed)
 }
 
-impl DelegatedRole {
-    fn decode(path: String, value: Value) -> Result<Self, MetadataError> {
-        let mut fields = Fields::of(path, value)?;
-        let name = fields.string("name")?;
-        if name.is_empty() || RoleType::from_name(&name).is_some() || name == "mirrors" {
-            return fields.fail("name", "must not be empty or a top-level role's name");
+impl<'a> Matching<'a> {
+    fn of(entry: &'a Delegation) -> Self {
+        match entry {
+            Delegation::Role(role) => Self::Role {
+                name: role.name.as_str().into(),
+                terminating: role.terminating,
+            },
+            Delegation::Multi(multi) => Self::Multi(multi),
         }
-        let role_keys = RoleKeys::take(&mut fields)?;
-        // The specification's own example leaves it out; searching on is its default.
-        let terminating = fields.boolean("terminating")?.unwrap_or(false);
-        let hashed = fields.members_has("path_hash_prefixes");
-        let paths = match (fields.members_has("paths"), hashed) {
-            (true, true) => {
-                return fields.fail("paths", "must not stand beside path_hash_prefixes");
-            }
-            (false, true) => PathSet::HashPrefixes(fields.strings("path_hash_prefixes")?),
-            (true, false) => PathSet::Patterns(fields.strings("paths")?),
-            // Both are optional (TUF 4.5): a role without is trusted for nothing.
-            (false, false) => PathSet::Patterns(Vec::new()),
-        };
-        Ok(Self {
-            name,
-            role_keys,
-            paths,
-            terminating,
-            extra: fields.rest(),
-        })
-    }
-
-    fn to_value(&self) -> Value {
-        let list = |texts: &Vec<String>| texts.iter().map(|text| text.as_str().into()).collect();
-        let paths = match &self.paths {
-            PathSet::Patterns(patterns) => ("paths", list(patterns)),
-            PathSet::HashPrefixes(prefixes) => ("path_hash_prefixes", list(prefixes)),
-        };
-        let mut members = self.role_keys.to_members();
-        members.extend(with(
-            &self.extra,
-            [
-                ("name", self.name.as_str().into()),
-                ("terminating", self.terminating.into()),
-                paths,
-            ],
-        ));
-        members.into()
     }
 }

@@ -33,6 +33,7 @@ mod scan;
 
 mod authority;
 mod bins;
+mod delegated_role;
 mod delegation;
 mod document;
 mod entries;
@@ -57,7 +58,8 @@ pub mod uptane;
 pub use authority::{Authority, RoleKeys, Tally};
 pub use bins::SuccinctRoles;
 pub use crypto::{sha256, sha512};
-pub use delegation::{DelegatedRole, Delegations, Roles};
+pub use delegated_role::{DelegatedRole, Delegation, MultiRole};
+pub use delegation::{Delegations, Matching, Roles};
 pub use document::{Document, SignatureForm};
 pub use envelope::{Payload, SignatureEntry, Signed, Verified};
 pub use error::MetadataError;

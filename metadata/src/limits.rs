@@ -60,3 +60,6 @@ pub const MAX_REPOSITORIES: usize = 64;
 
 /// Entries in a mapping file.
 pub const MAX_MAPPINGS: usize = 1024;
+
+/// Roles in one multi-role delegation: as many as a search visits by default (TUF 5.6.7.1).
+pub const MAX_AGREEING_ROLES: usize = 64;

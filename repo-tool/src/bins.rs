@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use countersign_metadata::json::Object;
-use countersign_metadata::{DelegatedRole, Delegations, PathSet, Roles, SuccinctRoles};
+use countersign_metadata::{DelegatedRole, Delegation, Delegations, PathSet, Roles, SuccinctRoles};
 
 use crate::edit_delegations::{DelegatedKeys, Images, listed};
 use crate::error::RepoError;
@@ -120,18 +120,20 @@ fn check_style(new: &NewBins, delegations: Option<Delegations>) -> Result<(), Re
 
 /// One role with hash prefixes for each bin. A bin is a run of prefixes of as many digits as the
 /// number of bins needs.
-fn prefix_bins(bins: &SuccinctRoles) -> impl Iterator<Item = DelegatedRole> {
+fn prefix_bins(bins: &SuccinctRoles) -> impl Iterator<Item = Delegation> {
     let digits = bins.bit_length.div_ceil(4) as usize;
     let per_bin = (1_u64 << (digits * 4)) / bins.bins();
     (0..bins.bins()).map(move |number| {
         let first = number * per_bin;
         let prefixes = (first..first + per_bin).map(|prefix| format!("{prefix:0digits$x}"));
-        DelegatedRole {
+        let role = DelegatedRole {
             name: bins.bin_name(number),
             role_keys: bins.role_keys.clone(),
             paths: PathSet::HashPrefixes(prefixes.collect()),
+            hardware_ids: None,
             terminating: true,
             extra: Object::new(),
-        }
+        };
+        role.into()
     })
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use countersign_metadata::uptane::HardwareId;
 use countersign_metadata::{
-    Delegations, PathSet, Role, RoleKeys, RoleType, Roles, Root, TargetFile, Targets,
+    Delegation, Delegations, PathSet, Role, RoleKeys, RoleType, Roles, Root, TargetFile, Targets,
 };
 use serde::Serialize;
 
@@ -208,28 +209,50 @@ pub(crate) fn summaries(delegations: Option<&Delegations>) -> BTreeMap<String, S
             let summary = format!("{count} bins, keys {}", keys(&bins.role_keys));
             BTreeMap::from([(format!("{}-*", bins.name_prefix), summary)])
         }
-        Roles::Listed(roles) => roles
+        Roles::Listed(listed) => listed
             .iter()
-            .map(|role| {
-                let (kind, list) = match &role.paths {
-                    PathSet::Patterns(list) => ("paths", list),
-                    PathSet::HashPrefixes(list) => ("hash prefixes", list),
+            .map(|entry| {
+                let who = match entry {
+                    Delegation::Role(role) => format!("keys {}", keys(&role.role_keys)),
+                    Delegation::Multi(multi) => {
+                        let roles = multi.roles.iter();
+                        let roles = roles.map(|(name, by)| format!("{name} (keys {})", keys(by)));
+                        let roles: Vec<String> = roles.collect();
+                        let min = multi.min_roles_in_agreement;
+                        format!("{min} must agree of {}", roles.join(", "))
+                    }
                 };
-                let paths = match list.as_slice() {
-                    [first, .., last] if list.len() > 8 => format!("{first} ... {last}"),
-                    all => all.join(" "),
-                };
-                let end = if role.terminating {
-                    ", terminating"
-                } else {
-                    ""
-                };
-                let keys = keys(&role.role_keys);
                 (
-                    role.name.clone(),
-                    format!("{kind} {paths}, keys {keys}{end}"),
+                    entry.name().to_owned(),
+                    format!("{}, {who}{}", scope(entry), end(entry)),
                 )
             })
             .collect(),
+    }
+}
+
+/// What a delegation is for.
+fn scope(entry: &Delegation) -> String {
+    let (kind, list) = match entry.paths() {
+        PathSet::Patterns(list) => ("paths", list),
+        PathSet::HashPrefixes(list) => ("hash prefixes", list),
+    };
+    let paths = match list.as_slice() {
+        [first, .., last] if list.len() > 8 => format!("{first} ... {last}"),
+        all => all.join(" "),
+    };
+    match entry.hardware_ids() {
+        None => format!("{kind} {paths}"),
+        Some(ids) => {
+            let ids: Vec<&str> = ids.iter().map(HardwareId::as_str).collect();
+            format!("{kind} {paths}, hardware {}", ids.join(" "))
+        }
+    }
+}
+
+fn end(entry: &Delegation) -> &'static str {
+    match entry.terminating() {
+        true => ", terminating",
+        false => "",
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use countersign_metadata::json::Object;
 use countersign_metadata::{
-    DelegatedRole, Delegations, Key, KeyId, PathSet, RoleKeys, Roles, TargetFile, TargetPath,
-    TargetsBuilder,
+    DelegatedRole, Delegation, Delegations, Key, KeyId, PathSet, RoleKeys, Roles, TargetFile,
+    TargetPath, TargetsBuilder,
 };
 
 use crate::error::RepoError;
@@ -71,6 +71,7 @@ impl Repository {
             name: new.role.clone(),
             role_keys,
             paths: new.paths,
+            hardware_ids: None,
             terminating: new.terminating,
             extra: Object::new(),
         };
@@ -84,7 +85,7 @@ impl Repository {
         self.edit(&new.from, |draft| {
             let delegations = draft.delegations.get_or_insert_with(Delegations::empty);
             delegations.keys.extend(keys);
-            listed(&new.from, delegations)?.push(role);
+            listed(&new.from, delegations)?.push(role.into());
             Ok(())
         })?;
         Ok(())
@@ -126,12 +127,15 @@ impl Repository {
                     &mut bins.role_keys
                 }
                 Roles::Listed(roles) => {
-                    let listed = roles.iter_mut().find(|listed| listed.name == role);
-                    let listed = listed.ok_or_else(missing)?;
+                    let entry = roles.iter_mut().find_map(|entry| match entry {
+                        Delegation::Role(entry) => (entry.name == role).then_some(entry),
+                        Delegation::Multi(_) => None,
+                    });
+                    let entry = entry.ok_or_else(missing)?;
                     if let Some(paths) = change.paths {
-                        listed.paths = paths;
+                        entry.paths = paths;
                     }
-                    &mut listed.role_keys
+                    &mut entry.role_keys
                 }
             };
             entry.threshold = threshold;
@@ -176,7 +180,7 @@ impl Repository {
                         why: "its bins belong together; one of them cannot be removed".into(),
                     });
                 }
-                Roles::Listed(roles) => roles.retain(|listed| listed.name != role),
+                Roles::Listed(roles) => roles.retain(|entry| entry.name() != role),
             }
             drop_unused_keys(delegations);
             let empty = names(delegations).is_empty() && delegations.extra.is_empty();
@@ -245,7 +249,7 @@ impl Repository {
 pub(crate) fn listed<'a>(
     from: &str,
     delegations: &'a mut Delegations,
-) -> Result<&'a mut Vec<DelegatedRole>, RepoError> {
+) -> Result<&'a mut Vec<Delegation>, RepoError> {
     match &mut delegations.roles {
         Roles::Listed(roles) => Ok(roles),
         Roles::Succinct(_) => Err(RepoError::Delegation {
@@ -260,7 +264,8 @@ fn drop_unused_keys(delegations: &mut Delegations) {
     let used: Vec<KeyId> = match &delegations.roles {
         Roles::Listed(roles) => roles
             .iter()
-            .flat_map(|role| role.role_keys.keyids.clone())
+            .flat_map(Delegation::roles)
+            .flat_map(|(_, role_keys)| role_keys.keyids.clone())
             .collect(),
         Roles::Succinct(bins) => bins.role_keys.keyids.clone(),
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use countersign_metadata::json::{self, Object, Value};
-use countersign_metadata::{TargetFile, TargetPath};
+use countersign_metadata::{Matching, TargetFile, TargetPath};
 
 use crate::error::RepoError;
 use crate::files;
@@ -203,16 +203,18 @@ impl Repository {
                 continue;
             }
             if let Some(delegations) = content.delegations() {
-                let matching = delegations.matching(&path);
-                if matching.iter().any(|(_, terminating)| *terminating) {
+                let matching = delegations.matching(&path, None);
+                if matching.iter().any(Matching::is_terminating) {
                     to_visit.clear();
                 }
-                to_visit.extend(
-                    matching
-                        .into_iter()
-                        .rev()
-                        .map(|(role, _)| role.into_owned()),
-                );
+                let roles = matching.into_iter().flat_map(|matching| match matching {
+                    Matching::Role { name, .. } => vec![name.into_owned()],
+                    Matching::Multi(multi) => {
+                        multi.roles.iter().map(|(name, _)| name.clone()).collect()
+                    }
+                });
+                let roles: Vec<String> = roles.collect();
+                to_visit.extend(roles.into_iter().rev());
             }
         }
         Err(RepoError::NoSuchTarget { name: name.into() })

@@ -4,7 +4,7 @@ use countersign_metadata::Delegations;
 
 use crate::error::RepoError;
 use crate::repository::Repository;
-use crate::tree::{names, role_keys};
+use crate::tree::names;
 
 impl Repository {
     /// Stages the next version of every role whose delegator has drafted other keys for it than
@@ -19,8 +19,8 @@ impl Repository {
                 continue;
             };
             for role in names(&after) {
-                let old = role_keys(before, &role);
-                let same = old == role_keys(&after, &role)
+                let old = before.role_keys(&role);
+                let same = old == after.role_keys(&role)
                     && old.is_some_and(|old| {
                         let key = |from: &Delegations, id| from.keys.get(id).cloned();
                         old.keyids

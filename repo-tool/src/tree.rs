@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use countersign_metadata::{
-    DelegatedRole, Delegations, Key, KeyId, PathSet, RoleKeys, RoleType, Roles, TargetPath, Targets,
+    Delegation as Listed, Delegations, Key, KeyId, PathSet, RoleKeys, RoleType, Roles, TargetPath,
+    Targets,
 };
 use unicode_normalization::UnicodeNormalization;
 
@@ -79,7 +80,7 @@ impl<'a> Tree<'a> {
             let Some(delegations) = content.delegations() else {
                 continue;
             };
-            if let Some(role_keys) = role_keys(delegations, role) {
+            if let Some(role_keys) = delegations.role_keys(role) {
                 return Ok(Some(Delegation {
                     delegator,
                     role_keys: role_keys.clone(),
@@ -137,9 +138,7 @@ impl<'a> Tree<'a> {
         Ok(
             delegations.is_some_and(|delegations| match &delegations.roles {
                 Roles::Succinct(bins) => bins.is_bin(role),
-                Roles::Listed(roles) => roles
-                    .iter()
-                    .any(|listed| listed.name == role && is_bin(listed)),
+                Roles::Listed(_) => entry_of(delegations, role).is_some_and(is_bin),
             }),
         )
     }
@@ -172,19 +171,11 @@ impl<'a> Tree<'a> {
 /// The names of all roles that `delegations` lists.
 pub(crate) fn names(delegations: &Delegations) -> Vec<String> {
     match &delegations.roles {
-        Roles::Listed(roles) => roles.iter().map(|role| role.name.clone()).collect(),
+        Roles::Listed(listed) => {
+            let roles = listed.iter().flat_map(Listed::roles);
+            roles.map(|(name, _)| name.to_owned()).collect()
+        }
         Roles::Succinct(bins) => bins.bin_names().collect(),
-    }
-}
-
-/// The keys and threshold of one role that `delegations` lists.
-pub(crate) fn role_keys<'a>(delegations: &'a Delegations, role: &str) -> Option<&'a RoleKeys> {
-    match &delegations.roles {
-        Roles::Succinct(bins) => bins.is_bin(role).then_some(&bins.role_keys),
-        Roles::Listed(roles) => roles
-            .iter()
-            .find(|listed| listed.name == role)
-            .map(|listed| &listed.role_keys),
     }
 }
 
@@ -192,34 +183,44 @@ pub(crate) fn role_keys<'a>(delegations: &'a Delegations, role: &str) -> Option<
 fn branches(delegations: &Delegations) -> Vec<String> {
     match &delegations.roles {
         Roles::Succinct(_) => Vec::new(),
-        Roles::Listed(roles) => roles
-            .iter()
-            .filter(|role| !is_bin(role))
-            .map(|role| role.name.clone())
-            .collect(),
+        Roles::Listed(listed) => {
+            let roles = listed.iter().filter(|entry| !is_bin(entry));
+            let roles = roles.flat_map(Listed::roles);
+            roles.map(|(name, _)| name.to_owned()).collect()
+        }
     }
 }
 
-fn is_bin(role: &DelegatedRole) -> bool {
-    matches!(role.paths, PathSet::HashPrefixes(_))
+fn is_bin(entry: &Listed) -> bool {
+    matches!(entry.paths(), PathSet::HashPrefixes(_))
 }
 
 fn bin_for(delegations: &Delegations, path: &TargetPath) -> Option<String> {
     match &delegations.roles {
         Roles::Succinct(bins) => Some(bins.bin_of(path)),
-        Roles::Listed(roles) => roles
+        Roles::Listed(listed) => listed
             .iter()
-            .find(|role| is_bin(role) && role.paths.contains(path))
-            .map(|role| role.name.clone()),
+            .find(|entry| is_bin(entry) && entry.paths().contains(path))
+            .map(|entry| entry.name().to_owned()),
+    }
+}
+
+/// The entry of `delegations` that makes `role` a delegated role.
+pub(crate) fn entry_of<'a>(delegations: &'a Delegations, role: &str) -> Option<&'a Listed> {
+    match &delegations.roles {
+        Roles::Succinct(_) => None,
+        Roles::Listed(listed) => listed
+            .iter()
+            .find(|entry| entry.roles().any(|(name, _)| name == role)),
     }
 }
 
 fn covers(delegations: &Delegations, role: &str, path: &TargetPath) -> bool {
     match &delegations.roles {
         Roles::Succinct(bins) => bins.bin_of(path) == role,
-        Roles::Listed(roles) => roles
-            .iter()
-            .any(|listed| listed.name == role && listed.paths.contains(path)),
+        Roles::Listed(_) => {
+            entry_of(delegations, role).is_some_and(|entry| entry.paths().contains(path))
+        }
     }
 }
 

@@ -5,7 +5,6 @@
 //! to a less trusted role would let whoever withholds a file choose who answers. Among roles that
 //! have to agree it costs that role its voice; the others may still be enough.
 
-mod shim;
 mod vote;
 mod walk;
 

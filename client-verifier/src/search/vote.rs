@@ -5,9 +5,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use countersign_metadata::MultiRole;
 use countersign_metadata::uptane::ImageCustom;
 
-use super::shim::MultiRole;
 use super::walk::Visit;
 use crate::image::ListedTarget;
 use crate::reject::{Code, Reject};

@@ -6,9 +6,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use countersign_metadata::uptane::HardwareId;
-use countersign_metadata::{TargetPath, Targets, UtcTime};
+use countersign_metadata::{Matching, MultiRole, TargetPath, Targets, UtcTime};
 
-use super::shim::{Matching, MultiRole, matching};
 use crate::current::Current;
 
 /// Where a walk stands.
@@ -77,7 +76,7 @@ impl Walk {
         let Some(delegations) = file.content().delegations() else {
             return;
         };
-        let matching = matching(delegations, path, hardware_id);
+        let matching = delegations.matching(path, hardware_id);
         // TUF 5.6.7.2.1: after a terminating delegation nothing else may answer.
         if matching.last().is_some_and(Matching::is_terminating) {
             self.to_visit.clear();

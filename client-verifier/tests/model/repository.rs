@@ -282,13 +282,17 @@ impl Repository {
             let signers = &self.keys[role];
             let delegations = Delegations {
                 keys: by_id(signers),
-                roles: Roles::Listed(vec![DelegatedRole {
-                    name: role.into(),
-                    role_keys: role_keys(signers),
-                    paths: PathSet::Patterns(vec![pattern.into()]),
-                    terminating: false,
-                    extra: Default::default(),
-                }]),
+                roles: Roles::Listed(vec![
+                    DelegatedRole {
+                        name: role.into(),
+                        role_keys: role_keys(signers),
+                        paths: PathSet::Patterns(vec![pattern.into()]),
+                        hardware_ids: None,
+                        terminating: false,
+                        extra: Default::default(),
+                    }
+                    .into(),
+                ]),
                 extra: Default::default(),
             };
             let builder = self.targets.get_mut(delegator).unwrap();

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use countersign_metadata::{
-    Delegations, PublicKey, Role, RoleType, Roles, Root, Signed, Snapshot, Targets, Timestamp,
+    Delegation, Delegations, PublicKey, Role, RoleType, Roles, Root, Signed, Snapshot, Targets,
+    Timestamp,
 };
 use countersign_repo::policy::Policy;
 
@@ -117,7 +118,15 @@ impl Shape {
             self.remarks.push(remark.into());
             return Ok(());
         };
-        for role in roles.iter().take(MAX_ROLES) {
+        for entry in roles.iter().take(MAX_ROLES) {
+            let Delegation::Role(role) = entry else {
+                let remark = format!(
+                    "the roles of '{}', which must agree, were not modelled",
+                    entry.name()
+                );
+                self.remarks.push(remark);
+                continue;
+            };
             let Some(authority) = delegations.claimed_authority(&role.name) else {
                 continue;
             };

@@ -89,10 +89,7 @@ impl ImageCustom {
     /// [`MetadataError::Field`] when there is no `custom`, or names what is wrong in it.
     pub fn of(file: &TargetFile) -> Result<Self, MetadataError> {
         let mut fields = Fields::custom_of(file)?;
-        let hardware_ids = hardware_ids(&mut fields, "hardwareIds")?;
-        if hardware_ids.is_empty() {
-            return fields.fail("hardwareIds", "must list at least one");
-        }
+        let hardware_ids = take_hardware_ids(&mut fields, "hardwareIds")?;
         Ok(Self {
             hardware_ids,
             release_counter: fields.unsigned("releaseCounter", 0)?,
@@ -189,15 +186,15 @@ impl Constraint {
     }
 }
 
-/// A list of hardware ids without repetition; empty if absent is the caller's to judge.
-pub(crate) fn hardware_ids(
+/// A list of at least one hardware id, without repetition.
+pub(crate) fn take_hardware_ids(
     fields: &mut Fields,
     name: &str,
 ) -> Result<Vec<HardwareId>, MetadataError> {
     let path = fields.path_of(name);
     let texts = fields.strings(name)?;
-    if texts.len() > MAX_HARDWARE_IDS {
-        return fields.fail(name, format!("lists more than {MAX_HARDWARE_IDS}"));
+    if !(1..=MAX_HARDWARE_IDS).contains(&texts.len()) {
+        return fields.fail(name, format!("must list 1 to {MAX_HARDWARE_IDS}"));
     }
     let ids = texts.iter().map(|text| HardwareId::at(&path, text));
     let ids = ids.collect::<Result<Vec<_>, _>>()?;

@@ -21,6 +21,7 @@ pub use director_custom::DirectorCustom;
 pub use encrypted::{EncryptedTarget, WrappedKey};
 pub use encryption_key::{EncryptionAlgorithm, EncryptionKey};
 pub use ids::{EcuSerial, HardwareId, Vin};
+pub(crate) use image_custom::take_hardware_ids;
 pub use image_custom::{Confidentiality, ConstrainedImage, Constraint, ImageCustom};
 pub use manifest::VehicleVersionManifest;
 pub use mapping::{MapEntry, Mapping};

@@ -2,8 +2,8 @@
 
 use countersign_metadata::json::Object;
 use countersign_metadata::{
-    DelegatedRole, Delegations, PathSet, RoleKeys, Roles, SuccinctRoles, TargetPath, Targets,
-    sha256,
+    DelegatedRole, Delegation, Delegations, Matching, PathSet, RoleKeys, Roles, SuccinctRoles,
+    TargetPath, Targets, sha256,
 };
 use proptest::prelude::*;
 
@@ -22,6 +22,7 @@ fn role(name: &str, paths: PathSet, terminating: bool) -> DelegatedRole {
         name: name.into(),
         role_keys: RoleKeys::new([id("k")], 1),
         paths,
+        hardware_ids: None,
         terminating,
         extra: Object::new(),
     }
@@ -29,17 +30,18 @@ fn role(name: &str, paths: PathSet, terminating: bool) -> DelegatedRole {
 
 fn listed(roles: Vec<DelegatedRole>) -> Delegations {
     Delegations {
-        roles: Roles::Listed(roles),
+        roles: Roles::Listed(roles.into_iter().map(Delegation::from).collect()),
         ..Delegations::empty()
     }
 }
 
 fn names(delegations: &Delegations, text: &str) -> Vec<String> {
-    let matching = delegations.matching(&path(text));
-    matching
-        .into_iter()
-        .map(|(name, _)| name.into_owned())
-        .collect()
+    let matching = delegations.matching(&path(text), None).into_iter();
+    let roles = matching.flat_map(|matching| match matching {
+        Matching::Role { name, .. } => vec![name.into_owned()],
+        Matching::Multi(multi) => multi.roles.iter().map(|(name, _)| name.clone()).collect(),
+    });
+    roles.collect()
 }
 
 fn targets_with(delegations: &str) -> String {
@@ -61,10 +63,9 @@ fn roles_are_asked_in_order_until_one_terminates() {
     assert_eq!(names(&delegations, "fw/ab.img"), ["first", "never"]);
     assert_eq!(names(&delegations, "other/x"), ["other"]);
     assert!(names(&delegations, "fw/sub/a.img").is_empty());
-    assert_eq!(
-        delegations.matching(&path("fw/a.img")),
-        [("first".into(), false), ("second".into(), true)]
-    );
+    let matching = delegations.matching(&path("fw/a.img"), None);
+    let ends: Vec<bool> = matching.iter().map(Matching::is_terminating).collect();
+    assert_eq!(ends, [false, true]);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use countersign_metadata::canonical::{encode, to_json};
 use countersign_metadata::json::{Object, Value};
 use countersign_metadata::{
-    DelegatedRole, Delegations, Hashes, Key, KeyId, MetaFile, PathSet, RoleKeys, RoleType, Roles,
-    Root, Snapshot, SuccinctRoles, TargetFile, TargetPath, TargetsBuilder, Timestamp, UtcTime,
+    DelegatedRole, Delegation, Delegations, Hashes, Key, KeyId, MetaFile, PathSet, RoleKeys,
+    RoleType, Roles, Root, Snapshot, SuccinctRoles, TargetFile, TargetPath, TargetsBuilder,
+    Timestamp, UtcTime,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -245,6 +246,7 @@ fn delegated_role() -> impl Strategy<Value = DelegatedRole> {
                 name: String::new(),
                 role_keys,
                 paths,
+                hardware_ids: None,
                 terminating,
                 extra,
             }
@@ -261,7 +263,7 @@ fn delegations() -> impl Strategy<Value = Delegations> {
     .prop_map(|roles| {
         let named = roles
             .into_iter()
-            .map(|(name, role)| DelegatedRole { name, ..role });
+            .map(|(name, role)| Delegation::Role(DelegatedRole { name, ..role }));
         Roles::Listed(named.collect())
     });
     let succinct = (role_keys(), 1_u32..=32, text(), extra()).prop_map(

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use countersign_metadata::json::Object;
 use countersign_metadata::{
-    DelegatedRole, Delegations, Hashes, Key, KeyId, MetaFile, PathSet, RoleKeys, RoleType, Roles,
-    Root, Snapshot, TargetFile, TargetPath, TargetsBuilder, Timestamp, Unsigned, percent_encode,
+    DelegatedRole, Delegation, Delegations, Hashes, Key, KeyId, MetaFile, PathSet, RoleKeys,
+    RoleType, Roles, Root, Snapshot, TargetFile, TargetPath, TargetsBuilder, Timestamp, Unsigned,
+    percent_encode,
 };
 use countersign_signing::Signer;
 use tempfile::TempDir;
@@ -72,20 +73,24 @@ impl ByHand {
         let Roles::Listed(roles) = &mut delegations.roles else {
             panic!("succinct");
         };
-        roles.push(DelegatedRole {
+        roles.push(Delegation::Role(DelegatedRole {
             name: name.into(),
             role_keys: RoleKeys::new([id], 1),
             paths: PathSet::Patterns(patterns.iter().map(ToString::to_string).collect()),
+            hardware_ids: None,
             terminating: false,
             extra: Object::new(),
-        });
+        }));
         let role = TargetsBuilder::new(in_days(30));
         self.delegated.insert(name.into(), role);
         match self.delegations() {
             Delegations {
                 roles: Roles::Listed(roles),
                 ..
-            } => roles.last_mut().expect("just added"),
+            } => match roles.last_mut() {
+                Some(Delegation::Role(role)) => role,
+                _ => unreachable!("just added"),
+            },
             Delegations { .. } => unreachable!("listed above"),
         }
     }
