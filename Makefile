@@ -12,7 +12,7 @@ SHELL       := bash
 S          := .setup
 TARGET_DIR := $(abspath $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target))
 PYTEST     := $(S)/venv/bin/python -m pytest -q -p no:cacheprovider
-BINS       := -p countersign-client -p countersign-repo -p countersign-ceremony -p countersign-demo --bins
+BINS       := -p countersign-client-cli -p countersign-repo -p countersign-ceremony -p countersign-demo --bins
 # cargo-nextest runs the same tests with better isolation; it is used where it is installed.
 RUN_TESTS  := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo 'nextest run' || echo 'test --lib --bins --tests')
 BARE_METAL := thumbv7em-none-eabihf
@@ -23,7 +23,7 @@ export COUNTERSIGN_BIN_DIR := $(TARGET_DIR)/debug
 export COUNTERSIGN_FIRMWARE_DIR := $(abspath $(S)/firmware)
 
 # Features that only tests have; what they test is built once more with them.
-OF_THEIR_OWN := countersign-client/crash-points,countersign-ceremony/crash-points,countersign-signing/yubihsm-mock
+OF_THEIR_OWN := countersign-client-cli/crash-points,countersign-ceremony/crash-points,countersign-signing/yubihsm-mock
 
 .PHONY: help demo test test-all check bench audit setup clean
 .PHONY: fmt clippy deny docs no-std unit doctest vectors interop demo-quick unit-long vectors-by-pytuf audit-if-online

@@ -19,7 +19,8 @@ absent() {
 shipped=(--workspace --edges 'normal,build')
 absent aws-lc-rs 'one TLS and crypto provider (ring) in what we ship; test dependencies only' "${shipped[@]}"
 absent openssl-sys 'no OpenSSL in what we ship' "${shipped[@]}"
-absent tokio 'the client and its tools are blocking' -p countersign-client --edges normal,build
+absent tokio 'the client and its tools are blocking' -p countersign-client-cli --edges normal,build
+absent clap 'a library for embedders parses no command line' -p countersign-client --edges normal,build
 absent countersign-signing 'the verifier never sees a signer' -p countersign-client --edges normal,build
 absent countersign-signing 'the verifier never sees a signer' -p countersign-verifier --edges normal,build
 absent countersign-ceremony 'a repository does not know who holds its keys' -p countersign-repo --edges normal,build

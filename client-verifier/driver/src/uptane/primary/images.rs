@@ -2,6 +2,7 @@
 //! list, and kept under their content's name until every ECU is through.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 
 use countersign_metadata::UtcTime;
@@ -31,9 +32,9 @@ where
         let mut files = Files::new();
         for directed in &update.images {
             let name = directed.content_name()?;
-            if !files.contains_key(&name) {
-                let path = self.download_one(&directory, &name, directed, now)?;
-                files.insert(name, path);
+            if let Entry::Vacant(place) = files.entry(name) {
+                let path = self.download_one(&directory, place.key(), directed, now)?;
+                place.insert(path);
             }
         }
         Ok(files)

@@ -1,8 +1,8 @@
 //! A Primary: what it does for its vehicle in one cycle (Uptane 5.4.2).
 //!
-//! 1. the vehicle version manifest, 2. the time, 3. metadata, 4. images, 5. to 7. time, metadata
-//! and images for every ECU. Its own ECU is served like the Secondaries, by a link within the
-//! process: what an ECU installs it has verified itself.
+//! First the vehicle version manifest, then the time, metadata and images, then all of that for
+//! every ECU. Its own ECU is served like the Secondaries, by a link within the process: what an
+//! ECU installs it has verified itself.
 //!
 //! The ECUs prepare first and activate afterwards, so that by the usual policy a bundle is
 //! installed on all of them or on none.

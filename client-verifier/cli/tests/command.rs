@@ -4,6 +4,7 @@
 
 #[path = "../../tests/model/mod.rs"]
 mod model;
+#[path = "../../driver/tests/support/mod.rs"]
 mod support;
 
 use std::fs;
