@@ -1,0 +1,75 @@
+//! The director's keys, and what they sign.
+
+use countersign_metadata::uptane::{TimeAttestation, set_time_server};
+use countersign_metadata::{RoleType, Root, Unsigned, UtcTime};
+use countersign_signing::{SignError, Signer};
+
+/// Keys that have to be at hand at any time.
+#[derive(Debug)]
+pub struct OnlineKeys {
+    /// Signs Timestamp files.
+    pub timestamp: Box<dyn Signer>,
+    /// Signs Snapshot files.
+    pub snapshot: Box<dyn Signer>,
+    /// Signs Targets files: what is installed where.
+    pub targets: Box<dyn Signer>,
+    /// Attests the time.
+    pub time: Box<dyn Signer>,
+}
+
+/// All keys of a director.
+#[derive(Debug)]
+pub struct DirectorKeys {
+    /// Signs Roots.
+    pub root: Box<dyn Signer>,
+    /// All others.
+    pub online: OnlineKeys,
+}
+
+impl DirectorKeys {
+    /// A first Root, version 1, that names these keys.
+    pub(super) fn first_root(&self, expires: UtcTime) -> Root {
+        let mut root = Root::new(expires, true);
+        root.add_key(RoleType::Root, self.root.key());
+        self.online.enter(&mut root);
+        root
+    }
+
+    /// The Root after `root`, with these keys in the place of all online ones.
+    pub(super) fn next_root(&self, root: &Root, expires: UtcTime) -> Root {
+        let mut next = root.next(expires);
+        for role in [RoleType::Timestamp, RoleType::Snapshot, RoleType::Targets] {
+            let listed = next.roles.get(&role).map(|role| role.keyids.clone());
+            for id in listed.unwrap_or_default() {
+                next.remove_key(role, &id);
+            }
+        }
+        self.online.enter(&mut next);
+        next
+    }
+}
+
+impl OnlineKeys {
+    fn enter(&self, root: &mut Root) {
+        root.add_key(RoleType::Timestamp, self.timestamp.key());
+        root.add_key(RoleType::Snapshot, self.snapshot.key());
+        root.add_key(RoleType::Targets, self.targets.key());
+        set_time_server(root, [self.time.key()], 1);
+    }
+
+    /// A file with this content that the time key signed.
+    pub(super) fn attest(&self, attestation: &TimeAttestation) -> Result<Vec<u8>, SignError> {
+        signed(attestation.to_payload(), &*self.time)
+    }
+}
+
+/// The file with this payload, signed by one key.
+///
+/// # Errors
+/// [`SignError`] when the key cannot sign.
+pub fn signed(payload: String, signer: &dyn Signer) -> Result<Vec<u8>, SignError> {
+    let mut file = Unsigned::new(payload);
+    let signature = signer.sign(file.payload())?;
+    file.add_signature(signer.keyid(), signature);
+    Ok(file.to_file())
+}

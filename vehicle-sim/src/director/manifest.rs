@@ -1,0 +1,214 @@
+//! Judging what a vehicle reports (Uptane 5.4.2.1).
+
+use std::collections::BTreeMap;
+
+use countersign_metadata::uptane::{
+    DetectedAttack, EcuSerial, EcuVersionReport, InstalledImage, Outcome, VehicleVersionManifest,
+    Vin,
+};
+use countersign_metadata::{MetadataError, Signed, sha256};
+
+use super::inventory::{Inventory, VehicleRecord};
+
+/// Bytes of a manifest: 256 reports with 32 attacks each stay below it.
+pub const MAX_MANIFEST: usize = 8 << 20;
+
+/// What was last heard of an ECU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// Counter of its report.
+    pub report_counter: u64,
+    /// SHA-256 of what was signed.
+    pub digest: [u8; 32],
+    /// What it runs; `None` if it does not know.
+    pub installed: Option<InstalledImage>,
+    /// How its last update ended.
+    pub outcome: Option<Outcome>,
+}
+
+/// What an accepted manifest has said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The vehicle.
+    pub vin: Vin,
+    /// ECUs whose report is the one that was accepted before: nothing was learnt of these.
+    pub stale: Vec<EcuSerial>,
+    /// Attacks that were not told of before.
+    pub attacks: Vec<(EcuSerial, DetectedAttack)>,
+}
+
+/// Why a manifest is dropped. Nothing of it is believed then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManifestRefusal {
+    /// Beyond [`MAX_MANIFEST`].
+    #[error("the manifest has {0} bytes; at most {MAX_MANIFEST} are read")]
+    TooLarge(usize),
+    /// Not a manifest.
+    #[error("this is no manifest: {0}")]
+    Malformed(MetadataError),
+    /// Of a vehicle that is not registered.
+    #[error("vehicle {0} is not registered")]
+    UnknownVehicle(Vin),
+    /// It names another ECU as the Primary.
+    #[error("{found} is not the Primary of this vehicle")]
+    NotPrimary {
+        /// What it names.
+        found: EcuSerial,
+    },
+    /// The Primary has not signed it.
+    #[error("the manifest is not signed by the Primary: {0}")]
+    Signature(MetadataError),
+    /// A report of an ECU that this vehicle does not have.
+    #[error("ECU {0} reports, and is not registered in this vehicle")]
+    UnknownEcu(EcuSerial),
+    /// No report of an ECU that this vehicle has.
+    #[error("ECU {0} is registered in this vehicle, and its report is missing")]
+    MissingEcu(EcuSerial),
+    /// The ECU has not signed the report.
+    #[error("the report of ECU {serial} is not signed by it: {error}")]
+    ReportSignature {
+        /// The ECU.
+        serial: EcuSerial,
+        /// What is wrong.
+        error: MetadataError,
+    },
+    /// The report is about another ECU than the one it is listed for.
+    #[error("the report listed for ECU {listed} is about {found}")]
+    OtherEcu {
+        /// For which it is listed.
+        listed: EcuSerial,
+        /// Which it is about.
+        found: EcuSerial,
+    },
+    /// An older report, or another one under a counter that was used.
+    #[error("ECU {serial} reports with counter {found} after {last}: this is a replay")]
+    Replayed {
+        /// The ECU.
+        serial: EcuSerial,
+        /// Counter of the report.
+        found: u64,
+        /// Counter of the last one that was accepted.
+        last: u64,
+    },
+}
+
+/// Judges a manifest. What it comes to is the receipt, and what is known of each ECU from now on.
+///
+/// # Errors
+/// [`ManifestRefusal`] for the first thing that is wrong.
+pub(super) fn judge(
+    bytes: &[u8],
+    inventory: &Inventory,
+    heard: impl Fn(&Vin) -> BTreeMap<EcuSerial, Heard>,
+) -> Result<(Receipt, BTreeMap<EcuSerial, Heard>), ManifestRefusal> {
+    let (vin, vehicle, manifest) = open(bytes, inventory)?;
+    let before = heard(&vin);
+    let mut receipt = Receipt {
+        vin,
+        stale: Vec::new(),
+        attacks: Vec::new(),
+    };
+    let mut now = BTreeMap::new();
+    if let Some(serial) = missing(vehicle, &manifest) {
+        return Err(ManifestRefusal::MissingEcu(serial.clone()));
+    }
+    for (serial, report) in manifest.ecu_version_reports {
+        let (content, digest) = check_report(&serial, report, vehicle)?;
+        let (found, last) = (content.report_counter, before.get(&serial));
+        match last {
+            Some(last) if found == last.report_counter && digest == last.digest => {
+                receipt.stale.push(serial.clone());
+            }
+            Some(Heard {
+                report_counter: last,
+                ..
+            }) if found <= *last => {
+                let last = *last;
+                return Err(ManifestRefusal::Replayed {
+                    serial,
+                    found,
+                    last,
+                });
+            }
+            _ => {
+                let attacks = content.attacks_detected.into_iter();
+                let attacks = attacks.map(|attack| (serial.clone(), attack));
+                receipt.attacks.extend(attacks);
+            }
+        }
+        let known = Heard {
+            report_counter: found,
+            digest,
+            installed: content.installed_image,
+            outcome: content.outcome,
+        };
+        now.insert(serial, known);
+    }
+    Ok((receipt, now))
+}
+
+/// The manifest, if the Primary of the vehicle that it claims to be of has signed it.
+fn open<'i>(
+    bytes: &[u8],
+    inventory: &'i Inventory,
+) -> Result<(Vin, &'i VehicleRecord, VehicleVersionManifest), ManifestRefusal> {
+    if bytes.len() > MAX_MANIFEST {
+        return Err(ManifestRefusal::TooLarge(bytes.len()));
+    }
+    let signed = Signed::<VehicleVersionManifest>::parse(bytes.to_vec())
+        .map_err(ManifestRefusal::Malformed)?;
+    let claimed = signed
+        .decode_unverified()
+        .map_err(ManifestRefusal::Malformed)?;
+    let vin = claimed.vin;
+    let Some(vehicle) = inventory.vehicle(&vin) else {
+        return Err(ManifestRefusal::UnknownVehicle(vin));
+    };
+    let primary = match vehicle.ecus.get(&vehicle.primary) {
+        Some(primary) if claimed.primary_ecu_serial == vehicle.primary => primary,
+        _ => {
+            let found = claimed.primary_ecu_serial;
+            return Err(ManifestRefusal::NotPrimary { found });
+        }
+    };
+    let verified = signed
+        .verify(&primary.authority(&vehicle.primary))
+        .map_err(ManifestRefusal::Signature)?;
+    Ok((vin, vehicle, verified.content().clone()))
+}
+
+fn missing<'v>(
+    vehicle: &'v VehicleRecord,
+    manifest: &VehicleVersionManifest,
+) -> Option<&'v EcuSerial> {
+    let reports = &manifest.ecu_version_reports;
+    vehicle
+        .ecus
+        .keys()
+        .find(|serial| !reports.contains_key(*serial))
+}
+
+/// A report, if the ECU that it is listed for has signed it, and the digest of what it signed.
+fn check_report(
+    serial: &EcuSerial,
+    report: Signed<EcuVersionReport>,
+    vehicle: &VehicleRecord,
+) -> Result<(EcuVersionReport, [u8; 32]), ManifestRefusal> {
+    let Some(ecu) = vehicle.ecus.get(serial) else {
+        return Err(ManifestRefusal::UnknownEcu(serial.clone()));
+    };
+    let digest = sha256(report.payload().as_bytes());
+    let verified = report.verify(&ecu.authority(serial)).map_err(|error| {
+        let serial = serial.clone();
+        ManifestRefusal::ReportSignature { serial, error }
+    })?;
+    let content = verified.content().clone();
+    match content.ecu_serial == *serial {
+        true => Ok((content, digest)),
+        false => Err(ManifestRefusal::OtherEcu {
+            listed: serial.clone(),
+            found: content.ecu_serial,
+        }),
+    }
+}

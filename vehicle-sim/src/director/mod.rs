@@ -1,0 +1,368 @@
+//! A director: it knows vehicles and images, says which ECU shall run what, and reads what
+//! vehicles report.
+//!
+//! It decides and signs, and neither reads the clock nor the network. It stands in for the
+//! director service as vehicles see it.
+
+mod catalogue;
+mod desk;
+mod error;
+mod inventory;
+mod keys;
+mod manifest;
+mod vault;
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+
+use countersign_metadata::json::Object;
+use countersign_metadata::uptane::{
+    Confidentiality, DirectorCustom, EcuSerial, EncryptedTarget, Nonce, TimeAttestation, Vin,
+};
+use countersign_metadata::{Role as _, Root, TargetFile, TargetPath, UtcTime};
+
+pub use catalogue::{Catalogue, CatalogueImage};
+pub use desk::Lifetimes;
+pub use error::DirectorError;
+pub use inventory::{EcuRecord, Inventory, RegisterError, VehicleRecord};
+pub use keys::{DirectorKeys, OnlineKeys, signed};
+pub use manifest::{Heard, MAX_MANIFEST, ManifestRefusal, Receipt};
+
+use desk::{Desk, Press, later};
+use vault::Vault;
+
+/// A director with its keys.
+#[derive(Debug)]
+pub struct Director {
+    keys: DirectorKeys,
+    lifetimes: Lifetimes,
+    root: Root,
+    roots: Vec<Vec<u8>>,
+    inventory: Inventory,
+    catalogue: Catalogue,
+    vault: Vault,
+    vehicles: BTreeMap<Vin, Assigned>,
+}
+
+/// One vehicle: what it shall run, what it was told, and what it has told.
+#[derive(Debug, Default)]
+struct Assigned {
+    orders: BTreeMap<TargetPath, TargetFile>,
+    desk: Desk,
+    heard: BTreeMap<EcuSerial, Heard>,
+}
+
+impl Director {
+    /// A director without vehicles and images. Makes the first Root.
+    ///
+    /// # Errors
+    /// [`DirectorError::Sign`] when a key fails.
+    pub fn new(
+        keys: DirectorKeys,
+        lifetimes: Lifetimes,
+        now: UtcTime,
+    ) -> Result<Self, DirectorError> {
+        let root = keys.first_root(later(now, lifetimes.root)?);
+        let file = signed(root.to_payload(), &*keys.root)?;
+        Ok(Self {
+            keys,
+            lifetimes,
+            root,
+            roots: Vec::from([file]),
+            inventory: Inventory::default(),
+            catalogue: Catalogue::default(),
+            vault: Vault::default(),
+            vehicles: BTreeMap::new(),
+        })
+    }
+
+    /// The vehicles.
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// The images, to add to.
+    pub fn catalogue(&mut self) -> &mut Catalogue {
+        &mut self.catalogue
+    }
+
+    /// Every Root file, version 1 first. The first one is what vehicles are provisioned with.
+    pub fn roots(&self) -> &[Vec<u8>] {
+        &self.roots
+    }
+
+    /// What was last heard of the ECUs of a vehicle.
+    pub fn heard(&self, vin: &Vin) -> Option<&BTreeMap<EcuSerial, Heard>> {
+        self.vehicles.get(vin).map(|assigned| &assigned.heard)
+    }
+
+    /// Adds a vehicle.
+    ///
+    /// # Errors
+    /// [`RegisterError`]
+    pub fn register(&mut self, vin: Vin, vehicle: VehicleRecord) -> Result<(), RegisterError> {
+        self.inventory.register(vin.clone(), vehicle)?;
+        self.vehicles.insert(vin, Assigned::default());
+        Ok(())
+    }
+
+    /// Encrypts an image of the catalogue into `out`, once. From then on it travels encrypted. `out` has to be served below the Director's targets URL, under the name of the
+    /// target that is returned, with its SHA-256 before the last segment.
+    ///
+    /// # Errors
+    /// [`DirectorError::UnknownImage`], [`DirectorError::AlreadyEncrypted`],
+    /// [`DirectorError::OtherImage`]; then `out` is worthless.
+    pub fn encrypt(
+        &mut self,
+        path: &TargetPath,
+        image: &mut dyn Read,
+        out: &mut dyn Write,
+    ) -> Result<EncryptedTarget, DirectorError> {
+        let Some(listed) = self.catalogue.image(path) else {
+            return Err(DirectorError::UnknownImage(path.clone()));
+        };
+        let sealed = self.vault.seal(path, listed, image, out)?;
+        Ok(sealed.target.clone())
+    }
+
+    /// Assigns an image to an ECU, in the place of what was assigned to it before.
+    ///
+    /// # Errors
+    /// [`DirectorError`] when the ECU would have to refuse it.
+    pub fn assign(
+        &mut self,
+        vin: &Vin,
+        serial: &EcuSerial,
+        path: &TargetPath,
+    ) -> Result<(), DirectorError> {
+        let (file, custom) = self.order(vin, serial, path)?;
+        let assigned = self.vehicles.entry(vin.clone()).or_default();
+        withdraw(&mut assigned.orders, serial);
+        add(&mut assigned.orders, path, file, custom);
+        Ok(())
+    }
+
+    /// Takes back what is assigned to an ECU.
+    pub fn withdraw(&mut self, vin: &Vin, serial: &EcuSerial) {
+        if let Some(assigned) = self.vehicles.get_mut(vin) {
+            withdraw(&mut assigned.orders, serial);
+        }
+    }
+
+    /// Brings the files of a vehicle up to date: every file that was ever published for it, by
+    /// name, the Roots among them.
+    ///
+    /// # Errors
+    /// [`DirectorError::UnknownVehicle`], [`DirectorError::Sign`]
+    pub fn publish(
+        &mut self,
+        vin: &Vin,
+        now: UtcTime,
+    ) -> Result<BTreeMap<String, Vec<u8>>, DirectorError> {
+        let orders = self
+            .vehicles
+            .get(vin)
+            .map(|assigned| assigned.orders.clone());
+        self.publish_orders(vin, orders.unwrap_or_default(), now)
+    }
+
+    /// As [`Director::publish`], for any content of Targets: what could be done by somebody who
+    /// holds the director's keys. What is assigned does not change.
+    ///
+    /// # Errors
+    /// As [`Director::publish`].
+    pub fn publish_orders(
+        &mut self,
+        vin: &Vin,
+        orders: BTreeMap<TargetPath, TargetFile>,
+        now: UtcTime,
+    ) -> Result<BTreeMap<String, Vec<u8>>, DirectorError> {
+        let Some(assigned) = self.vehicles.get_mut(vin) else {
+            return Err(DirectorError::UnknownVehicle(vin.clone()));
+        };
+        let press = Press {
+            keys: &self.keys.online,
+            root_version: self.root.version(),
+            lifetimes: &self.lifetimes,
+            now,
+        };
+        assigned.desk.publish(vin, orders, &press)?;
+        let roots = (1..).zip(&self.roots);
+        let roots = roots.map(|(version, file)| (format!("{version}.root.json"), file.clone()));
+        Ok(assigned
+            .desk
+            .files()
+            .clone()
+            .into_iter()
+            .chain(roots)
+            .collect())
+    }
+
+    /// What is assigned in a vehicle, by image.
+    pub fn orders(&self, vin: &Vin) -> BTreeMap<TargetPath, TargetFile> {
+        let orders = self
+            .vehicles
+            .get(vin)
+            .map(|assigned| assigned.orders.clone());
+        orders.unwrap_or_default()
+    }
+
+    /// Takes in what a vehicle reports. An assignment whose installation was tried and failed is
+    /// taken back, so that the vehicle does not try it for ever.
+    ///
+    /// # Errors
+    /// [`ManifestRefusal`]; then nothing has changed.
+    pub fn accept_manifest(&mut self, bytes: &[u8]) -> Result<Receipt, ManifestRefusal> {
+        let heard = |vin: &Vin| self.heard(vin).cloned().unwrap_or_default();
+        let (receipt, now) = manifest::judge(bytes, &self.inventory, heard)?;
+        let assigned = self.vehicles.entry(receipt.vin.clone()).or_default();
+        for (serial, heard) in &now {
+            let failed = heard.outcome.as_ref().filter(|outcome| outcome.code != 0);
+            let stale = receipt.stale.contains(serial);
+            let last = assigned.desk.targets_version();
+            if failed.is_some_and(|outcome| Some(outcome.targets_version) == last) && !stale {
+                withdraw(&mut assigned.orders, serial);
+            }
+        }
+        assigned.heard = now;
+        Ok(receipt)
+    }
+
+    /// Attests that it is `now` to whoever sent these nonces.
+    ///
+    /// # Errors
+    /// [`DirectorError::Sign`]
+    pub fn attest(&self, nonces: &[Nonce], now: UtcTime) -> Result<Vec<u8>, DirectorError> {
+        let attestation = TimeAttestation {
+            time: now,
+            nonces: nonces.to_vec(),
+            extra: Object::new(),
+        };
+        Ok(self.keys.online.attest(&attestation)?)
+    }
+
+    /// Replaces all online keys by a new Root. Every vehicle's files are signed anew when they
+    /// are next published.
+    ///
+    /// # Errors
+    /// [`DirectorError::Sign`]; then the keys are as they were.
+    pub fn rotate_online_keys(
+        &mut self,
+        online: OnlineKeys,
+        now: UtcTime,
+    ) -> Result<OnlineKeys, DirectorError> {
+        let former = std::mem::replace(&mut self.keys.online, online);
+        let made = later(now, self.lifetimes.root).and_then(|expires| {
+            let root = self.keys.next_root(&self.root, expires);
+            let file = signed(root.to_payload(), &*self.keys.root)?;
+            Ok((root, file))
+        });
+        match made {
+            Ok((root, file)) => {
+                self.root = root;
+                self.roots.push(file);
+                Ok(former)
+            }
+            Err(error) => {
+                self.keys.online = former;
+                Err(error)
+            }
+        }
+    }
+
+    /// What Targets has to say to have this image installed on this ECU.
+    fn order(
+        &self,
+        vin: &Vin,
+        serial: &EcuSerial,
+        path: &TargetPath,
+    ) -> Result<(TargetFile, DirectorCustom), DirectorError> {
+        let vehicle = self.inventory.vehicle(vin);
+        let vehicle = vehicle.ok_or_else(|| DirectorError::UnknownVehicle(vin.clone()))?;
+        let (path_of, serial_of) = (|| path.clone(), || serial.clone());
+        let ecu = vehicle
+            .ecus
+            .get(serial)
+            .ok_or_else(|| DirectorError::UnknownEcu {
+                vin: vin.clone(),
+                serial: serial_of(),
+            })?;
+        let image = self.catalogue.image(path);
+        let image = image.ok_or_else(|| DirectorError::UnknownImage(path_of()))?;
+        if !image.custom.hardware_ids.contains(&ecu.hardware_id) {
+            return Err(DirectorError::Hardware {
+                path: path_of(),
+                serial: serial_of(),
+                hardware_id: ecu.hardware_id.clone(),
+            });
+        }
+        let offered = image.custom.release_counter;
+        if let Some(installed) = self.installed_counter(vin, serial).filter(|c| offered < *c) {
+            return Err(DirectorError::OlderThanInstalled {
+                path: path_of(),
+                serial: serial_of(),
+                offered,
+                installed,
+            });
+        }
+        let ecus = [(serial_of(), ecu.hardware_id.clone())].into();
+        let mut custom = DirectorCustom::new(ecus, offered);
+        match self.vault.image(path) {
+            Some(sealed) => {
+                let key = ecu.encryption.as_ref();
+                let key = key.ok_or_else(|| DirectorError::NoEncryptionKey {
+                    path: path_of(),
+                    serial: serial_of(),
+                })?;
+                let wrapped = sealed.wrap_for((vin, serial), (path, offered), key)?;
+                custom.encrypted = Some(sealed.target.clone());
+                custom.wrapped_keys = [(serial_of(), wrapped)].into();
+            }
+            None if image.custom.confidentiality == Confidentiality::Required => {
+                return Err(DirectorError::NotEncrypted(path_of()));
+            }
+            None => {}
+        }
+        Ok((image.file.clone(), custom))
+    }
+
+    /// The release counter of what an ECU has reported to run, as far as the catalogue knows it.
+    fn installed_counter(&self, vin: &Vin, serial: &EcuSerial) -> Option<u64> {
+        let installed = self.heard(vin)?.get(serial)?.installed.as_ref()?;
+        let image = self.catalogue.image(&installed.filepath)?;
+        Some(image.custom.release_counter)
+    }
+}
+
+/// Adds ECUs to what is said of an image.
+fn add(
+    orders: &mut BTreeMap<TargetPath, TargetFile>,
+    path: &TargetPath,
+    file: TargetFile,
+    mut custom: DirectorCustom,
+) {
+    let others = orders.get(path).and_then(|listed| {
+        let others = DirectorCustom::of(listed).ok()?;
+        let same = (listed.length, &listed.hashes) == (file.length, &file.hashes);
+        (same && others.encrypted == custom.encrypted).then_some(others)
+    });
+    // One path has one content: orders for the one before it end here.
+    if let Some(others) = others {
+        custom.ecus.extend(others.ecus);
+        custom.wrapped_keys.extend(others.wrapped_keys);
+    }
+    let custom = Some(custom.to_object());
+    orders.insert(path.clone(), TargetFile { custom, ..file });
+}
+
+fn withdraw(orders: &mut BTreeMap<TargetPath, TargetFile>, serial: &EcuSerial) {
+    orders.retain(|_, file| {
+        let Ok(mut custom) = DirectorCustom::of(file) else {
+            return false;
+        };
+        custom.ecus.remove(serial);
+        custom.wrapped_keys.remove(serial);
+        file.custom = Some(custom.to_object());
+        !custom.ecus.is_empty()
+    });
+}
