@@ -74,7 +74,7 @@ fn fetch(file: Wanted) -> Fetch {
 }
 
 fn image(path: &str) -> Wanted {
-    Wanted::Image { path: path.into() }
+    Wanted::Image { name: path.into() }
 }
 
 fn round_trip<M: Message + Clone + PartialEq + std::fmt::Debug>(message: M) {
@@ -163,8 +163,8 @@ fn what_is_no_message_is_refused() {
         );
     }
     for header in [
-        r#"{"fetch":{"file":{"type":"image","path":"x"},"from":0,"maxLen":0}}"#,
-        r#"{"fetch":{"file":{"type":"image","path":"x"},"from":0,"maxLen":65537}}"#,
+        r#"{"fetch":{"file":{"type":"image","name":"x"},"from":0,"maxLen":0}}"#,
+        r#"{"fetch":{"file":{"type":"image","name":"x"},"from":0,"maxLen":65537}}"#,
         r#"{"fetch":{"file":{"type":"image"},"from":0,"maxLen":1}}"#,
         r#"{"answer":{"type":"done"},"fetch":{}}"#,
         r#"{"answer":{"type":"prepared","targetsVersion":1,"image":"maybe"}}"#,

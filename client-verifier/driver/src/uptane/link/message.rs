@@ -185,10 +185,10 @@ pub enum Wanted {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         version: Option<u64>,
     },
-    /// An image, as it lies in the repository.
+    /// An image, or its ciphertext where it is encrypted.
     Image {
-        /// Its path there, each segment percent-encoded.
-        path: String,
+        /// Its name by content: `sha256-` or `sha512-` and the digest in hexadecimal.
+        name: String,
     },
 }
 

@@ -34,10 +34,9 @@ impl<'a> Mirror<'a> {
         }
     }
 
-    /// Serves the file at `file` as the image with this path in the repository. Nothing else on
-    /// the disk can be had.
-    pub fn add_image(&mut self, path: &str, file: PathBuf) {
-        self.images.insert(path.into(), file);
+    /// Serves the file at `file` as the image of this name. Nothing else on the disk can be had.
+    pub fn add_image(&mut self, name: &str, file: PathBuf) {
+        self.images.insert(name.into(), file);
     }
 
     fn metadata(&mut self, wanted: &Wanted) -> Result<Option<Vec<u8>>, StoreError> {
@@ -65,8 +64,8 @@ impl<'a> Mirror<'a> {
 
 impl Source for Mirror<'_> {
     fn part(&mut self, fetch: &Fetch) -> Result<Option<Part>, LinkError> {
-        if let Wanted::Image { path } = &fetch.file {
-            return match self.images.get(path) {
+        if let Wanted::Image { name } = &fetch.file {
+            return match self.images.get(name) {
                 Some(file) => part_of_file(file, fetch),
                 None => Ok(None),
             };
