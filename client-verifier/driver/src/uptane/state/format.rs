@@ -42,7 +42,6 @@ struct File {
     installed: BTreeMap<String, Image>,
     installation: Option<InProgress>,
     processed: Option<Order>,
-    vehicle_processed: Option<Order>,
     time: Option<Time>,
     report: Report,
 }
@@ -134,7 +133,6 @@ impl File {
                 stage: i.stage,
             }),
             processed: state.processed.as_ref().map(Order::of),
-            vehicle_processed: state.vehicle_processed.as_ref().map(Order::of),
             time: state.time.as_ref().map(|time| Time {
                 floor: time.time,
                 keys: to_hex(&time.keys),
@@ -160,7 +158,6 @@ impl File {
                 None => None,
             },
             processed: self.processed.map(Order::into_mark).transpose()?,
-            vehicle_processed: self.vehicle_processed.map(Order::into_mark).transpose()?,
             time: match self.time {
                 Some(time) => Some(TimeFloor {
                     time: time.floor,

@@ -30,7 +30,6 @@ pub struct EcuState {
     installed: BTreeMap<HardwareId, Installed>,
     installation: Option<Installation>,
     processed: Option<Mark>,
-    vehicle_processed: Option<Mark>,
     time: Option<TimeFloor>,
     reports: Reports,
 }
@@ -66,7 +65,6 @@ impl EcuState {
                 .collect(),
             installation: None,
             processed: None,
-            vehicle_processed: None,
             time: None,
             reports: Reports::default(),
         }
@@ -90,11 +88,6 @@ impl EcuState {
     /// The Director Targets that was processed to its end on this ECU, whatever the end was.
     pub fn processed(&self) -> Option<&Mark> {
         self.processed.as_ref()
-    }
-
-    /// On a Primary: the Director Targets that was processed to its end on every ECU.
-    pub fn vehicle_processed(&self) -> Option<&Mark> {
-        self.vehicle_processed.as_ref()
     }
 
     /// The latest attested time, as it is kept from cycle to cycle.
@@ -215,11 +208,6 @@ impl EcuState {
     /// This Director Targets asks nothing more of this ECU.
     pub fn processed_to_the_end(&mut self, mark: Mark) {
         self.processed = Some(mark);
-    }
-
-    /// On a Primary: it asks nothing more of any ECU.
-    pub fn vehicle_processed_to_the_end(&mut self, mark: Mark) {
-        self.vehicle_processed = Some(mark);
     }
 
     fn stage(&self) -> Option<Stage> {

@@ -191,7 +191,6 @@ fn the_file_keeps_everything() {
         state.time_attested(time("2031-05-06T07:08:09Z", 3));
         state.reports.attacked(&attack(3));
         state.processed_to_the_end(mark(6));
-        state.vehicle_processed_to_the_end(mark(5));
         order(state, 7, u64::MAX);
         state.activating()?;
         state.reports.ended(Outcome {

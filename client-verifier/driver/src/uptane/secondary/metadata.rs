@@ -1,0 +1,142 @@
+//! Steps 1 and 2: the time and the metadata (5.4.3.1, 5.4.3.2).
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use countersign_verifier::uptane::{
+    Attested, Directed, DirectorSession, Ecus, Mark, PartialSession, Vehicle, attested_time,
+};
+use countersign_verifier::{Code, Context, FollowRoot, Followed, Profile, Reject, Session};
+
+use super::follow::{Fetch, follow};
+use super::{Clock, Secondary};
+use crate::uptane::link::{Repository, Verification};
+
+/// What verified metadata asks for.
+#[derive(Debug)]
+pub(super) struct Verified {
+    /// The image that is approved for this ECU; `None` also if all of this was done before.
+    pub(super) image: Option<Directed>,
+    /// The mark of the Director's Targets.
+    pub(super) mark: Mark,
+}
+
+impl Secondary {
+    /// Follows the Director's chain of Roots, which needs no time.
+    pub(super) fn follow_root(&mut self, fetch: &mut Fetch<'_>) -> Result<Followed, Reject> {
+        let mut session = FollowRoot::new(self.parts.director_limits, Repository::Director.name());
+        let store = self.parts.director.as_mut();
+        follow(&mut session, Repository::Director, store, fetch)
+    }
+
+    /// Step 1: what time it is. The floor is durable before the time is used.
+    pub(super) fn learn_time(
+        &mut self,
+        followed: &Followed,
+        attestation: Option<Vec<u8>>,
+    ) -> Result<(), Reject> {
+        let floor = self.state().time_floor().copied();
+        let attested = attested_time(followed, attestation, &self.nonce, floor.as_ref())
+            .map_err(|reject| reject.at(Repository::Director.name()))?;
+        let time = match attested {
+            Some(Attested { now, floor }) => {
+                self.change(|state| {
+                    state.time_attested(floor);
+                    Ok(())
+                })?;
+                now
+            }
+            None => self.parts.host.time().ok_or_else(|| {
+                let detail = "the Director's Root names no time server, and this ECU has no \
+                              secure clock of its own";
+                Reject::new(Code::TimeUnavailable, "time", detail)
+            })?,
+        };
+        self.clock = Some(Clock {
+            time,
+            since: Instant::now(),
+        });
+        Ok(())
+    }
+
+    /// Step 2: what both repositories ask of this ECU, or the Director alone where that is how it
+    /// verifies. `done` is what was processed to the end: it asks for nothing.
+    pub(super) fn verify(
+        &mut self,
+        followed: Followed,
+        done: Option<Mark>,
+        fetch: &mut Fetch<'_>,
+    ) -> Result<Verified, Reject> {
+        match self.parts.verification {
+            Verification::Full => self.verify_in_full(followed, done, fetch),
+            Verification::Partial => self.verify_in_part(followed, fetch),
+        }
+    }
+
+    fn verify_in_full(
+        &mut self,
+        followed: Followed,
+        done: Option<Mark>,
+        fetch: &mut Fetch<'_>,
+    ) -> Result<Verified, Reject> {
+        let vehicle = Vehicle {
+            vin: self.parts.vin.clone(),
+            ecus: Ecus::Own(self.parts.ecu.clone()),
+        };
+        let context = self.context(Repository::Director)?;
+        let mut session = DirectorSession::new(followed, vehicle, context);
+        let store = self.parts.director.as_mut();
+        let director = follow(&mut session, Repository::Director, store, fetch)?;
+        let mark = director.mark();
+        // 5.4.4.2 steps 4 and 6: the Image repository is not asked about what is done.
+        if done == Some(mark) {
+            return Ok(Verified { image: None, mark });
+        }
+        let context = Context {
+            profile: Profile::Image,
+            ..self.context(Repository::Image)?
+        };
+        let mut session = Session::with_context(context);
+        let own = self.state().installed(&self.parts.ecu.hardware_id);
+        let installed: BTreeMap<_, _> = own
+            .map(|image| (self.parts.ecu.serial.clone(), image.clone()))
+            .into_iter()
+            .collect();
+        let store = self.parts.image.as_mut();
+        let mut image = follow(&mut session, Repository::Image, store, fetch)?;
+        let mut resolve = director.resolve(&mut image, &self.parts.mapping, &installed);
+        let store = self.parts.image.as_mut();
+        let update = follow(&mut resolve, Repository::Image, store, fetch)?;
+        Ok(Verified {
+            image: update.images.into_iter().next(),
+            mark: update.mark,
+        })
+    }
+
+    fn verify_in_part(
+        &mut self,
+        followed: Followed,
+        fetch: &mut Fetch<'_>,
+    ) -> Result<Verified, Reject> {
+        let context = self.context(Repository::Director)?;
+        let (vin, ecu) = (self.parts.vin.clone(), self.parts.ecu.clone());
+        let mut session = PartialSession::new(followed, vin, ecu, context);
+        let store = self.parts.director.as_mut();
+        let partial = follow(&mut session, Repository::Director, store, fetch)?;
+        Ok(Verified {
+            image: partial.image,
+            mark: partial.mark,
+        })
+    }
+
+    fn context(&self, repository: Repository) -> Result<Context, Reject> {
+        Ok(Context {
+            limits: match repository {
+                Repository::Director => self.parts.director_limits,
+                Repository::Image => self.parts.image_limits,
+            },
+            repository: repository.name().into(),
+            ..Context::new(self.now()?)
+        })
+    }
+}
