@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use countersign_metadata::canonical::{encode, to_json};
 use countersign_metadata::json::parse;
 use countersign_metadata::{
-    Authority, Key, KeyId, MetadataError, PublicKey, Role, RoleKeys, Signed, UtcTime,
+    Authority, Document, Key, KeyId, MetadataError, PublicKey, RoleKeys, SignatureForm, Signed,
+    Unsigned, UtcTime,
 };
 use ed25519_dalek::{Signer as _, SigningKey};
 
@@ -74,18 +75,34 @@ pub fn file(payload: &str, signatures: &[(&str, String)]) -> Vec<u8> {
     to_json(&text).into_bytes()
 }
 
-/// Decodes `payload` (any JSON) as a role file that one key has signed.
-pub fn decode<T: Role + Clone>(payload: &str) -> Result<(T, String), MetadataError> {
+/// The file of `payload`, signed by `signer` in the form that `T` asks for.
+pub fn signed_file<T: Document>(payload: &str, signer: &TestKey) -> Vec<u8> {
+    let mut file = Unsigned::new(payload.into());
+    let signature = signer.0.sign(payload.as_bytes()).to_bytes();
+    file.add_signature_by(&signer.key(), signature.into());
+    match T::SIGNATURES {
+        SignatureForm::Plain => file.to_file(),
+        SignatureForm::Report => file.to_report_file(),
+    }
+}
+
+/// The one key `signer`, by its own id.
+pub fn authority_of(signer: &TestKey) -> Authority {
+    authority(&[(signer.id().as_str(), signer.key())], 1)
+}
+
+/// Decodes `payload` (any JSON) as a document that one key has signed.
+pub fn decode<T: Document + Clone>(payload: &str) -> Result<(T, String), MetadataError> {
     let signer = TestKey::new(1);
     let payload = canonical(payload);
-    let file = file(&payload, &[("k", signer.sign(&payload))]);
-    let verified = Signed::<T>::parse(file)?.verify(&authority(&[("k", signer.key())], 1))?;
+    let file = signed_file::<T>(&payload, &signer);
+    let verified = Signed::<T>::parse(file)?.verify(&authority_of(&signer))?;
     assert_eq!(&**verified.payload(), payload);
     Ok((verified.content().clone(), payload))
 }
 
-/// What a role file's error says, for a payload that must not decode.
-pub fn refusal<T: Role + Clone>(payload: &str) -> String {
+/// What a document's error says, for a payload that must not decode.
+pub fn refusal<T: Document + Clone>(payload: &str) -> String {
     match decode::<T>(payload) {
         Ok(_) => panic!("accepted: {payload}"),
         Err(error) => error.to_string(),

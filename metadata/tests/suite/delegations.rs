@@ -1,9 +1,10 @@
 //! Delegations: which role is asked for which path.
 
 use countersign_metadata::json::Object;
+use countersign_metadata::uptane::HardwareId;
 use countersign_metadata::{
     DelegatedRole, Delegation, Delegations, Matching, PathSet, RoleKeys, Roles, SuccinctRoles,
-    TargetPath, Targets, sha256,
+    TargetPath, Targets, TargetsBuilder, sha256,
 };
 use proptest::prelude::*;
 
@@ -11,6 +12,10 @@ use crate::common::{decode, hex, id, refusal};
 
 fn path(text: &str) -> TargetPath {
     TargetPath::new(text).unwrap()
+}
+
+fn hardware(id: &str) -> HardwareId {
+    HardwareId::new(id).unwrap()
 }
 
 fn patterns(patterns: &[&str]) -> PathSet {
@@ -140,6 +145,114 @@ fn delegations_that_can_be_read_two_ways_are_refused() {
     for text in ["{}", r#"{"keys":{}}"#, r#"{"roles":[]}"#, "[]", "null"] {
         refusal::<Targets>(&targets_with(text));
     }
+}
+
+#[test]
+fn a_delegation_can_be_limited_to_hardware() {
+    let on = |name: &str, ids: Option<&[&str]>, terminating| DelegatedRole {
+        hardware_ids: ids.map(|ids| ids.iter().map(|id| hardware(id)).collect()),
+        ..role(name, patterns(&["*"]), terminating)
+    };
+    let delegations = listed(vec![
+        on("one", Some(&["hw-1"]), true),
+        on("two", Some(&["hw-2", "hw-1"]), false),
+        on("any", None, false),
+    ]);
+    let names = |id: Option<&str>| -> Vec<String> {
+        let id = id.map(hardware);
+        let matching = delegations.matching(&path("a"), id.as_ref()).into_iter();
+        let names = matching.map(|matching| match matching {
+            Matching::Role { name, .. } => name.into_owned(),
+            Matching::Multi(multi) => multi.name.clone(),
+        });
+        names.collect()
+    };
+    assert_eq!(names(Some("hw-1")), ["one"]);
+    assert_eq!(names(Some("hw-2")), ["two", "any"]);
+    assert_eq!(names(Some("hw-3")), ["any"]);
+    // A TUF client does not know hardware: all are asked.
+    assert_eq!(names(None), ["one"]);
+}
+
+const MULTI: &str = r#"{"name":"both","paths":["fw/*"],"terminating":true,"min_roles_in_agreement":2,
+    "hardwareIds":["hw-1"],"x":1,"roleinfo":[{"rolename":"qa","keyids":["k"],"threshold":1,"y":2},
+    {"rolename":"dev","keyids":["k"],"threshold":1}]}"#;
+
+fn with_roles(roles: &str) -> String {
+    targets_with(&format!(r#"{{"keys":{{}},"roles":[{roles}]}}"#))
+}
+
+#[test]
+fn several_roles_are_asked_together() {
+    let (targets, payload) = decode::<Targets>(&with_roles(MULTI)).unwrap();
+    let delegations = targets.delegations().unwrap();
+    let (hw, other) = (hardware("hw-1"), hardware("hw-2"));
+    let matching = delegations.matching(&path("fw/a"), Some(&hw));
+    let [Matching::Multi(multi)] = matching.as_slice() else {
+        panic!("{matching:?}");
+    };
+    assert_eq!(
+        (multi.name.as_str(), multi.min_roles_in_agreement),
+        ("both", 2)
+    );
+    assert!(matching[0].is_terminating());
+    let roles: Vec<&str> = multi.roles.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(roles, ["qa", "dev"]);
+    assert!(delegations.matching(&path("fw/a"), Some(&other)).is_empty());
+    assert!(delegations.matching(&path("a"), Some(&hw)).is_empty());
+    // Its roles have files; it has none.
+    assert!(delegations.claimed_authority("qa").is_some());
+    assert!(delegations.claimed_authority("both").is_none());
+    let built = TargetsBuilder::same_as(&targets).unwrap();
+    assert_eq!(built.to_payload(), payload);
+}
+
+#[test]
+fn several_roles_that_cannot_be_told_apart_are_refused() {
+    let single = r#"{"name":"qa","keyids":["k"],"threshold":1,"paths":["*"]}"#;
+    for (old, new) in [
+        ("\"both\"", "\"qa\""),
+        ("\"both\"", "\"targets\""),
+        ("\"both\"", "\"\""),
+        ("\"qa\"", "\"dev\""),
+        ("\"qa\"", "\"root\""),
+        ("\"rolename\":\"qa\",", ""),
+        ("agreement\":2", "agreement\":0"),
+        ("agreement\":2", "agreement\":3"),
+        ("agreement\":2", "agreement\":\"2\""),
+        ("\"min_roles_in_agreement\":2,", ""),
+        ("\"threshold\":1", "\"threshold\":0"),
+        ("\"x\":1", "\"keyids\":[]"),
+        ("\"x\":1", "\"threshold\":1"),
+        ("\"x\":1", "\"path_hash_prefixes\":[]"),
+        ("[\"hw-1\"]", "[]"),
+        ("[\"hw-1\"]", "[\"hw-1\",\"hw-1\"]"),
+        ("[\"hw-1\"]", "[\"hw 1\"]"),
+        ("[\"hw-1\"]", "null"),
+        ("{\"rolename\"", "1,{\"rolename\""),
+    ] {
+        assert!(MULTI.contains(old), "{old}");
+        let error = refusal::<Targets>(&with_roles(&MULTI.replacen(old, new, 1)));
+        assert!(error.contains("signed.delegations.roles"), "{new}: {error}");
+    }
+    for roles in [
+        format!("{MULTI},{single}"),
+        format!("{single},{MULTI}"),
+        format!("{MULTI},{MULTI}"),
+    ] {
+        assert!(refusal::<Targets>(&with_roles(&roles)).contains("stands twice"));
+    }
+    let entry = |n: usize| format!(r#"{{"rolename":"r{n}","keyids":[],"threshold":1}}"#);
+    let many = |count| {
+        let roles: Vec<String> = (0..count).map(entry).collect();
+        with_roles(&format!(
+            r#"{{"name":"m","min_roles_in_agreement":1,"roleinfo":[{}]}}"#,
+            roles.join(",")
+        ))
+    };
+    assert!(decode::<Targets>(&many(64)).is_ok());
+    assert!(refusal::<Targets>(&many(65)).contains("roleinfo"));
+    assert!(refusal::<Targets>(&many(0)).contains("roleinfo"));
 }
 
 #[test]

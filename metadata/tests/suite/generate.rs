@@ -3,14 +3,15 @@
 use countersign_metadata::canonical::{encode, to_json};
 use countersign_metadata::json::{Object, Value};
 use countersign_metadata::{
-    DelegatedRole, Delegation, Delegations, Hashes, Key, KeyId, MetaFile, PathSet, RoleKeys,
-    RoleType, Roles, Root, Snapshot, SuccinctRoles, TargetFile, TargetPath, TargetsBuilder,
-    Timestamp, UtcTime,
+    DelegatedRole, Delegation, Delegations, Hashes, Key, KeyId, MetaFile, MultiRole, PathSet,
+    RoleKeys, RoleType, Roles, Root, Snapshot, SuccinctRoles, TargetFile, TargetPath,
+    TargetsBuilder, Timestamp, UtcTime,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use crate::common::TestKey;
+use crate::generate_uptane::hardware_id;
 
 /// Text with everything in it that an encoder can get wrong.
 pub fn text() -> impl Strategy<Value = String> {
@@ -104,12 +105,12 @@ fn layout_text(text: &str, dice: &mut Dice) -> String {
     out
 }
 
-fn time() -> impl Strategy<Value = UtcTime> {
+pub fn time() -> impl Strategy<Value = UtcTime> {
     (0_i64..=253_402_300_799).prop_map(|seconds| UtcTime::from_unix(seconds).unwrap())
 }
 
 /// Unknown fields. The names cannot collide with known ones.
-fn extra() -> impl Strategy<Value = Object> {
+pub fn extra() -> impl Strategy<Value = Object> {
     btree_map(text().prop_map(|name| format!("x{name}")), value(), 0..3)
 }
 
@@ -125,7 +126,7 @@ fn key() -> impl Strategy<Value = Key> {
     prop_oneof![known, unknown]
 }
 
-fn keyid() -> impl Strategy<Value = KeyId> {
+pub fn keyid() -> impl Strategy<Value = KeyId> {
     text().prop_map(|text| {
         crate::common::id(&format!("k{}", text.chars().take(50).collect::<String>()))
     })
@@ -143,7 +144,7 @@ fn role_keys() -> impl Strategy<Value = RoleKeys> {
         })
 }
 
-fn hashes() -> impl Strategy<Value = Hashes> {
+pub fn hashes() -> impl Strategy<Value = Hashes> {
     (any::<[u8; 8]>(), 0..3_u8, extra()).prop_map(|(seed, which, other)| {
         let all = Hashes {
             other,
@@ -230,40 +231,68 @@ pub fn timestamp() -> impl Strategy<Value = Timestamp> {
     })
 }
 
-fn delegated_role() -> impl Strategy<Value = DelegatedRole> {
-    let paths = (any::<bool>(), vec(text(), 0..4)).prop_map(|(hashed, texts)| match hashed {
+fn path_set() -> impl Strategy<Value = PathSet> {
+    (any::<bool>(), vec(text(), 0..4)).prop_map(|(hashed, texts)| match hashed {
         true => PathSet::HashPrefixes(texts),
         false => PathSet::Patterns(texts),
-    });
-    (role_keys(), paths, any::<bool>(), extra()).prop_map(
-        |(role_keys, paths, terminating, extra)| {
-            // A delegated role's own unknown fields are the role's; its keys have none apart.
-            let role_keys = RoleKeys {
-                extra: Object::new(),
-                ..role_keys
-            };
-            DelegatedRole {
+    })
+}
+
+/// One role, or as many as there are keys for after the first.
+fn delegation() -> impl Strategy<Value = Delegation> {
+    let ids = proptest::option::of(proptest::collection::btree_set(hardware_id(), 1..3));
+    let ids = ids.prop_map(|ids| ids.map(|ids| ids.into_iter().collect()));
+    let shared = (path_set(), ids, any::<bool>(), extra());
+    (shared, role_keys(), vec(role_keys(), 0..3)).prop_map(
+        |((paths, hardware_ids, terminating, extra), first, more)| match more.is_empty() {
+            true => DelegatedRole {
                 name: String::new(),
-                role_keys,
+                // A delegated role's own unknown fields are the role's; its keys have none apart.
+                role_keys: RoleKeys {
+                    extra: Object::new(),
+                    ..first
+                },
                 paths,
-                hardware_ids: None,
+                hardware_ids,
                 terminating,
                 extra,
             }
+            .into(),
+            false => MultiRole {
+                name: String::new(),
+                min_roles_in_agreement: 1 + more.len() as u32 / 2,
+                roles: more.into_iter().map(|keys| (String::new(), keys)).collect(),
+                paths,
+                hardware_ids,
+                terminating,
+                extra,
+            }
+            .into(),
         },
     )
 }
 
+/// The same under names of its own.
+fn named(name: String, delegation: Delegation) -> Delegation {
+    match delegation {
+        Delegation::Role(role) => DelegatedRole { name, ..role }.into(),
+        Delegation::Multi(multi) => {
+            let roles = multi.roles.into_iter().enumerate();
+            let roles = roles.map(|(number, (_, keys))| (format!("m{number}{name}"), keys));
+            MultiRole {
+                roles: roles.collect(),
+                name,
+                ..multi
+            }
+            .into()
+        }
+    }
+}
+
 fn delegations() -> impl Strategy<Value = Delegations> {
-    let listed = btree_map(
-        text().prop_map(|name| format!("r{name}")),
-        delegated_role(),
-        0..4,
-    )
-    .prop_map(|roles| {
-        let named = roles
-            .into_iter()
-            .map(|(name, role)| Delegation::Role(DelegatedRole { name, ..role }));
+    let name = text().prop_map(|name| format!("r{name}"));
+    let listed = btree_map(name, delegation(), 0..4).prop_map(|listed| {
+        let named = listed.into_iter().map(|(name, entry)| named(name, entry));
         Roles::Listed(named.collect())
     });
     let succinct = (role_keys(), 1_u32..=32, text(), extra()).prop_map(

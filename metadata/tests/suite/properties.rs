@@ -2,8 +2,11 @@
 
 use countersign_metadata::canonical::{encode, is_canonical, to_json};
 use countersign_metadata::json::parse;
+use countersign_metadata::uptane::{
+    EcuVersionReport, Mapping, TimeAttestation, VehicleVersionManifest,
+};
 use countersign_metadata::{
-    PublicKey, Role, Root, Signed, Snapshot, Targets, TargetsBuilder, Timestamp,
+    Document, PublicKey, Root, Signed, Snapshot, Targets, TargetsBuilder, Timestamp,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -13,17 +16,21 @@ use crate::generate::{Dice, layout, root, snapshot, targets, timestamp, value};
 
 /// Every reader of whole files, on the same bytes.
 fn read_in_every_way(bytes: &[u8]) {
-    fn as_role<T: Role>(bytes: &[u8]) {
+    fn as_document<T: Document>(bytes: &[u8]) {
         if let Ok(signed) = Signed::<T>::parse(bytes.to_vec()) {
             let _ = signed.decode_unverified();
             let _ = signed.tally(&authority(&[("k", TestKey::new(1).key())], 1));
             assert!(is_canonical_payload(signed.payload()));
         }
     }
-    as_role::<Root>(bytes);
-    as_role::<Timestamp>(bytes);
-    as_role::<Snapshot>(bytes);
-    as_role::<Targets>(bytes);
+    as_document::<Root>(bytes);
+    as_document::<Timestamp>(bytes);
+    as_document::<Snapshot>(bytes);
+    as_document::<Targets>(bytes);
+    as_document::<EcuVersionReport>(bytes);
+    as_document::<VehicleVersionManifest>(bytes);
+    as_document::<TimeAttestation>(bytes);
+    let _ = Mapping::parse(bytes);
     let _ = is_canonical(bytes);
     let _ = PublicKey::from_spki_der(bytes);
     let _ = PublicKey::from_sec1(bytes);
