@@ -264,6 +264,21 @@ pub enum SignError {
         /// The key.
         key: String,
     },
+    /// A decryption key that does not agree as its public half does.
+    #[error(
+        "the key in {key} does not agree on the secret that its public key promises: the public \
+         key beside it is another one, or the device is broken"
+    )]
+    BadAgreement {
+        /// Where the key is.
+        key: String,
+    },
+    /// A YubiHSM 2 signs here, and nothing else.
+    #[error(
+        "yubihsm: keys only sign; keep a decryption key in a PKCS#11 token or a file \
+         (pkcs11:token=LABEL;object=NAME, file:PATH)"
+    )]
+    NoDecryption,
     /// The key library refused to sign or to make a key.
     #[error("cannot {doing} (key type {kind}): {problem}")]
     Crypto {

@@ -1,6 +1,7 @@
 //! Keys in files: PKCS#8 PEM, encrypted unless asked otherwise, readable by their owner only.
 
 mod container;
+pub(crate) mod decryption;
 mod keypair;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use zeroize::Zeroizing;
 
 use self::container::Container;
 use self::keypair::KeyPair;
+pub(crate) use self::keypair::{EC, ECDH, ED25519, P256, X25519, curve25519_pkcs8};
 use crate::Signer;
 use crate::algorithm::Algorithm;
 use crate::custody::Custody;
@@ -62,26 +64,11 @@ impl Signer for FileSigner {
 
 pub(crate) fn open(uri: &FileUri, secrets: &Secrets) -> Result<FileSigner, SignError> {
     let path = secrets.resolve(uri.path());
-    let pem = read(&path)?;
-    let problem = |problem: String| SignError::KeyFile {
+    let pkcs8 = decrypted(uri, &path, secrets)?;
+    let (pair, public) = KeyPair::from_pkcs8(&pkcs8).map_err(|problem| SignError::KeyFile {
         path: path.clone(),
         problem,
-    };
-    let pkcs8 = match Container::parse(&pem).map_err(problem)? {
-        Container::Plain(pkcs8) => pkcs8,
-        Container::Encrypted(encrypted) => {
-            encrypted.check_cost().map_err(problem)?;
-            let passphrase = passphrase(uri, &path, secrets)?;
-            match encrypted.decrypt(passphrase.text.as_bytes()) {
-                Ok(pkcs8) => pkcs8,
-                Err(container::DecryptError::Unsupported(text)) => return Err(problem(text)),
-                Err(container::DecryptError::Failed) => {
-                    return Err(SignError::WrongPassphrase(path));
-                }
-            }
-        }
-    };
-    let (pair, public) = KeyPair::from_pkcs8(&pkcs8).map_err(problem)?;
+    })?;
     Ok(FileSigner { pair, public, path })
 }
 
@@ -95,35 +82,77 @@ pub(crate) fn generate(
         let bits = bits.get();
         return Err(SignError::RsaInFile { path, bits });
     }
-    // Before anybody types a passphrase; decided for good when the file gets its name.
-    if path.symlink_metadata().is_ok() {
-        return Err(SignError::FileExists(path));
-    }
-    let folder = folder_of(&path);
-    if !folder.is_dir() {
-        let missing = std::io::ErrorKind::NotFound.into();
-        return Err(SignError::io("write into the folder", folder, missing));
-    }
+    check_free(&path)?;
     let pkcs8 = keypair::generate(algorithm)?;
     let (_, public) = KeyPair::from_pkcs8(&pkcs8).map_err(|problem| SignError::Crypto {
         doing: "read back what was generated",
         kind: algorithm.name(),
         problem,
     })?;
+    store(uri, &path, (algorithm.name(), &pkcs8), secrets)?;
+    Ok(public)
+}
+
+/// The PKCS#8 key in a file, whatever its type.
+fn decrypted(
+    uri: &FileUri,
+    path: &Path,
+    secrets: &Secrets,
+) -> Result<Zeroizing<Vec<u8>>, SignError> {
+    let pem = read(path)?;
+    let problem = |problem: String| SignError::KeyFile {
+        path: path.into(),
+        problem,
+    };
+    match Container::parse(&pem).map_err(problem)? {
+        Container::Plain(pkcs8) => Ok(pkcs8),
+        Container::Encrypted(encrypted) => {
+            encrypted.check_cost().map_err(problem)?;
+            let passphrase = passphrase(uri, path, secrets)?;
+            match encrypted.decrypt(passphrase.text.as_bytes()) {
+                Ok(pkcs8) => Ok(pkcs8),
+                Err(container::DecryptError::Unsupported(text)) => Err(problem(text)),
+                Err(container::DecryptError::Failed) => {
+                    Err(SignError::WrongPassphrase(path.into()))
+                }
+            }
+        }
+    }
+}
+
+/// Before anybody types a passphrase; decided for good when the file gets its name.
+fn check_free(path: &Path) -> Result<(), SignError> {
+    if path.symlink_metadata().is_ok() {
+        return Err(SignError::FileExists(path.into()));
+    }
+    let folder = folder_of(path);
+    if !folder.is_dir() {
+        let missing = std::io::ErrorKind::NotFound.into();
+        return Err(SignError::io("write into the folder", folder, missing));
+    }
+    Ok(())
+}
+
+/// Writes a new key, encrypted unless `uri` says otherwise.
+fn store(
+    uri: &FileUri,
+    path: &Path,
+    (kind, pkcs8): (&'static str, &[u8]),
+    secrets: &Secrets,
+) -> Result<(), SignError> {
     let pem = match uri.unencrypted() {
-        true => container::plain_pem(&pkcs8),
+        true => container::plain_pem(pkcs8),
         false => {
-            let passphrase = new_passphrase(uri, &path, secrets)?;
-            container::encrypted_pem(&pkcs8, passphrase.text.as_bytes())
+            let passphrase = new_passphrase(uri, path, secrets)?;
+            container::encrypted_pem(pkcs8, passphrase.text.as_bytes())
         }
     };
     let pem = pem.map_err(|problem| SignError::Crypto {
         doing: "encode",
-        kind: algorithm.name(),
+        kind,
         problem,
     })?;
-    write_new(&path, pem.as_bytes())?;
-    Ok(public)
+    write_new(path, pem.as_bytes())
 }
 
 fn passphrase_variables(path: &Path) -> Vec<String> {

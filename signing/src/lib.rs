@@ -2,11 +2,13 @@
 
 mod algorithm;
 mod custody;
+mod decryption;
 mod error;
 mod file;
 mod inventory;
 mod pkcs11;
 mod secrets;
+mod soft_key;
 mod terminal;
 #[cfg(feature = "tough")]
 mod tough;
@@ -19,6 +21,7 @@ use countersign_metadata::{Key, KeyId, PublicKey};
 
 pub use algorithm::{Algorithm, RsaBits, UnknownAlgorithm};
 pub use custody::{Custody, Home, Weakness};
+pub use decryption::{DecryptionKey, generate_decryption_key};
 pub use error::{PinTries, SignError};
 pub use inventory::{ListedKey, Listing, LogIn, Source, inventory};
 pub use secrets::Secrets;

@@ -5,7 +5,9 @@
 //! [mechanism] that fits it.
 
 mod attributes;
+pub(crate) mod decryption;
 mod generate;
+mod held;
 mod key;
 mod list;
 mod login;
@@ -17,12 +19,12 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use countersign_metadata::PublicKey;
-use cryptoki::context::Function;
-use cryptoki::error::{Error, RvError};
+use cryptoki::error::Error;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::session::Session;
 
-use self::key::{LogIns, PrivateKey};
+use self::held::Held;
+use self::key::{LogIns, PrivateKey, Purpose};
 use self::login::OperationPin;
 use self::mechanism::SignMechanism;
 use self::token::{Access, Token};
@@ -47,8 +49,7 @@ pub(crate) struct TokenSigner {
 
 /// What one signature at a time works with.
 struct State {
-    /// `None` once it was lost.
-    session: Option<Session>,
+    session: Held,
     /// For keys that want it for every signature.
     pin: Option<OperationPin>,
 }
@@ -66,7 +67,7 @@ impl TokenSigner {
             LogIns::PerSession => None,
             LogIns::PerSignature => Some(token.operation_pin(uri, secrets)?),
         };
-        let session = Some(session);
+        let session = Held::new(session);
         Ok(Self {
             state: Mutex::new(State { session, pin }),
             key,
@@ -80,24 +81,11 @@ impl TokenSigner {
         // A session does one operation at a time. A panic elsewhere leaves it as usable as it was.
         let mut held = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { session, pin } = &mut *held;
-        let Some(open) = session.as_ref() else {
-            let closed = Error::Pkcs11(RvError::SessionClosed, Function::Sign);
-            return Err(self.token.lost(SIGN, &closed));
-        };
-        let made = match (pin, self.mechanism.in_parts()) {
-            (Some(pin), Some(parts)) => self.sign_with_pin(open, pin, &parts, message)?,
-            _ => self.mechanism.sign(open, self.key.handle, message),
-        };
-        made.map_err(|error| {
-            if token::may_end_session(&error) {
-                // Before this session is closed, so that the login ends with a live session.
-                self.token.log_out();
-                if let Some(session) = session.take() {
-                    login::give_up_if_dead(session);
-                }
-                return self.token.lost(SIGN, &error);
+        session.run(&self.token, SIGN, |open| {
+            match (pin, self.mechanism.in_parts()) {
+                (Some(pin), Some(parts)) => self.sign_with_pin(open, pin, &parts, message),
+                _ => Ok(self.mechanism.sign(open, self.key.handle, message)),
             }
-            self.token.error(SIGN, error)
         })
     }
 
@@ -156,6 +144,6 @@ impl Signer for TokenSigner {
 pub(crate) fn open(uri: &Pkcs11Uri, secrets: &Secrets) -> Result<TokenSigner, SignError> {
     let token = Token::find(uri, secrets)?;
     let session = token.session(Access::ReadOnly, uri, secrets)?;
-    let key = PrivateKey::find(&token, &session, uri)?;
+    let key = PrivateKey::find(&token, &session, uri, Purpose::Sign)?;
     TokenSigner::new(token, session, key, uri, secrets)
 }

@@ -19,10 +19,13 @@ use crate::algorithm::Algorithm;
 use crate::error::SignError;
 
 /// RFC 8410
-const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+pub(crate) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+pub(crate) const X25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.110");
 /// RFC 5480
-const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+pub(crate) const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+/// RFC 5480 2.1.2: a key on a curve that agrees and never signs.
+pub(crate) const ECDH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.1.12");
+pub(crate) const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 /// RFC 8017
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -44,6 +47,11 @@ impl KeyPair {
             ED25519 => ed25519(&info),
             EC => ec(&info),
             RSA => rsa(der),
+            ECDH | X25519 => Err(
+                "it is a key for decryption, and one key for both is refused; generate a key for \
+                 signing beside it"
+                    .into(),
+            ),
             RSA_PSS_ONLY => Err(
                 "it is an RSA key marked for PSS only; make one of the plain type with: \
                  openssl genpkey -algorithm RSA"
@@ -183,15 +191,24 @@ fn generate_ed25519() -> Result<Zeroizing<Vec<u8>>, String> {
         .fill(&mut *seed)
         .map_err(|_| "the system has no random numbers")?;
     let pair = Ed25519KeyPair::from_seed_unchecked(&*seed).map_err(|error| error.to_string())?;
+    curve25519_pkcs8(ED25519, &seed, pair.public_key().as_ref())
+}
+
+/// OneAsymmetricKey of RFC 8410 7, with the public half.
+pub(crate) fn curve25519_pkcs8(
+    oid: ObjectIdentifier,
+    secret: &[u8; 32],
+    public: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, String> {
     let encode = || -> der::Result<Vec<u8>> {
-        let curve_key = Zeroizing::new(OctetStringRef::new(&*seed)?.to_der()?);
+        let curve_key = Zeroizing::new(OctetStringRef::new(secret)?.to_der()?);
         PrivateKeyInfo {
             algorithm: AlgorithmIdentifier {
-                oid: ED25519,
+                oid,
                 parameters: None::<der::asn1::AnyRef<'_>>,
             },
             private_key: OctetStringRef::new(&curve_key)?,
-            public_key: Some(BitStringRef::from_bytes(pair.public_key().as_ref())?),
+            public_key: Some(BitStringRef::from_bytes(public)?),
         }
         .to_der()
     };

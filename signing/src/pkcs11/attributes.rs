@@ -23,6 +23,7 @@ pub(super) struct Attributes {
     pub(super) sensitive: Option<bool>,
     pub(super) extractable: Option<bool>,
     pub(super) sign: Option<bool>,
+    pub(super) derive: Option<bool>,
     pub(super) always_authenticate: Option<bool>,
     local: Option<bool>,
     always_sensitive: Option<bool>,
@@ -48,7 +49,7 @@ pub(super) fn name(label: Option<&str>, id: Option<&[u8]>) -> String {
 
 impl Attributes {
     pub(super) fn read(session: &Session, handle: ObjectHandle) -> Result<Self, Error> {
-        const TYPES: [AttributeType; 14] = [
+        const TYPES: [AttributeType; 15] = [
             AttributeType::Label,
             AttributeType::Id,
             AttributeType::KeyType,
@@ -58,6 +59,7 @@ impl Attributes {
             AttributeType::AlwaysSensitive,
             AttributeType::NeverExtractable,
             AttributeType::Sign,
+            AttributeType::Derive,
             AttributeType::AlwaysAuthenticate,
             AttributeType::Modulus,
             AttributeType::PublicExponent,
@@ -77,6 +79,7 @@ impl Attributes {
                 Attribute::AlwaysSensitive(value) => read.always_sensitive = Some(value),
                 Attribute::NeverExtractable(value) => read.never_extractable = Some(value),
                 Attribute::Sign(value) => read.sign = Some(value),
+                Attribute::Derive(value) => read.derive = Some(value),
                 Attribute::AlwaysAuthenticate(value) => read.always_authenticate = Some(value),
                 Attribute::Modulus(number) => read.modulus = Some(number),
                 Attribute::PublicExponent(number) => read.exponent = Some(number),
@@ -163,7 +166,10 @@ impl Attributes {
     /// The algorithm in words, for keys of any kind.
     pub(super) fn kind(&self, public: Option<&PublicKey>) -> String {
         let modulus = self.modulus.as_deref().unwrap_or_default();
+        // What agrees and does not sign.
+        let agrees = (self.sign, self.derive) == (Some(false), Some(true));
         match (public, self.key_type) {
+            (Some(PublicKey::EcdsaP256(_)), _) if agrees => "ECDH P-256".into(),
             (Some(PublicKey::Ed25519(_)), _) => "Ed25519".into(),
             (Some(PublicKey::EcdsaP256(_)), _) => "ECDSA P-256".into(),
             (Some(PublicKey::EcdsaP384(_)), _) => "ECDSA P-384".into(),

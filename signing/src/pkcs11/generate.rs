@@ -8,8 +8,7 @@ use cryptoki::session::Session;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::TokenSigner;
-use super::attributes::name;
-use super::key::{self, LogIns, PrivateKey};
+use super::key::{self, LogIns, PrivateKey, Purpose};
 use super::mechanism::SignMechanism;
 use super::token::{Access, Token};
 use crate::algorithm::Algorithm;
@@ -18,7 +17,7 @@ use crate::secrets::Secrets;
 use crate::uri::Pkcs11Uri;
 
 /// DER of the curves' object identifiers, as CKA_EC_PARAMS wants them.
-const P256: &[u8] = &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+pub(super) const P256: &[u8] = &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
 const P384: &[u8] = &[6, 5, 0x2b, 0x81, 4, 0, 0x22];
 const ED25519: &[u8] = &[6, 3, 0x2b, 0x65, 0x70];
 /// The other form (PKCS#11 3.0 2.3.5): the PrintableString "edwards25519".
@@ -34,22 +33,12 @@ pub(crate) fn generate(
     // Before a key is made that could not be used.
     SignMechanism::choose(&token, scheme(algorithm), LogIns::PerSession)?;
     let (_, needed, mechanism) = recipe(algorithm);
-    if !token.offers(needed)? {
-        return Err(SignError::NoMechanism {
-            token: token.label().into(),
-            mechanism,
-        });
-    }
+    token.must_offer(needed, mechanism)?;
     let session = token.session(Access::ReadWrite, uri, secrets)?;
-    if key::exists(&token, &session, uri.object(), uri.id())? {
-        return Err(SignError::KeyExists {
-            token: token.label().into(),
-            wanted: name(uri.object(), uri.id()),
-        });
-    }
+    key::must_not_exist(&token, &session, uri)?;
     let (public, private) = make_pair(&token, &session, uri, algorithm)?;
     // Tokens may ignore what they were asked for, so what came out is judged like any other key.
-    let proof = PrivateKey::inspect(&token, &session, private, false)
+    let proof = PrivateKey::inspect(&token, &session, private, Purpose::Sign, false)
         .and_then(|key| {
             let own = token.session(Access::ReadOnly, uri, secrets)?;
             TokenSigner::new(token, own, key, uri, secrets)
@@ -103,12 +92,7 @@ fn make_pair(
     uri: &Pkcs11Uri,
     algorithm: Algorithm,
 ) -> Result<(ObjectHandle, ObjectHandle), SignError> {
-    let id = match uri.id() {
-        Some(id) => id.to_vec(),
-        None => random_id(algorithm)?,
-    };
-    let mut names = vec![Attribute::Id(id)];
-    names.extend(uri.object().map(|label| Attribute::Label(label.into())));
+    let names = names(uri, algorithm.name())?;
     let failed = |error| token.error("generate a key", error);
     let parameters = match algorithm {
         Algorithm::EcdsaP256 => vec![Attribute::EcParams(P256.into())],
@@ -168,13 +152,24 @@ fn pair(
     session.generate_key_pair(&recipe(algorithm).0, &public, &private)
 }
 
-fn random_id(algorithm: Algorithm) -> Result<Vec<u8>, SignError> {
+/// The id, which is random unless `uri` says it, and the label of a new key.
+pub(super) fn names(uri: &Pkcs11Uri, kind: &'static str) -> Result<Vec<Attribute>, SignError> {
+    let id = match uri.id() {
+        Some(id) => id.to_vec(),
+        None => random_id(kind)?,
+    };
+    let mut names = vec![Attribute::Id(id)];
+    names.extend(uri.object().map(|label| Attribute::Label(label.into())));
+    Ok(names)
+}
+
+fn random_id(kind: &'static str) -> Result<Vec<u8>, SignError> {
     let mut id = vec![0; 16];
     match SystemRandom::new().fill(&mut id) {
         Ok(()) => Ok(id),
         Err(_) => Err(SignError::Crypto {
             doing: "generate",
-            kind: algorithm.name(),
+            kind,
             problem: "the system has no random numbers".into(),
         }),
     }

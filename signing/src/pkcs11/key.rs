@@ -22,6 +22,35 @@ pub(super) struct PrivateKey {
     pub(super) log_ins: LogIns,
 }
 
+/// What a private key is to be used for. One key for both is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Signatures.
+    Sign,
+    /// Agreeing on secrets, with which content keys are unwrapped.
+    Decrypt,
+}
+
+impl Purpose {
+    /// Why `key` is not for this.
+    pub(super) fn refuse(self, key: &Attributes) -> Result<(), &'static str> {
+        match (self, key.sign, key.derive) {
+            (Self::Sign, Some(false), Some(true)) => {
+                Err("it is made for decryption (CKA_DERIVE), not for signing (CKA_SIGN)")
+            }
+            (Self::Sign, Some(false), _) => Err("it is not made for signing (CKA_SIGN)"),
+            (Self::Sign, ..) => Ok(()),
+            (Self::Decrypt, Some(true), _) => Err(
+                "it is a key for signing (CKA_SIGN), and one key for both is refused; generate a \
+                 key for decryption beside it",
+            ),
+            (Self::Decrypt, None, _) => Err("its token does not show whether it signs (CKA_SIGN)"),
+            (Self::Decrypt, _, Some(true)) => Ok(()),
+            (Self::Decrypt, ..) => Err("it is not made for agreeing on secrets (CKA_DERIVE)"),
+        }
+    }
+}
+
 /// How often a key wants its user to log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LogIns {
@@ -37,11 +66,12 @@ impl PrivateKey {
         token: &Token,
         session: &Session,
         uri: &Pkcs11Uri,
+        purpose: Purpose,
     ) -> Result<Self, SignError> {
         let private = ObjectClass::PRIVATE_KEY;
         let found = search(token, session, private, uri.object(), uri.id(), MAX_LISTED)?;
         match found.as_slice() {
-            [handle] => Self::inspect(token, session, *handle, uri.allow_extractable()),
+            [handle] => Self::inspect(token, session, *handle, purpose, uri.allow_extractable()),
             [] => Err(SignError::NoKey {
                 token: token.label().into(),
                 wanted: name(uri.object(), uri.id()),
@@ -63,6 +93,7 @@ impl PrivateKey {
         token: &Token,
         session: &Session,
         handle: ObjectHandle,
+        purpose: Purpose,
         allow_extractable: bool,
     ) -> Result<Self, SignError> {
         let private = read(token, session, handle)?;
@@ -79,9 +110,7 @@ impl PrivateKey {
             key: key.clone(),
             problem,
         };
-        if private.sign == Some(false) {
-            return Err(wrong("it is not made for signing (CKA_SIGN)".into()));
-        }
+        purpose.refuse(&private).map_err(|why| wrong(why.into()))?;
         let public = public_half(token, session, &private)?.map_err(wrong)?;
         Ok(Self {
             handle,
@@ -110,8 +139,23 @@ pub(super) fn log_ins(private: &Attributes) -> LogIns {
     }
 }
 
+/// A key is never made under a label or id that is taken.
+pub(super) fn must_not_exist(
+    token: &Token,
+    session: &Session,
+    uri: &Pkcs11Uri,
+) -> Result<(), SignError> {
+    match exists(token, session, uri.object(), uri.id())? {
+        true => Err(SignError::KeyExists {
+            token: token.label().into(),
+            wanted: name(uri.object(), uri.id()),
+        }),
+        false => Ok(()),
+    }
+}
+
 /// Whether a key of either class has this label or this id.
-pub(super) fn exists(
+fn exists(
     token: &Token,
     session: &Session,
     label: Option<&str>,

@@ -9,7 +9,7 @@ use cryptoki::session::Session;
 use cryptoki::slot::{Slot, TokenInfo};
 
 use super::attributes::Attributes;
-use super::key::{self, search};
+use super::key::{self, Purpose, search};
 use super::mechanism::SignMechanism;
 use super::module::{Module, describe};
 use super::token::{Access, Token, slots};
@@ -269,8 +269,8 @@ fn objects(
 
 /// What `open` would say.
 fn unusable_for(token: &Token, key: &Attributes, public: Option<&PublicKey>) -> Option<String> {
-    if key.sign == Some(false) {
-        return Some("it is not made for signing (CKA_SIGN)".into());
+    if let Err(why) = Purpose::Sign.refuse(key) {
+        return Some(why.into());
     }
     if let Some(public) = public
         && let Err(error) = SignMechanism::choose(token, public.scheme(), key::log_ins(key))

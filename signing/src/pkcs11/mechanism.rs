@@ -93,13 +93,8 @@ impl SignMechanism {
         needed: MechanismType,
         name: &'static str,
     ) -> Result<Self, SignError> {
-        match token.offers(needed)? {
-            true => Ok(mechanism),
-            false => Err(SignError::NoMechanism {
-                token: token.label().into(),
-                mechanism: name,
-            }),
-        }
+        token.must_offer(needed, name)?;
+        Ok(mechanism)
     }
 
     /// What starts a signature in parts, to be fed the message. `None` for what does not hash.

@@ -106,6 +106,21 @@ impl Token {
             .map_err(|error| self.error("list its mechanisms", error))
     }
 
+    /// Refuses what needs `mechanism`, called `name`, if the token does not offer it.
+    pub(super) fn must_offer(
+        &self,
+        mechanism: MechanismType,
+        name: &'static str,
+    ) -> Result<(), SignError> {
+        match self.offers(mechanism)? {
+            true => Ok(()),
+            false => Err(SignError::NoMechanism {
+                token: self.label().into(),
+                mechanism: name,
+            }),
+        }
+    }
+
     /// A new session, logged in if the token wants that.
     pub(super) fn session(
         &self,

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod decryption;
 mod harness;
 mod keys;
 mod list;
