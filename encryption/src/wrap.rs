@@ -44,13 +44,13 @@ pub trait Decapsulate {
     /// The public half.
     fn public_key(&self) -> &EncryptionKey;
 
-    /// The Diffie-Hellman result of the private key with `enc`, 32 bytes: for P-256 the
-    /// x-coordinate of the shared point, for X25519 its output, as it is. `enc` is an uncompressed
-    /// point that was checked to be on the curve, or 32 bytes.
+    /// The raw Diffie-Hellman result of the private key with `peer`, a key of the same algorithm,
+    /// in 32 bytes: for P-256 the x-coordinate of the shared point, for X25519 its output, as it
+    /// is.
     ///
     /// # Errors
     /// What the key's home says when it cannot be used.
-    fn agree(&self, enc: &[u8]) -> Result<Zeroizing<Vec<u8>>, DeviceError>;
+    fn agree(&self, peer: &EncryptionKey) -> Result<Zeroizing<Vec<u8>>, DeviceError>;
 }
 
 impl WrapContext {
@@ -148,10 +148,10 @@ pub fn unwrap(
         return refused("its ciphertext has not 48 bytes");
     }
     // Tokens may compute with points off the curve, which gives away bits of the private key.
-    if !is_public_key(own.algorithm(), &wrapped.enc) {
+    let Some(peer) = public_key(own.algorithm(), &wrapped.enc) else {
         return refused("its encapsulated key is no public key of the right type");
-    }
-    let agreed = key.agree(&wrapped.enc).map_err(EncryptionError::Device)?;
+    };
+    let agreed = key.agree(&peer).map_err(EncryptionError::Device)?;
     if agreed.len() != 32 {
         let wrong = "it agreed on a secret that has not 32 bytes";
         return Err(EncryptionError::Device(wrong.into()));
@@ -171,13 +171,13 @@ pub fn unwrap(
     open(&message, &wrapped.ct)
 }
 
-fn is_public_key(algorithm: EncryptionAlgorithm, bytes: &[u8]) -> bool {
-    match algorithm {
-        EncryptionAlgorithm::P256 => {
-            EncryptionKey::p256(bytes).is_ok_and(|point| point.public_bytes() == bytes)
-        }
-        EncryptionAlgorithm::X25519 => bytes.len() == 32,
-    }
+/// The public key that `enc` encapsulates, which has one form (RFC 9180 7.1.1).
+fn public_key(algorithm: EncryptionAlgorithm, enc: &[u8]) -> Option<EncryptionKey> {
+    let key = match algorithm {
+        EncryptionAlgorithm::P256 => EncryptionKey::p256(enc).ok()?,
+        EncryptionAlgorithm::X25519 => EncryptionKey::x25519(enc.try_into().ok()?),
+    };
+    Some(key).filter(|key| key.public_bytes() == enc)
 }
 
 fn open(message: &schedule::MessageKey, ct: &[u8]) -> Result<ContentKey, EncryptionError> {

@@ -56,8 +56,9 @@ impl Decapsulate for SoftKey {
         &self.public
     }
 
-    fn agree(&self, enc: &[u8]) -> Result<Zeroizing<Vec<u8>>, DeviceError> {
+    fn agree(&self, peer: &EncryptionKey) -> Result<Zeroizing<Vec<u8>>, DeviceError> {
         self.asked.set(self.asked.get() + 1);
+        let enc = peer.public_bytes();
         Ok(Zeroizing::new(match &self.secret {
             Secret::P256(secret) => {
                 let peer = p256::PublicKey::from_sec1_bytes(enc)?;
@@ -298,7 +299,7 @@ fn a_key_that_does_not_answer_is_not_an_attack() {
         fn public_key(&self) -> &EncryptionKey {
             &self.0
         }
-        fn agree(&self, _: &[u8]) -> Result<Zeroizing<Vec<u8>>, DeviceError> {
+        fn agree(&self, _: &EncryptionKey) -> Result<Zeroizing<Vec<u8>>, DeviceError> {
             match self.1 {
                 Some(length) => Ok(Zeroizing::new(vec![1; length])),
                 None => Err("the token was removed".into()),
