@@ -2,3 +2,20 @@
 #![forbid(unsafe_code)]
 
 pub mod director;
+
+mod controls;
+mod error;
+mod keys;
+mod links;
+mod plan;
+mod provision;
+mod service;
+mod vehicle;
+
+pub use controls::Controls;
+pub use error::SimError;
+pub use keys::{ImageKey, ReportKey};
+pub use plan::{BundlePolicy, Connection, EcuPlan, Plan, VEHICLE_FILE};
+pub use provision::{Factory, provision};
+pub use service::{Clock, Connection as DirectorConnection, Service, Shared};
+pub use vehicle::{EcuStatus, Vehicle, open_ecu, status};

@@ -29,8 +29,6 @@ pub struct Heard {
 /// What an accepted manifest has said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// The vehicle.
-    pub vin: Vin,
     /// ECUs whose report is the one that was accepted before: nothing was learnt of these.
     pub stale: Vec<EcuSerial>,
     /// Attacks that were not told of before.
@@ -50,6 +48,14 @@ pub enum ManifestRefusal {
     /// Of a vehicle that is not registered.
     #[error("vehicle {0} is not registered")]
     UnknownVehicle(Vin),
+    /// Of another vehicle than the one that sends it.
+    #[error("vehicle {sender} sends a manifest of vehicle {claimed}")]
+    OtherVehicle {
+        /// Who sends it.
+        sender: Vin,
+        /// Of which vehicle it is.
+        claimed: Vin,
+    },
     /// It names another ECU as the Primary.
     #[error("{found} is not the Primary of this vehicle")]
     NotPrimary {
@@ -93,19 +99,18 @@ pub enum ManifestRefusal {
     },
 }
 
-/// Judges a manifest. What it comes to is the receipt, and what is known of each ECU from now on.
+/// Judges a manifest that `sender` sends. What it comes to is the receipt, and what is known of each ECU from now on.
 ///
 /// # Errors
 /// [`ManifestRefusal`] for the first thing that is wrong.
 pub(super) fn judge(
+    sender: &Vin,
     bytes: &[u8],
     inventory: &Inventory,
-    heard: impl Fn(&Vin) -> BTreeMap<EcuSerial, Heard>,
+    before: &BTreeMap<EcuSerial, Heard>,
 ) -> Result<(Receipt, BTreeMap<EcuSerial, Heard>), ManifestRefusal> {
-    let (vin, vehicle, manifest) = open(bytes, inventory)?;
-    let before = heard(&vin);
+    let (vehicle, manifest) = open(sender, bytes, inventory)?;
     let mut receipt = Receipt {
-        vin,
         stale: Vec::new(),
         attacks: Vec::new(),
     };
@@ -148,11 +153,12 @@ pub(super) fn judge(
     Ok((receipt, now))
 }
 
-/// The manifest, if the Primary of the vehicle that it claims to be of has signed it.
+/// The manifest, if it is of `sender` and its Primary has signed it.
 fn open<'i>(
+    sender: &Vin,
     bytes: &[u8],
     inventory: &'i Inventory,
-) -> Result<(Vin, &'i VehicleRecord, VehicleVersionManifest), ManifestRefusal> {
+) -> Result<(&'i VehicleRecord, VehicleVersionManifest), ManifestRefusal> {
     if bytes.len() > MAX_MANIFEST {
         return Err(ManifestRefusal::TooLarge(bytes.len()));
     }
@@ -161,9 +167,14 @@ fn open<'i>(
     let claimed = signed
         .decode_unverified()
         .map_err(ManifestRefusal::Malformed)?;
-    let vin = claimed.vin;
-    let Some(vehicle) = inventory.vehicle(&vin) else {
-        return Err(ManifestRefusal::UnknownVehicle(vin));
+    if claimed.vin != *sender {
+        return Err(ManifestRefusal::OtherVehicle {
+            sender: sender.clone(),
+            claimed: claimed.vin,
+        });
+    }
+    let Some(vehicle) = inventory.vehicle(sender) else {
+        return Err(ManifestRefusal::UnknownVehicle(sender.clone()));
     };
     let primary = match vehicle.ecus.get(&vehicle.primary) {
         Some(primary) if claimed.primary_ecu_serial == vehicle.primary => primary,
@@ -175,7 +186,7 @@ fn open<'i>(
     let verified = signed
         .verify(&primary.authority(&vehicle.primary))
         .map_err(ManifestRefusal::Signature)?;
-    Ok((vin, vehicle, verified.content().clone()))
+    Ok((vehicle, verified.content().clone()))
 }
 
 fn missing<'v>(

@@ -20,6 +20,7 @@ use countersign_metadata::uptane::{
     Confidentiality, DirectorCustom, EcuSerial, EncryptedTarget, Nonce, TimeAttestation, Vin,
 };
 use countersign_metadata::{Role as _, Root, TargetFile, TargetPath, UtcTime};
+use countersign_verifier::Code;
 
 pub use catalogue::{Catalogue, CatalogueImage};
 pub use desk::Lifetimes;
@@ -207,20 +208,29 @@ impl Director {
         orders.unwrap_or_default()
     }
 
-    /// Takes in what a vehicle reports. An assignment whose installation was tried and failed is
-    /// taken back, so that the vehicle does not try it for ever.
+    /// Takes in what `sender` reports; who sends it is known from elsewhere, as by TLS. An
+    /// assignment whose installation was tried and failed is taken back, so that the vehicle does
+    /// not try it for ever.
     ///
     /// # Errors
     /// [`ManifestRefusal`]; then nothing has changed.
-    pub fn accept_manifest(&mut self, bytes: &[u8]) -> Result<Receipt, ManifestRefusal> {
-        let heard = |vin: &Vin| self.heard(vin).cloned().unwrap_or_default();
-        let (receipt, now) = manifest::judge(bytes, &self.inventory, heard)?;
-        let assigned = self.vehicles.entry(receipt.vin.clone()).or_default();
+    pub fn accept_manifest(
+        &mut self,
+        sender: &Vin,
+        bytes: &[u8],
+    ) -> Result<Receipt, ManifestRefusal> {
+        let Some(assigned) = self.vehicles.get_mut(sender) else {
+            return Err(ManifestRefusal::UnknownVehicle(sender.clone()));
+        };
+        let (receipt, now) = manifest::judge(sender, bytes, &self.inventory, &assigned.heard)?;
+        let last = assigned.desk.targets_version();
         for (serial, heard) in &now {
-            let failed = heard.outcome.as_ref().filter(|outcome| outcome.code != 0);
-            let stale = receipt.stale.contains(serial);
-            let last = assigned.desk.targets_version();
-            if failed.is_some_and(|outcome| Some(outcome.targets_version) == last) && !stale {
+            let failed = heard.outcome.as_ref().is_some_and(|outcome| {
+                let tried = [Code::InstallFailed, Code::NotConfirmed];
+                tried.iter().any(|code| code.number() == outcome.code)
+                    && Some(outcome.targets_version) == last
+            });
+            if failed && !receipt.stale.contains(serial) {
                 withdraw(&mut assigned.orders, serial);
             }
         }

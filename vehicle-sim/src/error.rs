@@ -1,0 +1,89 @@
+//! Why a simulated vehicle cannot be made or run.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use countersign_client::client::ClientError;
+use countersign_client::install::InstallError;
+use countersign_client::store::StoreError;
+use countersign_client::uptane::primary::{PrimaryError, RecordError};
+use countersign_client::uptane::state::StateError;
+use countersign_metadata::MetadataError;
+use countersign_signing::SignError;
+use countersign_verifier::Reject;
+
+use crate::director::DirectorError;
+
+/// Why a simulated vehicle cannot be made or run. What it refuses is no error but what it is for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimError {
+    /// There is no vehicle.
+    #[error("{}: there is no vehicle; make one with provision", .folder.display())]
+    NoVehicle {
+        /// Where one was looked for.
+        folder: PathBuf,
+    },
+    /// There is a vehicle already.
+    #[error("{}: there is a vehicle already; take an empty folder", .folder.display())]
+    AlreadyThere {
+        /// Where.
+        folder: PathBuf,
+    },
+    /// A vehicle cannot be like that.
+    #[error("no vehicle can be like that: {detail}")]
+    Plan {
+        /// What is wrong.
+        detail: String,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: cannot {action}: {source}", .path.display())]
+    Io {
+        /// What was to be done.
+        action: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A key cannot be made or used.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// The first metadata cannot be used or stored.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An ECU's record failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Slots failed.
+    #[error(transparent)]
+    Install(#[from] InstallError),
+    /// The Primary's record failed.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A Primary cannot work.
+    #[error(transparent)]
+    Primary(#[from] PrimaryError),
+    /// An ECU cannot start.
+    #[error(transparent)]
+    Ecu(#[from] Reject),
+    /// The mapping file or an image's name cannot be used.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// The director does not do it.
+    #[error(transparent)]
+    Director(#[from] DirectorError),
+}
+
+impl SimError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io {
+            action,
+            path: path.into(),
+            source,
+        }
+    }
+}
