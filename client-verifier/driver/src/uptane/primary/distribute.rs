@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use countersign_metadata::uptane::{EcuSerial, Nonce};
-use countersign_verifier::Code;
-use countersign_verifier::uptane::Update;
+use countersign_verifier::{Code, Reject};
 
 use super::images::Files;
 use super::manifest::Nothing;
-use super::{Bundle, DirectorLink, EcuOutcome, OwnEcu, Primary, Stop};
+use super::{Bundle, DirectorLink, EcuOutcome, Found, OwnEcu, Primary, Stop};
 use crate::fetch::Fetcher;
 use crate::store::Store;
 use crate::uptane::keys::EcuSigner;
@@ -20,6 +19,16 @@ use crate::uptane::link::{
 pub(super) struct Greeted(BTreeMap<EcuSerial, Result<Nonce, EcuOutcome>>);
 
 impl Greeted {
+    /// The nonce of the ECU `own`, without which the Primary cannot tell the time.
+    pub(super) fn nonce_of(&self, own: &EcuSerial) -> Result<Nonce, Reject> {
+        let detail = match self.0.get(own) {
+            Some(Ok(nonce)) => return Ok(*nonce),
+            Some(Err(EcuOutcome::Refused(refusal))) => refusal.message.clone(),
+            _ => String::from("the Primary's own ECU does not answer"),
+        };
+        Err(Reject::new(Code::PreconditionFailed, own.as_str(), detail))
+    }
+
     pub(super) fn nonces(&self) -> impl Iterator<Item = Nonce> {
         self.0
             .values()
@@ -76,18 +85,16 @@ where
     /// Lets every ECU prepare, and then those activate that may.
     pub(super) fn distribute(
         &mut self,
-        update: &Update,
-        files: &Files,
-        attestation: Option<Vec<u8>>,
+        found: &Found,
         greeted: Greeted,
     ) -> Result<BTreeMap<EcuSerial, EcuOutcome>, Stop> {
-        let attestation = attestation.unwrap_or_default();
+        let update = &found.update;
         let mut ecus = BTreeMap::new();
         let mut staged = Vec::new();
         for (serial, greeted) in greeted.0 {
             let outcome = match greeted {
                 Err(outcome) => outcome,
-                Ok(_) => match self.prepare(&serial, &attestation, files) {
+                Ok(_) => match self.prepare(&serial, &found.attestation, &found.files) {
                     Ok(Prepared::Nothing) => EcuOutcome::Nothing,
                     Ok(Prepared::Staged) => {
                         staged.push(serial.clone());

@@ -18,14 +18,14 @@ use std::path::Path;
 use countersign_metadata::uptane::{EcuSerial, HardwareId, Mapping, Nonce, Vin, time_server};
 use countersign_metadata::{Key, UtcTime};
 use countersign_verifier::uptane::{
-    Director, DirectorSession, Ecus, Installed, Mark, Update, Vehicle, attested_time,
+    Directed, Director, DirectorSession, Ecus, Installed, Mark, Update, Vehicle, attested_time,
 };
 use countersign_verifier::{
     Code, Context, FollowRoot, Followed, Limits, Profile, Reject, Session, Trusted,
 };
 
-use ring::rand::{SecureRandom, SystemRandom};
-
+use self::distribute::Greeted;
+use self::images::Files;
 use self::record::Record;
 use super::keys::{EcuSigner, KeyError};
 use super::link::{Refusal, Respond, SecondaryLink};
@@ -142,6 +142,9 @@ pub enum EcuOutcome {
 pub struct Cycle {
     /// The Director's Targets that was verified, if one was.
     pub mark: Option<Mark>,
+    /// The images that both repositories ask for and that were not processed before. They are
+    /// downloaded.
+    pub images: Vec<Directed>,
     /// Why nothing was installed, if something was refused on the way.
     pub refused: Option<Reject>,
     /// What happened to each ECU, where it came that far.
@@ -188,6 +191,14 @@ impl From<Reject> for Stop {
     }
 }
 
+/// What is to be installed, and lies ready.
+struct Found {
+    update: Update,
+    files: Files,
+    /// Empty if there is none.
+    attestation: Vec<u8>,
+}
+
 /// What the metadata asks for.
 enum Wanted {
     /// Nothing that was not done.
@@ -221,15 +232,46 @@ where
     /// # Errors
     /// [`PrimaryError`]: this machine fails, not the update.
     pub fn cycle(&mut self) -> Result<Cycle, PrimaryError> {
+        self.between_reports(|primary, cycle| {
+            let greeted = primary.greet();
+            let Some(found) = primary.find(&greeted, cycle)? else {
+                return Ok(());
+            };
+            cycle.ecus = primary.distribute(&found, greeted)?;
+            if primary.is_over(&cycle.ecus) {
+                primary.record.processed(found.update.mark)?;
+                primary.tidy(&found.files)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The first half of a cycle: verifies metadata and images, and installs nothing. What was
+    /// found lies ready for the ECUs.
+    ///
+    /// # Errors
+    /// [`PrimaryError`]
+    pub fn fetch(&mut self) -> Result<Cycle, PrimaryError> {
+        self.between_reports(|primary, cycle| {
+            let greeted = primary.greet();
+            primary.find(&greeted, cycle).map(drop)
+        })
+    }
+
+    fn between_reports(
+        &mut self,
+        update: impl FnOnce(&mut Self, &mut Cycle) -> Result<(), Stop>,
+    ) -> Result<Cycle, PrimaryError> {
         let mut cycle = Cycle {
             mark: None,
+            images: Vec::new(),
             refused: None,
             ecus: BTreeMap::new(),
             unreported: None,
         };
         // 5.4.2.1; the Director decides by it, and what it decides by last time's is not wrong.
         self.report()?;
-        match self.update(&mut cycle) {
+        match update(self, &mut cycle) {
             Ok(()) => {}
             Err(Stop::Refused(reject)) => {
                 self.parts.own.note(&reject)?;
@@ -241,27 +283,25 @@ where
         Ok(cycle)
     }
 
-    /// 5.4.2.2 to 5.4.2.7.
-    fn update(&mut self, cycle: &mut Cycle) -> Result<(), Stop> {
-        let greeted = self.greet();
+    /// 5.4.2.2 to 5.4.2.4.
+    fn find(&mut self, greeted: &Greeted, cycle: &mut Cycle) -> Result<Option<Found>, Stop> {
+        let nonce = greeted.nonce_of(&self.parts.serial)?;
         let followed = self.follow_root()?;
-        let nonce = fresh_nonce()?;
-        let nonces: Vec<Nonce> = [nonce].into_iter().chain(greeted.nonces()).collect();
+        let nonces: Vec<Nonce> = greeted.nonces().collect();
         let attestation = self.attestation(&followed, &nonces)?;
         let now = self.now(&followed, attestation.clone(), &nonce)?;
         let director = self.director_metadata(followed, now)?;
-        let mark = director.mark();
-        cycle.mark = Some(mark);
+        cycle.mark = Some(director.mark());
         let Wanted::Images(update) = self.resolve(director, now)? else {
-            return Ok(());
+            return Ok(None);
         };
         let files = self.download(&update, now)?;
-        cycle.ecus = self.distribute(&update, &files, attestation, greeted)?;
-        if self.is_over(&cycle.ecus) {
-            self.record.processed(mark)?;
-            self.tidy(&files)?;
-        }
-        Ok(())
+        cycle.images.clone_from(&update.images);
+        Ok(Some(Found {
+            update,
+            files,
+            attestation: attestation.unwrap_or_default(),
+        }))
     }
 
     fn follow_root(&mut self) -> Result<Followed, Stop> {
@@ -383,15 +423,6 @@ fn stop(error: ClientError, repository: &str) -> Stop {
         ClientError::Store(error) => Stop::Local(error.into()),
         ClientError::Files(error) => Stop::Local(error.into()),
         error => Stop::Refused(error.to_reject(repository)),
-    }
-}
-
-/// Nobody can say beforehand what an attestation would have to answer.
-fn fresh_nonce() -> Result<Nonce, KeyError> {
-    let mut nonce = [0; 16];
-    match SystemRandom::new().fill(&mut nonce) {
-        Ok(()) => Ok(Nonce(nonce)),
-        Err(_) => Err(KeyError("the system gives no random bytes".into())),
     }
 }
 

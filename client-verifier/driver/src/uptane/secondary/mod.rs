@@ -64,6 +64,8 @@ pub struct Parts {
 pub struct Secondary {
     parts: Parts,
     nonce: Nonce,
+    /// The nonce of the next cycle, where it was chosen beforehand.
+    chosen: Option<Nonce>,
     clock: Option<Clock>,
     staged: Option<Staged>,
 }
@@ -97,6 +99,7 @@ impl Secondary {
         Ok(Self {
             parts,
             nonce: fresh_nonce()?,
+            chosen: None,
             clock: None,
             staged: None,
         })
@@ -117,6 +120,12 @@ impl Secondary {
         &*self.parts.installer
     }
 
+    /// Lets the next cycle ask for the time with a nonce that was chosen beforehand, for devices
+    /// that get an attestation by other ways than a link. It has to be random, and of one use.
+    pub fn choose_nonce(&mut self, nonce: Nonce) {
+        self.chosen = Some(nonce);
+    }
+
     /// Begins a cycle: ends what a power cut or a restart left open, and gives the nonce that the
     /// time has to answer.
     ///
@@ -124,7 +133,10 @@ impl Secondary {
     /// `store-failed`, or why an installer could not be asked. That an image failed is no error
     /// here; it is in the next report.
     fn begin(&mut self) -> Result<Nonce, Reject> {
-        self.nonce = fresh_nonce()?;
+        self.nonce = match self.chosen.take() {
+            Some(chosen) => chosen,
+            None => fresh_nonce()?,
+        };
         self.settle()?;
         Ok(self.nonce)
     }
