@@ -158,7 +158,7 @@ impl Secondary {
                     false => {
                         let detail = format!("the image before {} is active again", image.path);
                         let reject = Reject::new(Code::NotConfirmed, "", detail);
-                        self.change(|state| state.failed(&reject))
+                        self.change(|state| state.fell_back(&reject))
                     }
                 }
             }

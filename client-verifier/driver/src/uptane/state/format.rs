@@ -64,6 +64,7 @@ struct InProgress {
     image: Image,
     #[serde(with = "StageName")]
     stage: Stage,
+    attempts: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -131,6 +132,7 @@ impl File {
                 hardware_id: i.image.hardware_id.clone(),
                 image: Image::of(&i.image),
                 stage: i.stage,
+                attempts: i.attempts,
             }),
             processed: state.processed.as_ref().map(Order::of),
             time: state.time.as_ref().map(|time| Time {
@@ -222,6 +224,7 @@ impl InProgress {
             ordered_by: self.ordered_by.into_mark()?,
             image: self.image.into_installed(self.hardware_id)?,
             stage: self.stage,
+            attempts: self.attempts,
         })
     }
 }

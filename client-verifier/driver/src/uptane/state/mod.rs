@@ -43,7 +43,13 @@ pub struct Installation {
     pub image: Installed,
     /// How far it has come.
     pub stage: Stage,
+    /// How often the installer was told to switch to it.
+    pub attempts: u32,
 }
+
+/// How often an image is activated under one order. A power cut just before the switch looks like
+/// a fallback just after it, so a second attempt is made; a third one would be a loop.
+const ATTEMPTS: u32 = 2;
 
 /// How far an installation has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +130,10 @@ impl EcuState {
                 what: "an image is staged while another is on trial",
             }),
             Some(Stage::Staging) | None => {
+                let same = |i: &&Installation| i.ordered_by == ordered_by && i.image == image;
+                let attempts = self.installation.as_ref().filter(same);
                 self.installation = Some(Installation {
+                    attempts: attempts.map_or(0, |i| i.attempts),
                     ordered_by,
                     image,
                     stage: Stage::Staging,
@@ -142,6 +151,7 @@ impl EcuState {
         match &mut self.installation {
             Some(installation) if installation.stage == Stage::Staging => {
                 installation.stage = Stage::Activating;
+                installation.attempts += 1;
                 Ok(())
             }
             _ => Err(StateError::OutOfOrder {
@@ -187,6 +197,24 @@ impl EcuState {
         self.reports.refused(over.ordered_by.version, why);
         self.processed = Some(over.ordered_by);
         Ok(())
+    }
+
+    /// The former image is active, and nobody knows whether the new one ever was: the power was
+    /// cut. It is staged again if it may be tried again, and has failed otherwise.
+    ///
+    /// # Errors
+    /// [`StateError::OutOfOrder`] if no image is on trial.
+    pub fn fell_back(&mut self, why: &Reject) -> Result<(), StateError> {
+        match &mut self.installation {
+            Some(i) if i.stage == Stage::Activating && i.attempts < ATTEMPTS => {
+                i.stage = Stage::Staging;
+                Ok(())
+            }
+            Some(i) if i.stage == Stage::Activating => self.failed(why),
+            _ => Err(StateError::OutOfOrder {
+                what: "an image falls back that is not on trial",
+            }),
+        }
     }
 
     /// The installation ended before anything was switched, and the next cycle tries again.

@@ -92,6 +92,32 @@ fn a_failed_installation_is_not_tried_again_and_keeps_the_floor() {
 }
 
 #[test]
+fn what_fell_back_is_tried_once_more() {
+    let mut state = state();
+    assert!(state.fell_back(&failure()).is_err());
+    order(&mut state, 7, 9);
+    state.activating().unwrap();
+    state.fell_back(&failure()).unwrap();
+    assert_eq!(state.installation().unwrap().stage, Stage::Staging);
+    assert_eq!(state.processed(), None);
+    // Staging the same again does not forget the attempt; another order does.
+    let mut another = state.clone();
+    order(&mut state, 7, 9);
+    state.activating().unwrap();
+    state.fell_back(&failure()).unwrap();
+    assert_eq!(
+        (state.installation(), state.processed()),
+        (None, Some(&mark(7)))
+    );
+    assert_eq!(
+        state.reports().outcome().unwrap().code,
+        failure().code.number()
+    );
+    order(&mut another, 8, 9);
+    assert_eq!(another.installation().unwrap().attempts, 0);
+}
+
+#[test]
 fn what_never_ran_is_tried_again() {
     let mut state = state();
     order(&mut state, 7, 9);
@@ -280,6 +306,7 @@ enum Event {
     Activating,
     Confirmed,
     Failed,
+    FellBack,
     Abandoned,
     Attacked(usize),
     Made,
@@ -293,6 +320,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Event::Activating),
         Just(Event::Confirmed),
         Just(Event::Failed),
+        Just(Event::FellBack),
         Just(Event::Abandoned),
         (0..5_usize).prop_map(Event::Attacked),
         Just(Event::Made),
@@ -317,6 +345,7 @@ proptest! {
                 Event::Activating => state.activating(),
                 Event::Confirmed => state.confirmed(),
                 Event::Failed => state.failed(&failure()),
+                Event::FellBack => state.fell_back(&failure()),
                 Event::Abandoned => state.abandoned(),
                 Event::Attacked(code) => { state.reports.attacked(&attack(code)); Ok(()) }
                 Event::Made => {

@@ -1,0 +1,250 @@
+//! An ECU in a directory, with real keys, stores and slots.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use countersign_client::install::{FileSlots, Installer, provision_slots};
+use countersign_client::store::{DirStore, Store, StoreName};
+use countersign_client::uptane::keys::{EcuSigner, KeyError};
+use countersign_client::uptane::link::{
+    Activated, Answer, Prepared, Repository, Request, Respond, Source, VERSION, Verification,
+};
+use countersign_client::uptane::secondary::{Health, Host, Parts, Secondary};
+use countersign_client::uptane::state::{EcuState, StateFile};
+use countersign_encryption::{Decapsulate, DeviceError};
+use countersign_metadata::uptane::{EcuVersionReport, EncryptionKey, Mapping, Nonce};
+use countersign_metadata::{Authority, Hashes, Key, RoleKeys, Signed, UtcTime};
+use countersign_verifier::Limits;
+use countersign_verifier::uptane::{Ecu, Installed};
+use x25519_dalek::{PublicKey, StaticSecret};
+use zeroize::Zeroizing;
+
+use super::site::{Site, TestKey, hardware, serial, vin};
+
+pub(crate) const OLD: &[u8] = b"the image that left the factory";
+const ECU_KEY: TestKey = TestKey(20);
+
+/// The ECU's directory, and what the device says of itself.
+pub(crate) struct Device {
+    _temporary: Option<tempfile::TempDir>,
+    directory: PathBuf,
+    verification: Verification,
+    host: Arc<Mutex<TestHost>>,
+}
+
+#[derive(Clone)]
+pub(crate) struct TestHost {
+    pub(crate) may_install: Result<(), String>,
+    pub(crate) health: Health,
+}
+
+struct SharedHost(Arc<Mutex<TestHost>>);
+
+impl Host for SharedHost {
+    fn time(&mut self) -> Option<UtcTime> {
+        None
+    }
+
+    fn may_install(&mut self) -> Result<(), String> {
+        self.0.lock().unwrap().may_install.clone()
+    }
+
+    fn health(&mut self) -> Health {
+        self.0.lock().unwrap().health.clone()
+    }
+}
+
+impl Device {
+    pub(crate) fn provision(verification: Verification) -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let device = Self::at(temporary.path().into(), verification);
+        device.leave_the_factory();
+        Self {
+            _temporary: Some(temporary),
+            ..device
+        }
+    }
+
+    /// One that was provisioned before.
+    pub(crate) fn at(directory: PathBuf, verification: Verification) -> Self {
+        let host = TestHost {
+            may_install: Ok(()),
+            health: Health::Works,
+        };
+        Self {
+            _temporary: None,
+            directory,
+            verification,
+            host: Arc::new(Mutex::new(host)),
+        }
+    }
+
+    pub(crate) fn leave_the_factory(&self) {
+        provision_slots(&self.path("slots"), &mut &OLD[..]).unwrap();
+        let installed = Installed {
+            hardware_id: hardware(),
+            path: "door-1.img".into(),
+            release_counter: 1,
+            length: OLD.len() as u64,
+            hashes: Hashes::of(OLD),
+        };
+        let state = EcuState::provisioned(serial(), Some(installed));
+        StateFile::provision(&self.path("state"), state).unwrap();
+        for repository in [Repository::Director, Repository::Image] {
+            let root = Site::root(repository);
+            let mut store = self.store(repository);
+            store.save(&StoreName::Root, &root, 1).unwrap();
+        }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    fn store(&self, repository: Repository) -> DirStore {
+        DirStore::open(&self.path(repository.name()), Duration::ZERO).unwrap()
+    }
+
+    pub(crate) fn keeps(&self, name: &StoreName) -> bool {
+        self.store(Repository::Director)
+            .load(name)
+            .unwrap()
+            .is_some()
+    }
+
+    pub(crate) fn host(&self) -> MutexGuard<'_, TestHost> {
+        self.host.lock().unwrap()
+    }
+
+    /// What the ECU runs.
+    pub(crate) fn active(&self) -> Vec<u8> {
+        fs::read(self.path("slots/active/image")).unwrap()
+    }
+
+    /// What a boot loader does with an image that does not start.
+    pub(crate) fn fall_back(&self) {
+        open_slots(&self.path("slots")).rollback().unwrap();
+    }
+
+    /// Switches the ECU on.
+    pub(crate) fn start(&self) -> Door {
+        let urls = |name: &str| vec![format!("https://{name}.example.com")];
+        let parts = Parts {
+            vin: vin(),
+            ecu: Ecu {
+                serial: serial(),
+                hardware_id: hardware(),
+            },
+            verification: self.verification,
+            mapping: Mapping::both(urls("director"), urls("image")).unwrap(),
+            director_limits: Limits::director(),
+            image_limits: Limits::default(),
+            state: StateFile::open(&self.path("state"), Duration::ZERO).unwrap(),
+            director: Box::new(self.store(Repository::Director)),
+            image: Box::new(self.store(Repository::Image)),
+            installer: Box::new(open_slots(&self.path("slots"))),
+            signer: Box::new(Keys),
+            decryption: Some(Box::new(Keys)),
+            host: Box::new(SharedHost(Arc::clone(&self.host))),
+        };
+        Door(Secondary::new(parts).unwrap())
+    }
+}
+
+fn open_slots(directory: &Path) -> FileSlots {
+    FileSlots::open(directory, Duration::ZERO).unwrap()
+}
+
+/// An ECU that is switched on, as its Primary sees it.
+pub(crate) struct Door(pub(crate) Secondary);
+
+impl Door {
+    pub(crate) fn encryption_key() -> EncryptionKey {
+        EncryptionKey::x25519(PublicKey::from(&StaticSecret::from([21; 32])).to_bytes())
+    }
+
+    pub(crate) fn ask(&mut self, request: Request, source: &mut dyn Source) -> Answer {
+        self.0.respond(request, source)
+    }
+
+    pub(crate) fn hello(&mut self) -> Nonce {
+        let request = Request::Hello {
+            version: VERSION,
+            vin: vin(),
+            primary: serial(),
+        };
+        match self.ask(request, &mut Site::new(&std::env::temp_dir())) {
+            Answer::Hello { nonce, .. } => nonce,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A whole cycle up to the first phase.
+    pub(crate) fn try_prepare(&mut self, site: &mut Site) -> Answer {
+        let attestation = site.attest(self.hello());
+        self.ask(Request::Prepare { attestation }, site)
+    }
+
+    pub(crate) fn prepare(&mut self, site: &mut Site) -> Prepared {
+        match self.try_prepare(site) {
+            Answer::Prepared { image, .. } => image,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn try_activate(&mut self, targets_version: u64) -> Answer {
+        let request = Request::Activate { targets_version };
+        self.ask(request, &mut Site::new(&std::env::temp_dir()))
+    }
+
+    pub(crate) fn activate(&mut self, targets_version: u64) -> Activated {
+        match self.try_activate(targets_version) {
+            Answer::Activated { image } => image,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn signed_report(&mut self) -> Vec<u8> {
+        match self.ask(Request::Report {}, &mut Site::new(&std::env::temp_dir())) {
+            Answer::Report { report } => report,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The report, verified as the Director would.
+    pub(crate) fn report(&mut self) -> EcuVersionReport {
+        let key = ECU_KEY.key();
+        let role_keys = RoleKeys::new([key.id()], 1);
+        let authority = Authority::assume("ecu", &role_keys, &[(key.id(), key)].into());
+        let report = Signed::<EcuVersionReport>::parse(self.signed_report()).unwrap();
+        report.verify(&authority).unwrap().content().clone()
+    }
+}
+
+struct Keys;
+
+impl EcuSigner for Keys {
+    fn key(&self) -> &Key {
+        static KEY: std::sync::OnceLock<Key> = std::sync::OnceLock::new();
+        KEY.get_or_init(|| ECU_KEY.key())
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        Ok(ECU_KEY.sign(message))
+    }
+}
+
+impl Decapsulate for Keys {
+    fn public_key(&self) -> &EncryptionKey {
+        static KEY: std::sync::OnceLock<EncryptionKey> = std::sync::OnceLock::new();
+        KEY.get_or_init(Door::encryption_key)
+    }
+
+    fn agree(&self, enc: &[u8]) -> Result<Zeroizing<Vec<u8>>, DeviceError> {
+        let enc: [u8; 32] = enc.try_into()?;
+        let agreed = StaticSecret::from([21; 32]).diffie_hellman(&PublicKey::from(enc));
+        Ok(Zeroizing::new(agreed.as_bytes().to_vec()))
+    }
+}
