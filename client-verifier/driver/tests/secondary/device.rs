@@ -242,8 +242,8 @@ impl Decapsulate for Keys {
         KEY.get_or_init(Door::encryption_key)
     }
 
-    fn agree(&self, enc: &[u8]) -> Result<Zeroizing<Vec<u8>>, DeviceError> {
-        let enc: [u8; 32] = enc.try_into()?;
+    fn agree(&self, enc: &EncryptionKey) -> Result<Zeroizing<Vec<u8>>, DeviceError> {
+        let enc: [u8; 32] = enc.public_bytes().try_into()?;
         let agreed = StaticSecret::from([21; 32]).diffie_hellman(&PublicKey::from(enc));
         Ok(Zeroizing::new(agreed.as_bytes().to_vec()))
     }
