@@ -20,8 +20,8 @@ pub(super) struct Vote {
     asked: usize,
     /// What roles said, in the order in which the delegation lists them.
     found: Vec<ListedTarget>,
-    /// Why the first role that said nothing did not.
-    silence: Option<Reject>,
+    /// Why the first role that could not be had or believed was not.
+    withheld: Option<Reject>,
 }
 
 /// What came of it.
@@ -41,7 +41,7 @@ impl Vote {
             delegation,
             asked: 0,
             found: Vec::new(),
-            silence: None,
+            withheld: None,
         }
     }
 
@@ -56,7 +56,8 @@ impl Vote {
     pub(super) fn count(&mut self, answer: Result<ListedTarget, Reject>) {
         match answer {
             Ok(target) => self.found.push(target),
-            Err(reject) => drop(self.silence.get_or_insert(reject)),
+            Err(reject) if reject.cause.is_some() => drop(self.withheld.get_or_insert(reject)),
+            Err(_) => {}
         }
     }
 
@@ -75,14 +76,14 @@ impl Vote {
         }
         // A role that cannot be had or believed is withheld by somebody: as with a single role,
         // nobody less trusted answers in its place.
-        match (self.silence, self.delegation.terminating) {
-            (Some(silence), _) if silence.cause.is_some() => Outcome::Ended(silence),
-            (_, true) => {
+        match (self.withheld, self.delegation.terminating) {
+            (Some(withheld), _) => Outcome::Ended(withheld),
+            (None, true) => {
                 let name = &self.delegation.name;
                 let detail = format!("the roles of {name} do not agree, and it is terminating");
                 Outcome::Ended(Reject::new(Code::TargetNotFound, name, detail))
             }
-            (_, false) => Outcome::GoOn,
+            (None, false) => Outcome::GoOn,
         }
     }
 }

@@ -201,6 +201,9 @@ fn withholding_a_role_that_was_needed_lets_nobody_else_answer() {
             &[withheld, Is("X")][..],
             &[Is("X"), withheld],
             &[withheld, withheld],
+            // Before the role that is withheld, one has nothing to say.
+            &[Nothing, withheld, Is("X")],
+            &[Nothing, Is("X"), withheld],
         ] {
             assert_eq!(verdict(asked(2, says)), Ended(code));
         }
