@@ -184,7 +184,10 @@ impl OfflineDirectorSession {
             let detail = format!("it is not for vehicle {}", self.vehicle.vin);
             return Err(Reject::new(Code::VehicleMismatch, &self.name, detail));
         }
-        assignments(targets)
+        assignments(targets).map_err(|reject| Reject {
+            role: self.name.clone(),
+            ..reject
+        })
     }
 
     fn conclude(&self, keys: &Keys, targets: &Current<Targets>) -> Transition {

@@ -1,9 +1,9 @@
 //! Bundles that are carried to a vehicle (PURE-2): the Director's part is signed by keys of its
 //! own, there is no Timestamp, and what the vehicle has that is newer stays in force.
 
-use countersign_metadata::json::Value;
+use countersign_metadata::json::{Object, Value};
 use countersign_metadata::uptane::{OfflineUpdates, Vin, custom_with_vins, set_offline_updates};
-use countersign_metadata::{MetaFile, Snapshot, TargetsBuilder};
+use countersign_metadata::{MetaFile, Snapshot, TargetPath, TargetsBuilder};
 use countersign_verifier::uptane::{Update, Verification};
 use countersign_verifier::{Attack, Code, Profile, Reject};
 
@@ -253,6 +253,22 @@ fn a_trusted_version_does_not_change_its_content() {
 }
 
 #[test]
+fn offline_targets_do_not_delegate_and_name_no_ecu_twice() {
+    let change = |bundle: &mut Bundle| {
+        let image = bundle.world.image.targets["targets"].delegations.clone();
+        bundle.targets.delegations = image;
+    };
+    refused(change, (Code::DirectorHasDelegations, NAME, DIRECTOR));
+    let change = |bundle: &mut Bundle| {
+        let path = TargetPath::new("pcu.img").unwrap();
+        let same = bundle.targets.targets[&path].clone();
+        let other = TargetPath::new("pcu-again.img").unwrap();
+        bundle.targets.targets.insert(other, same);
+    };
+    refused(change, (Code::EcuRepeated, NAME, DIRECTOR));
+}
+
+#[test]
 fn a_bundle_may_be_for_several_vehicles_and_each_takes_its_own() {
     let mut bundle = Bundle::new();
     let world = &mut bundle.world;
@@ -279,6 +295,20 @@ fn a_bundle_that_names_none_of_the_vehicles_ecus_directs_nothing() {
     bundle.targets.targets = bundle.world.director.targets["targets"].targets.clone();
     let mut car = bundle.car();
     assert!(bundle.install(&mut car).unwrap().images.is_empty());
+}
+
+#[test]
+fn hardware_alone_matches_nobody() {
+    let change = |bundle: &mut Bundle| {
+        let path = TargetPath::new("pcu.img").unwrap();
+        let file = bundle.targets.targets.get_mut(&path).unwrap();
+        let members: [(String, Value); 2] = [
+            ("hardwareId".into(), "pcu-a".into()),
+            ("releaseCounter".into(), 5u64.into()),
+        ];
+        file.custom = Some(Object::from(members));
+    };
+    refused(change, (Code::Malformed, NAME, DIRECTOR));
 }
 
 #[test]
