@@ -17,12 +17,17 @@ Examples:
       --target-base-url https://fw.example.com/targets --target-dir /var/lib/images \\
       --target-name boards/a/kernel.img download
 
+  client-verifier --state-dir /var/lib/ecu uptane-init vehicle.json \\
+      --director-root d1.root.json --image-root i1.root.json --map map.json
+  client-verifier --state-dir /var/lib/ecu uptane-cycle
+  client-verifier --state-dir /var/lib/ecu uptane-install
+
 Exit status: 0 on success, 1 on any refusal or error.
 With --format json, one object on standard output:
   {\"ok\", \"code\", \"name\", \"attack\", \"role\", \"repository\", \"message\"}
-where code and name are stable and ok results have code 0.";
+where code and name are stable and ok results have code 0; uptane-cycle adds \"update\".";
 
-/// Follow a TUF repository and download images from it, refusing whatever does not verify.
+/// Follow TUF and Uptane repositories, refusing whatever does not verify.
 #[derive(Debug, Parser)]
 #[command(name = "client-verifier", version, after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Arguments {
@@ -59,6 +64,26 @@ pub(crate) struct Arguments {
           value_parser = clap::value_parser!(u64).range(1..=3600), global = true)]
     pub(crate) patience: u64,
 
+    /// Directory of one ECU's Uptane state
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) state_dir: Option<PathBuf>,
+
+    /// Where the Director serves metadata/ and targets/, in place of the mapping's addresses
+    #[arg(long, value_name = "URL", global = true)]
+    pub(crate) director_url: Option<String>,
+
+    /// Where the Image repository serves metadata/ and targets/, in place of the mapping's
+    #[arg(long, value_name = "URL", global = true)]
+    pub(crate) image_url: Option<String>,
+
+    /// A signed attestation of the time that answers the nonce of uptane-nonce
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) time_attestation: Option<PathBuf>,
+
+    /// The image as it is served, for uptane-install where no cycle has downloaded it
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) image_file: Option<PathBuf>,
+
     /// The repository's name in reports
     #[arg(
         long,
@@ -88,6 +113,26 @@ pub(crate) enum Command {
     Refresh,
     /// Refresh, then download the images named with --target-name
     Download,
+    /// Provision one ECU of an Uptane vehicle; makes no request
+    UptaneInit {
+        /// Which ECU this is, in which vehicle (see docs/ecu-commands.md)
+        vehicle: PathBuf,
+        /// The Director's first Root, which came here by a way you trust
+        #[arg(long, value_name = "FILE")]
+        director_root: PathBuf,
+        /// The Image repository's first Root
+        #[arg(long, value_name = "FILE")]
+        image_root: PathBuf,
+        /// The repository mapping; without it, both repositories have to sign every image
+        #[arg(long, value_name = "FILE")]
+        map: Option<PathBuf>,
+    },
+    /// Print the nonce that the next attestation of the time has to answer
+    UptaneNonce,
+    /// Verify what the Director assigns, and download it
+    UptaneCycle,
+    /// Install on this ECU what the last uptane-cycle has found
+    UptaneInstall,
     /// Print a completion script for a shell
     Completions {
         /// The shell

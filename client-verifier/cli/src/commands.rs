@@ -13,22 +13,55 @@ use countersign_metadata::Role;
 use countersign_verifier::{Code, Context, Reject, Trusted};
 
 use crate::args::{Arguments, Command};
+use crate::output::Done;
 use crate::progress::Progress;
+use crate::uptane;
 
 /// How long to wait for another process that uses the same directory.
-const LOCK_PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs the command; the lines to print when it succeeds.
-pub(crate) fn run(arguments: Arguments) -> Result<Vec<String>, Reject> {
+pub(crate) fn run(arguments: Arguments) -> Result<Done, Reject> {
     let repository = arguments.repository.clone();
     let outcome = match &arguments.command {
         Command::Init { root } => init(&arguments, root),
         Command::Refresh => refresh(&arguments),
         Command::Download => download(&arguments),
-        Command::Completions { shell } => return Ok(completions(*shell)),
-        Command::Man => return man(),
+        Command::Completions { shell } => return Ok(completions(*shell).into()),
+        Command::Man => return man().map(Done::from),
+        uptane => return run_uptane(&arguments, uptane),
     };
-    outcome.map_err(|error| error.to_reject(&repository))
+    outcome
+        .map(Done::from)
+        .map_err(|error| error.to_reject(&repository))
+}
+
+fn run_uptane(arguments: &Arguments, command: &Command) -> Result<Done, Reject> {
+    let directory = needed(&arguments.state_dir, "--state-dir")?;
+    let inputs = uptane::Inputs {
+        director_url: arguments.director_url.as_deref(),
+        image_url: arguments.image_url.as_deref(),
+        attestation: arguments.time_attestation.as_deref(),
+        image_file: arguments.image_file.as_deref(),
+    };
+    match command {
+        Command::UptaneInit {
+            vehicle,
+            director_root,
+            image_root,
+            map,
+        } => uptane::init(
+            directory,
+            vehicle,
+            (director_root, image_root),
+            map.as_deref(),
+            &inputs,
+        ),
+        Command::UptaneNonce => uptane::nonce(directory),
+        Command::UptaneCycle => uptane::cycle(directory, fetcher(arguments)?, &inputs),
+        Command::UptaneInstall => uptane::install(directory, &inputs),
+        _ => Err(usage("no command of Uptane")),
+    }
 }
 
 fn init(arguments: &Arguments, root: &Path) -> Result<Vec<String>, ClientError> {
@@ -105,6 +138,10 @@ fn client_with(
     store: DirStore,
 ) -> Result<Client<UrlFetcher, DirStore>, ClientError> {
     let url = needed_url(&arguments.metadata_url, "--metadata-url")?;
+    Ok(Client::new(fetcher(arguments)?, store, url))
+}
+
+fn fetcher(arguments: &Arguments) -> Result<UrlFetcher, Reject> {
     let roots = match &arguments.ca_file {
         Some(file) => TlsRoots::from_pem_file(file).map_err(|error| usage(error.to_string()))?,
         None => TlsRoots::mozilla(),
@@ -116,11 +153,7 @@ fn client_with(
         window,
         min_bytes_per_window: arguments.min_rate.saturating_mul(arguments.patience),
     };
-    Ok(Client::new(
-        UrlFetcher::new(HttpFetcher::new(patience, roots)),
-        store,
-        url,
-    ))
+    Ok(UrlFetcher::new(HttpFetcher::new(patience, roots)))
 }
 
 fn context(arguments: &Arguments) -> Result<Context, Reject> {
@@ -146,7 +179,7 @@ fn missing(name: &str) -> Reject {
     usage(format!("this command needs {name}; see --help"))
 }
 
-fn usage(detail: impl Into<String>) -> Reject {
+pub(crate) fn usage(detail: impl Into<String>) -> Reject {
     Reject::new(Code::Usage, "", detail)
 }
 

@@ -169,8 +169,12 @@ impl<F: Fetcher, S: Store> Client<F, S> {
     }
 }
 
-/// Answers a session from a store and from the first of the mirrors `urls` that can be reached.
-pub(crate) fn run_session<P: Protocol>(
+/// Answers a session from a store and from the first of the mirrors `urls` that can be reached; a
+/// URL is what a file's name is put behind.
+///
+/// # Errors
+/// [`ClientError`]
+pub fn run_session<P: Protocol>(
     fetcher: &mut dyn Fetcher,
     store: &mut dyn Store,
     urls: &[String],
