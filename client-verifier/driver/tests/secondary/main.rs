@@ -12,9 +12,11 @@ use countersign_client::store::StoreName;
 use countersign_client::uptane::link::{
     Activated, Answer, Prepared, Refusal, Request, Verification,
 };
+use countersign_client::uptane::link::{Fetch, LinkError, Part, Source};
 use countersign_client::uptane::secondary::Health;
 use countersign_metadata::uptane::{EncryptionKey, Nonce, Vin};
 use device::{Device, Door, OLD};
+use proptest::prelude::*;
 use site::{Image, Site};
 
 const STAGED: Prepared = Prepared::Staged;
@@ -376,4 +378,62 @@ fn a_boot_loader_that_falls_back_ends_the_update_after_a_second_attempt() {
         report.installed_image.unwrap().filepath.as_str(),
         "door-1.img"
     );
+}
+
+/// A Primary that changes one byte of the n-th part that it serves, or keeps the part to itself.
+struct Hostile<'s> {
+    site: &'s mut Site,
+    until: usize,
+    at: prop::sample::Index,
+    change: Option<u8>,
+}
+
+impl Source for Hostile<'_> {
+    fn part(&mut self, fetch: &Fetch) -> Result<Option<Part>, LinkError> {
+        let part = self.site.part(fetch)?;
+        self.until = self.until.wrapping_sub(1);
+        Ok(match (part, self.change) {
+            (Some(mut part), Some(change)) if self.until == 0 && !part.bytes.is_empty() => {
+                let at = self.at.index(part.bytes.len());
+                part.bytes[at] ^= change;
+                Some(part)
+            }
+            (_, None) if self.until == 0 => None,
+            (part, _) => part,
+        })
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn whatever_a_primary_serves_the_old_image_runs_or_the_right_one(
+        until in 1..14_usize,
+        at: prop::sample::Index,
+        change in prop::option::of(1..=u8::MAX),
+        encrypted: bool,
+        partial: bool,
+    ) {
+        let verification = if partial { Verification::Partial } else { Verification::Full };
+        let (mut site, device) = start(verification);
+        let mut image = Image::new("door-2.img", 2);
+        image.encrypted_for = encrypted.then(Door::encryption_key);
+        site.publish(&image);
+        let mut door = device.start();
+        let attestation = site.attest(door.hello());
+        let site = &mut site;
+        let mut hostile = Hostile { site, until, at, change };
+        let answer = door.ask(Request::Prepare { attestation }, &mut hostile);
+        let staged = matches!(answer, Answer::Prepared { image: Prepared::Staged, .. });
+        door.try_activate(1);
+        let runs = device.active();
+        prop_assert!(runs == OLD || runs == image.bytes);
+        prop_assert_eq!(runs == image.bytes, staged);
+
+        // And it stands in the way of nothing afterwards.
+        door.try_prepare(site);
+        door.try_activate(1);
+        prop_assert!(device.active() == image.bytes);
+    }
 }

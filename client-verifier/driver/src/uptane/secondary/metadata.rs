@@ -1,7 +1,6 @@
 //! Steps 1 and 2: the time and the metadata (5.4.3.1, 5.4.3.2).
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use countersign_verifier::uptane::{
     Attested, Directed, DirectorSession, Ecus, Mark, PartialSession, Vehicle, attested_time,
@@ -10,6 +9,7 @@ use countersign_verifier::{Code, Context, FollowRoot, Followed, Profile, Reject,
 
 use super::follow::{Fetch, follow};
 use super::{Clock, Secondary};
+use crate::clock::uptime;
 use crate::uptane::link::{Repository, Verification};
 
 /// What verified metadata asks for.
@@ -36,7 +36,11 @@ impl Secondary {
         attestation: Option<Vec<u8>>,
     ) -> Result<(), Reject> {
         let floor = self.state().time_floor().copied();
-        let attested = attested_time(followed, attestation, &self.nonce, floor.as_ref())
+        if attestation.is_some() {
+            self.challenge.check_age()?;
+        }
+        let nonce = self.challenge.nonce();
+        let attested = attested_time(followed, attestation, &nonce, floor.as_ref())
             .map_err(|reject| reject.at(Repository::Director.name()))?;
         let time = match attested {
             Some(Attested { now, floor }) => {
@@ -54,7 +58,7 @@ impl Secondary {
         };
         self.clock = Some(Clock {
             time,
-            since: Instant::now(),
+            since: uptime(),
         });
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! It gets everything over a link and believes none of it. A Primary's own ECU is served in the
 //! same way, within the process.
 
+mod challenge;
 mod follow;
 mod host;
 mod install;
@@ -14,20 +15,20 @@ mod respond;
 
 pub use host::{Health, Host};
 
-use std::time::Instant;
+use std::time::Duration;
 
+use self::challenge::Challenge;
+use super::keys::EcuSigner;
+use super::link::Verification;
+use super::state::{EcuState, StateError, StateFile};
+use crate::clock::uptime;
+use crate::install::Installer;
+use crate::store::Store;
 use countersign_encryption::Decapsulate;
 use countersign_metadata::UtcTime;
 use countersign_metadata::uptane::{Mapping, Nonce, Vin};
 use countersign_verifier::uptane::{Directed, Ecu, Mark};
 use countersign_verifier::{Code, Limits, Reject, VerifiedImage};
-use ring::rand::{SecureRandom, SystemRandom};
-
-use super::keys::EcuSigner;
-use super::link::Verification;
-use super::state::{EcuState, StateError, StateFile};
-use crate::install::Installer;
-use crate::store::Store;
 
 /// What an ECU is made of.
 pub struct Parts {
@@ -63,17 +64,17 @@ pub struct Parts {
 /// [`LocalLink`](super::link::LocalLink), or as a Primary's own.
 pub struct Secondary {
     parts: Parts,
-    nonce: Nonce,
+    challenge: Challenge,
     /// The nonce of the next cycle, where it was chosen beforehand.
     chosen: Option<Nonce>,
     clock: Option<Clock>,
     staged: Option<Staged>,
 }
 
-/// A time that was believed, and when that was.
+/// A time that was believed, and the uptime at which it was.
 struct Clock {
     time: UtcTime,
-    since: Instant,
+    since: Duration,
 }
 
 /// An image that was verified and staged, and the order it follows.
@@ -83,10 +84,11 @@ struct Staged {
 }
 
 impl Secondary {
-    /// An ECU out of its parts. An installation that a power cut broke off is brought to its end.
+    /// An ECU out of its parts. An installation that a power cut broke off is brought to its end
+    /// when it is first greeted or asked for its report.
     ///
     /// # Errors
-    /// `misuse` if the record is another ECU's; `store-failed`; what became of the installation.
+    /// `misuse` if the record is another ECU's.
     pub fn new(parts: Parts) -> Result<Self, Reject> {
         if *parts.state.state().serial() != parts.ecu.serial {
             let detail = format!(
@@ -98,7 +100,7 @@ impl Secondary {
         }
         Ok(Self {
             parts,
-            nonce: fresh_nonce()?,
+            challenge: Challenge::new(None)?,
             chosen: None,
             clock: None,
             staged: None,
@@ -133,12 +135,9 @@ impl Secondary {
     /// `store-failed`, or why an installer could not be asked. That an image failed is no error
     /// here; it is in the next report.
     fn begin(&mut self) -> Result<Nonce, Reject> {
-        self.nonce = match self.chosen.take() {
-            Some(chosen) => chosen,
-            None => fresh_nonce()?,
-        };
+        self.challenge = Challenge::new(self.chosen.take())?;
         self.settle()?;
-        Ok(self.nonce)
+        Ok(self.challenge.nonce())
     }
 
     /// The time now, as far as it was attested in this run.
@@ -147,8 +146,8 @@ impl Secondary {
     /// `time-unavailable`
     fn now(&self) -> Result<UtcTime, Reject> {
         let clock = self.clock.as_ref().and_then(|clock| {
-            let elapsed = i64::try_from(clock.since.elapsed().as_secs()).ok()?;
-            clock.time.plus_seconds(elapsed)
+            let elapsed = uptime().saturating_sub(clock.since).as_secs();
+            clock.time.plus_seconds(i64::try_from(elapsed).ok()?)
         });
         clock.ok_or_else(|| {
             let detail = "no time was attested since this ECU has started";
@@ -192,15 +191,4 @@ fn state_failed(error: &StateError) -> Reject {
         _ => Code::StoreFailed,
     };
     Reject::new(code, "", error.to_string())
-}
-
-fn fresh_nonce() -> Result<Nonce, Reject> {
-    let mut nonce = [0; 16];
-    match SystemRandom::new().fill(&mut nonce) {
-        Ok(()) => Ok(Nonce(nonce)),
-        Err(_) => {
-            let detail = "the system has no random numbers, so no time can be asked for";
-            Err(Reject::new(Code::TimeUnavailable, "time", detail))
-        }
-    }
 }

@@ -1,0 +1,93 @@
+//! The nonce that an attestation of the time has to answer.
+
+use std::time::Duration;
+
+use countersign_metadata::uptane::Nonce;
+use countersign_verifier::{Code, Reject};
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::clock::uptime;
+
+/// How long an answer is worth anything. The time that it states lies behind by up to this much:
+/// a Primary that held an answer back for longer could show an old time, and old metadata with it.
+/// A Primary that downloads for longer than this begins another cycle, with all images there.
+const LIFE: Duration = Duration::from_secs(3600);
+
+/// A nonce, and the uptime at which it was given away.
+#[derive(Debug)]
+pub(super) struct Challenge {
+    nonce: Nonce,
+    since: Duration,
+}
+
+impl Challenge {
+    /// Begins now, with a nonce that was chosen beforehand or with a random one.
+    pub(super) fn new(chosen: Option<Nonce>) -> Result<Self, Reject> {
+        Ok(Self {
+            nonce: match chosen {
+                Some(nonce) => nonce,
+                None => random()?,
+            },
+            since: uptime(),
+        })
+    }
+
+    pub(super) fn nonce(&self) -> Nonce {
+        self.nonce
+    }
+
+    /// Whether an answer is still worth anything.
+    ///
+    /// # Errors
+    /// `time-unavailable`
+    pub(super) fn check_age(&self) -> Result<(), Reject> {
+        self.check_at(uptime())
+    }
+
+    fn check_at(&self, now: Duration) -> Result<(), Reject> {
+        match now.saturating_sub(self.since) < LIFE {
+            true => Ok(()),
+            false => {
+                let minutes = LIFE.as_secs() / 60;
+                let detail = format!(
+                    "the time comes over {minutes} minutes after the nonce; begin a new cycle"
+                );
+                Err(Reject::new(Code::TimeUnavailable, "time", detail))
+            }
+        }
+    }
+}
+
+fn random() -> Result<Nonce, Reject> {
+    let mut nonce = [0; 16];
+    match SystemRandom::new().fill(&mut nonce) {
+        Ok(()) => Ok(Nonce(nonce)),
+        Err(_) => {
+            let detail = "the system has no random numbers, so no time can be asked for";
+            Err(Reject::new(Code::TimeUnavailable, "time", detail))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nonce_is_random_and_does_not_live_for_ever() {
+        let challenge = Challenge::new(None).unwrap();
+        assert_ne!(challenge.nonce(), Challenge::new(None).unwrap().nonce());
+        challenge.check_age().unwrap();
+        let almost = challenge.since + LIFE - Duration::from_secs(1);
+        challenge.check_at(almost).unwrap();
+        let late = challenge.check_at(challenge.since + LIFE).unwrap_err();
+        assert_eq!(late.code, Code::TimeUnavailable);
+    }
+
+    #[test]
+    fn a_chosen_nonce_is_taken_as_it_is() {
+        let chosen = Nonce([3; 16]);
+        let challenge = Challenge::new(Some(chosen)).unwrap();
+        assert_eq!(challenge.nonce(), chosen);
+    }
+}
