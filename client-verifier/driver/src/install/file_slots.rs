@@ -18,16 +18,14 @@ use std::time::Duration;
 
 use countersign_metadata::{Hashes, TargetPath, UtcTime};
 use countersign_verifier::{ImageStream, VerifiedImage};
-use ring::digest;
 
+use super::slot_files::{at, empty, keep, measure, read_through, replace_link};
 use super::{Description, InstallError, Installer, Measured, Phase, TakesEffect};
 use crate::store::Lock;
 use crate::{crash, durable};
 
-/// Bytes in memory of any image, whatever its size.
-const CHUNK: usize = 64 * 1024;
-
-const IMAGE: &str = "image";
+/// The image's name in its slot.
+pub(super) const IMAGE: &str = "image";
 const ACTIVE: &str = "active";
 const CONFIRMED: &str = "confirmed";
 
@@ -60,13 +58,13 @@ impl Content {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Slot {
+pub(super) enum Slot {
     A,
     B,
 }
 
 impl Slot {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::A => "a",
             Self::B => "b",
@@ -313,98 +311,4 @@ pub fn provision_slots(directory: &Path, image: &mut dyn Read) -> Result<(), Ins
     // The active link comes last, because it is what makes a second attempt refuse.
     slots.point(CONFIRMED, Some(Slot::A))?;
     slots.point(ACTIVE, Some(Slot::A))
-}
-
-/// Writes what `stream` lets through to a new file at `path`, durably.
-fn keep(
-    path: &Path,
-    mut stream: ImageStream,
-    bytes: &mut dyn Read,
-) -> Result<VerifiedImage, InstallError> {
-    let mut file = File::create_new(path).map_err(InstallError::io("make", path))?;
-    read_through(bytes, |chunk| {
-        stream.update(chunk)?;
-        crash::point();
-        file.write_all(chunk)
-            .map_err(InstallError::io("write", path))
-    })?;
-    let image = stream.finish()?;
-    file.sync_all().map_err(InstallError::io("write", path))?;
-    Ok(image)
-}
-
-/// Reads `source` to its end in pieces.
-fn read_through(
-    source: &mut dyn Read,
-    mut take: impl FnMut(&[u8]) -> Result<(), InstallError>,
-) -> Result<(), InstallError> {
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        match source.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(n) => take(&buffer[..n])?,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(InstallError::Source(e)),
-        }
-    }
-}
-
-/// An error of reading, where the source is our own file.
-fn at(path: &Path, error: InstallError) -> InstallError {
-    match error {
-        InstallError::Source(source) => InstallError::io("read", path)(source),
-        other => other,
-    }
-}
-
-fn measure(file: &mut File) -> Result<Measured, InstallError> {
-    let mut sha256 = digest::Context::new(&digest::SHA256);
-    let mut sha512 = digest::Context::new(&digest::SHA512);
-    let mut length = 0;
-    read_through(file, |bytes| {
-        sha256.update(bytes);
-        sha512.update(bytes);
-        length += bytes.len() as u64;
-        Ok(())
-    })?;
-    Ok(Measured {
-        length,
-        hashes: Hashes {
-            sha256: sha256.finish().as_ref().try_into().ok(),
-            sha512: sha512.finish().as_ref().try_into().ok(),
-            ..Hashes::default()
-        },
-    })
-}
-
-/// Removes the image of a slot and what is unfinished in it, durably.
-fn empty(slot: &Path) -> io::Result<()> {
-    crash::point();
-    for name in [IMAGE, durable::UNFINISHED] {
-        match fs::remove_file(slot.join(name)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-    }
-    durable::sync_directory(slot)?;
-    crash::point();
-    Ok(())
-}
-
-fn replace_link(directory: &Path, name: &str, slot: Option<Slot>) -> io::Result<()> {
-    crash::point();
-    match slot {
-        Some(slot) => {
-            let unfinished = directory.join(durable::UNFINISHED);
-            durable::remove_unfinished(directory)?;
-            std::os::unix::fs::symlink(slot.name(), &unfinished)?;
-            crash::point();
-            fs::rename(&unfinished, directory.join(name))?;
-        }
-        None => fs::remove_file(directory.join(name))?,
-    }
-    crash::point();
-    durable::sync_directory(directory)?;
-    crash::point();
-    Ok(())
 }

@@ -8,6 +8,7 @@
 
 mod error;
 mod file_slots;
+mod slot_files;
 
 pub use error::InstallError;
 pub use file_slots::{FileSlots, provision_slots};
