@@ -167,9 +167,10 @@ where
                 .any(|code| code.number() == refusal.code)
         };
         ecus.values().all(|outcome| match outcome {
-            EcuOutcome::Nothing | EcuOutcome::Installed | EcuOutcome::OnTrial => true,
+            EcuOutcome::Nothing | EcuOutcome::Installed => true,
             EcuOutcome::Refused(refusal) => final_refusal(refusal),
-            EcuOutcome::Unreachable(_) | EcuOutcome::Abandoned => false,
+            // An image on trial may fall back, and is then tried once more.
+            EcuOutcome::OnTrial | EcuOutcome::Unreachable(_) | EcuOutcome::Abandoned => false,
         })
     }
 

@@ -208,6 +208,7 @@ impl EcuState {
         match &mut self.installation {
             Some(i) if i.stage == Stage::Activating && i.attempts < ATTEMPTS => {
                 i.stage = Stage::Staging;
+                self.reports.refused(i.ordered_by.version, why);
                 Ok(())
             }
             Some(i) if i.stage == Stage::Activating => self.failed(why),
