@@ -26,7 +26,7 @@ export COUNTERSIGN_FIRMWARE_DIR := $(abspath $(S)/firmware)
 OF_THEIR_OWN := countersign-client-cli/crash-points,countersign-ceremony/crash-points,countersign-signing/yubihsm-mock
 
 .PHONY: help demo test test-all check bench audit setup clean
-.PHONY: fmt clippy deny docs no-std unit doctest vectors interop demo-quick unit-long vectors-by-pytuf audit-if-online
+.PHONY: fmt clippy deny docs conformance no-std unit doctest vectors interop demo-quick unit-long vectors-by-pytuf audit-if-online
 
 help: ## this list
 	grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,13 +35,13 @@ demo: $(S)/debian.stamp $(S)/firmware.stamp ## sign real firmware in tokens, upd
 	cargo build --locked --release $(BINS)
 	COUNTERSIGN_BIN_DIR=$(TARGET_DIR)/release scripts/demo.sh
 
-test: fmt deny docs clippy no-std unit doctest vectors interop demo-quick ## everything CI runs, cheap gates first
+test: fmt deny docs conformance clippy no-std unit doctest vectors interop demo-quick ## everything CI runs, cheap gates first
 	echo "make test: passed"
 
 test-all: test unit-long vectors-by-pytuf audit-if-online demo ## test, and the long property tests, the vectors on python-tuf, advisories and the release demo
 	echo "make test-all: passed"
 
-check: fmt deny clippy docs ## the quick gates: format, dependencies, lints, documentation
+check: fmt deny clippy docs conformance ## the quick gates: format, dependencies, lints, documentation
 	echo "make check: passed"
 
 bench: ## criterion benchmarks (release build)
@@ -76,6 +76,10 @@ deny: $(S)/tools.stamp
 docs: $(S)/toolchain.stamp
 	echo "==> rustdoc"
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --workspace --no-deps
+
+conformance:
+	echo "==> docs/conformance.md names tests that exist"
+	scripts/conformance.sh
 
 no-std: $(S)/toolchain.stamp
 	echo "==> no_std"
