@@ -9,7 +9,6 @@ use countersign_verifier::{Code, ImageStream, Reject, VerifiedImage};
 use super::host::Health;
 use super::plaintext::Plaintext;
 use super::{Secondary, Staged};
-use crate::fetch::FetchError;
 use crate::install::{InstallError, Phase, TakesEffect};
 use crate::uptane::link::{Activated, LinkError};
 use crate::uptane::state::Stage;
@@ -220,15 +219,8 @@ fn source_refusal(error: io::Error) -> Reject {
         Ok(reject) => return reject,
         Err(error) => error,
     };
-    let error = match error.downcast::<LinkError>() {
-        Ok(link) => return link.to_reject(),
-        Err(error) => error,
-    };
-    match error.downcast::<FetchError>() {
-        Ok(FetchError::Slow { .. }) => {
-            Reject::new(Code::SlowRetrieval, "", "the image came too slowly")
-        }
-        Ok(error) => Reject::new(Code::FetchFailed, "", error.to_string()),
+    match error.downcast::<LinkError>() {
+        Ok(link) => link.to_reject(),
         Err(error) => Reject::new(Code::FetchFailed, "", error.to_string()),
     }
 }
