@@ -1,12 +1,7 @@
 //! An ECU at work: what it installs, what it refuses, and what it remembers of both.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot set up has failed")]
-
-#[cfg(feature = "crash-points")]
-mod crash;
-mod device;
-mod site;
-
+use super::device::{Device, Door, OLD};
+use super::site::{self, Image, Site};
 use countersign_client::install::Phase;
 use countersign_client::store::StoreName;
 use countersign_client::uptane::link::{
@@ -15,9 +10,7 @@ use countersign_client::uptane::link::{
 use countersign_client::uptane::link::{Fetch, LinkError, Part, Source};
 use countersign_client::uptane::secondary::Health;
 use countersign_metadata::uptane::{EncryptionKey, Nonce, Vin};
-use device::{Device, Door, OLD};
 use proptest::prelude::*;
-use site::{Image, Site};
 
 const STAGED: Prepared = Prepared::Staged;
 const NOTHING: Prepared = Prepared::Nothing;
@@ -141,12 +134,12 @@ fn a_content_key_for_another_ecu_is_not_unwrapped() {
 #[test]
 fn what_the_image_repository_never_listed_is_not_installed() {
     let (mut site, device) = start(Verification::Full);
-    site.publish_apart(Some(&Image::new("door-2.img", 2)), None);
+    site.publish_apart(&[&Image::new("door-2.img", 2)], &[]);
     must_refuse(site, &device, "target-not-found", None);
     let (mut site, device) = start(Verification::Full);
     let mut other = Image::new("door-2.img", 2);
     other.bytes.push(0);
-    site.publish_apart(Some(&Image::new("door-2.img", 2)), Some(&other));
+    site.publish_apart(&[&Image::new("door-2.img", 2)], &[&other]);
     must_refuse(
         site,
         &device,

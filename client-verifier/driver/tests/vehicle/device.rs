@@ -21,15 +21,17 @@ use countersign_verifier::uptane::{Ecu, Installed};
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
-use super::site::{Site, TestKey, hardware, serial, vin};
+use super::site::{Site, TestKey, door, serial, vin};
 
 pub(crate) const OLD: &[u8] = b"the image that left the factory";
-const ECU_KEY: TestKey = TestKey(20);
+pub(crate) const DOOR_KEY: TestKey = TestKey(20);
 
 /// The ECU's directory, and what the device says of itself.
 pub(crate) struct Device {
     _temporary: Option<tempfile::TempDir>,
     directory: PathBuf,
+    ecu: Ecu,
+    key: TestKey,
     verification: Verification,
     host: Arc<Mutex<TestHost>>,
 }
@@ -58,8 +60,16 @@ impl Host for SharedHost {
 
 impl Device {
     pub(crate) fn provision(verification: Verification) -> Self {
+        Self::provision_as(door(), DOOR_KEY, verification)
+    }
+
+    pub(crate) fn provision_as(ecu: Ecu, key: TestKey, verification: Verification) -> Self {
         let temporary = tempfile::tempdir().unwrap();
-        let device = Self::at(temporary.path().into(), verification);
+        let device = Self {
+            ecu,
+            key,
+            ..Self::at(temporary.path().into(), verification)
+        };
         device.leave_the_factory();
         Self {
             _temporary: Some(temporary),
@@ -67,7 +77,7 @@ impl Device {
         }
     }
 
-    /// One that was provisioned before.
+    /// A door that was provisioned before.
     pub(crate) fn at(directory: PathBuf, verification: Verification) -> Self {
         let host = TestHost {
             may_install: Ok(()),
@@ -76,6 +86,8 @@ impl Device {
         Self {
             _temporary: None,
             directory,
+            ecu: door(),
+            key: DOOR_KEY,
             verification,
             host: Arc::new(Mutex::new(host)),
         }
@@ -84,13 +96,13 @@ impl Device {
     pub(crate) fn leave_the_factory(&self) {
         provision_slots(&self.path("slots"), &mut &OLD[..]).unwrap();
         let installed = Installed {
-            hardware_id: hardware(),
+            hardware_id: self.ecu.hardware_id.clone(),
             path: "door-1.img".into(),
             release_counter: 1,
             length: OLD.len() as u64,
             hashes: Hashes::of(OLD),
         };
-        let state = EcuState::provisioned(serial(), Some(installed));
+        let state = EcuState::provisioned(self.ecu.serial.clone(), Some(installed));
         StateFile::provision(&self.path("state"), state).unwrap();
         for repository in [Repository::Director, Repository::Image] {
             let root = Site::root(repository);
@@ -105,6 +117,11 @@ impl Device {
 
     fn store(&self, repository: Repository) -> DirStore {
         DirStore::open(&self.path(repository.name()), Duration::ZERO).unwrap()
+    }
+
+    /// Its key for reports.
+    pub(crate) fn signer(&self) -> Signer {
+        Signer::new(self.key)
     }
 
     pub(crate) fn keeps(&self, name: &StoreName) -> bool {
@@ -133,10 +150,7 @@ impl Device {
         let urls = |name: &str| vec![format!("https://{name}.example.com")];
         let parts = Parts {
             vin: vin(),
-            ecu: Ecu {
-                serial: serial(),
-                hardware_id: hardware(),
-            },
+            ecu: self.ecu.clone(),
             verification: self.verification,
             mapping: Mapping::both(urls("director"), urls("image")).unwrap(),
             director_limits: Limits::director(),
@@ -145,7 +159,7 @@ impl Device {
             director: Box::new(self.store(Repository::Director)),
             image: Box::new(self.store(Repository::Image)),
             installer: Box::new(open_slots(&self.path("slots"))),
-            signer: Box::new(Keys),
+            signer: Box::new(Signer::new(self.key)),
             decryption: Some(Box::new(Keys)),
             host: Box::new(SharedHost(Arc::clone(&self.host))),
         };
@@ -215,26 +229,39 @@ impl Door {
 
     /// The report, verified as the Director would.
     pub(crate) fn report(&mut self) -> EcuVersionReport {
-        let key = ECU_KEY.key();
-        let role_keys = RoleKeys::new([key.id()], 1);
-        let authority = Authority::assume("ecu", &role_keys, &[(key.id(), key)].into());
         let report = Signed::<EcuVersionReport>::parse(self.signed_report()).unwrap();
-        report.verify(&authority).unwrap().content().clone()
+        let report = report.verify(&authority(DOOR_KEY)).unwrap();
+        report.content().clone()
+    }
+}
+
+/// Whoever has this key.
+pub(crate) fn authority(key: TestKey) -> Authority {
+    let key = key.key();
+    let role_keys = RoleKeys::new([key.id()], 1);
+    Authority::assume("ecu", &role_keys, &[(key.id(), key)].into())
+}
+
+/// An ECU's key for reports.
+pub(crate) struct Signer(TestKey, Key);
+
+impl Signer {
+    fn new(key: TestKey) -> Self {
+        Self(key, key.key())
+    }
+}
+
+impl EcuSigner for Signer {
+    fn key(&self) -> &Key {
+        &self.1
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        Ok(self.0.sign(message))
     }
 }
 
 struct Keys;
-
-impl EcuSigner for Keys {
-    fn key(&self) -> &Key {
-        static KEY: std::sync::OnceLock<Key> = std::sync::OnceLock::new();
-        KEY.get_or_init(|| ECU_KEY.key())
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        Ok(ECU_KEY.sign(message))
-    }
-}
 
 impl Decapsulate for Keys {
     fn public_key(&self) -> &EncryptionKey {

@@ -18,6 +18,7 @@ use countersign_metadata::{
     Hashes, Key, MetaFile, PublicKey, RoleType, Root, Snapshot, TargetFile, TargetPath,
     TargetsBuilder, Timestamp, Unsigned, UtcTime,
 };
+use countersign_verifier::uptane::Ecu;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
 /// An Ed25519 key from a number.
@@ -62,12 +63,30 @@ pub(crate) fn hardware() -> HardwareId {
     HardwareId::new(HARDWARE).unwrap()
 }
 
+/// The Secondary.
+pub(crate) fn door() -> Ecu {
+    Ecu {
+        serial: serial(),
+        hardware_id: hardware(),
+    }
+}
+
+/// The Primary.
+pub(crate) fn head_unit() -> Ecu {
+    Ecu {
+        serial: EcuSerial::new("head-unit").unwrap(),
+        hardware_id: HardwareId::new("head-unit-1").unwrap(),
+    }
+}
+
 /// An image as both repositories speak of it.
 #[derive(Clone)]
 pub(crate) struct Image {
     pub(crate) name: &'static str,
     pub(crate) bytes: Vec<u8>,
     pub(crate) release_counter: u64,
+    /// The ECU that it is for.
+    pub(crate) ecu: Ecu,
     /// The ECU's key that it is encrypted for, if it is.
     pub(crate) encrypted_for: Option<EncryptionKey>,
 }
@@ -80,6 +99,7 @@ impl Image {
             name,
             bytes,
             release_counter,
+            ecu: door(),
             encrypted_for: None,
         }
     }
@@ -134,32 +154,41 @@ impl Site {
         })
     }
 
-    /// Both repositories list `image`, and the Director wants it on the ECU.
+    /// Both repositories list `image`, and the Director wants it on its ECU.
     pub(crate) fn publish(&mut self, image: &Image) {
-        self.publish_apart(Some(image), Some(image));
+        self.publish_apart(&[image], &[image]);
     }
 
-    /// What each repository says of an image, if it has one.
-    pub(crate) fn publish_apart(&mut self, directed: Option<&Image>, listed: Option<&Image>) {
+    /// What each repository says of images.
+    pub(crate) fn publish_apart(&mut self, directed: &[&Image], listed: &[&Image]) {
         self.version += 1;
         self.now = self.now.plus_seconds(3600).unwrap();
-        let director = directed.map(|image| (image.path(), self.directed(image)));
-        let image = listed.map(|image| {
-            let custom = ImageCustom::new(vec![hardware()], image.release_counter);
+        let directed = directed.iter();
+        let director = directed
+            .map(|image| (image.path(), self.directed(image)))
+            .collect();
+        let listed = listed.iter().map(|image| {
+            let hardware_ids = vec![image.ecu.hardware_id.clone()];
+            let custom = ImageCustom::new(hardware_ids, image.release_counter);
             let file = TargetFile {
                 custom: Some(custom.to_object()),
                 ..image.file()
             };
             (image.path(), file)
         });
+        let image = listed.collect();
         let vin = self.vin.clone();
         self.put(Repository::Director, 1, Some(&vin), director);
         self.put(Repository::Image, 5, None, image);
     }
 
     fn directed(&mut self, image: &Image) -> TargetFile {
-        let mut custom =
-            DirectorCustom::new([(serial(), hardware())].into(), image.release_counter);
+        let Ecu {
+            serial,
+            hardware_id,
+        } = image.ecu.clone();
+        let ecus = [(serial, hardware_id)].into();
+        let mut custom = DirectorCustom::new(ecus, image.release_counter);
         let mut served = image.bytes.clone();
         if let Some(recipient) = &image.encrypted_for {
             let mut ciphertext = Vec::new();
@@ -192,7 +221,7 @@ impl Site {
         let method = countersign_encryption::METHOD;
         let context = WrapContext {
             vin: self.vin.clone(),
-            serial: serial(),
+            serial: image.ecu.serial.clone(),
             filename: image.path(),
             release_counter: image.release_counter,
             method: method.into(),
@@ -203,7 +232,7 @@ impl Site {
         let filename = TargetPath::new("encrypted.bin").unwrap();
         let FileInfo { length, hashes } = info(ciphertext);
         custom.encrypted = Some(EncryptedTarget::new(filename, length, hashes, method));
-        custom.wrapped_keys = [(serial(), wrapped)].into();
+        custom.wrapped_keys = [(image.ecu.serial.clone(), wrapped)].into();
         custom
     }
 
@@ -212,14 +241,14 @@ impl Site {
         repository: Repository,
         first: u8,
         vin: Option<&Vin>,
-        target: Option<(TargetPath, TargetFile)>,
+        images: Vec<(TargetPath, TargetFile)>,
     ) {
         let expires = self.now.plus_seconds(24 * 3600).unwrap();
         let extra = vin.map(|vin| ("custom".to_owned(), custom_with_vin(vin).into()));
         let mut targets = TargetsBuilder::new(expires);
         targets.header.version = self.version;
         targets.extra.extend(extra.clone());
-        targets.targets.extend(target);
+        targets.targets.extend(images);
         let targets = TestKey(first + 3).file(targets.to_payload());
         let mut snapshot = Snapshot::new(expires);
         snapshot.header.version = self.version;
@@ -252,6 +281,39 @@ impl Site {
             extra: Default::default(),
         };
         TIME_KEY.file(attestation.to_payload())
+    }
+
+    /// Writes what a web server would serve for each repository: its `metadata/`, and the images
+    /// in the Image repository's `targets/`.
+    pub(crate) fn write_files(&self, images: &[&Image]) {
+        let write = |path: PathBuf, bytes: &[u8]| {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        };
+        for (name, store) in [("director", &self.director), ("image", &self.image)] {
+            for (file, stored) in store.files() {
+                let version = self.version;
+                let file = match file {
+                    StoreName::Timestamp => "timestamp.json".to_owned(),
+                    StoreName::Snapshot => format!("{version}.snapshot.json"),
+                    StoreName::Targets => format!("{version}.targets.json"),
+                    StoreName::RootHistory(version) => format!("{version}.root.json"),
+                    _ => continue,
+                };
+                let directory = self.directory.join(name).join("metadata");
+                write(directory.join(file), &stored.bytes);
+            }
+        }
+        for image in images {
+            let hash = hex(&Hashes::of(&image.bytes).sha256.unwrap());
+            let targets = self.directory.join("image/targets");
+            write(targets.join(format!("{hash}.{}", image.name)), &image.bytes);
+        }
+    }
+
+    /// Where [`Site::write_files`] puts a repository.
+    pub(crate) fn url(&self, repository: Repository) -> String {
+        format!("file://{}/{}", self.directory.display(), repository.name())
     }
 
     /// Changes a byte in the middle of every image that is served.
