@@ -7,6 +7,7 @@ mod canonical;
 mod common;
 mod delegations;
 mod envelope;
+mod examples;
 mod generate;
 mod generate_uptane;
 mod keys;
