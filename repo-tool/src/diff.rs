@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_metadata::uptane::HardwareId;
+use countersign_metadata::uptane::{HardwareId, ImageCustom};
 use countersign_metadata::{
     Delegation, Delegations, PathSet, Role, RoleKeys, RoleType, Roles, Root, TargetFile, Targets,
 };
@@ -160,7 +160,20 @@ fn describe(file: &TargetFile) -> String {
         (_, Some(_)) => ", with custom data",
         _ => "",
     };
-    format!("{} bytes, sha256 {digest}{custom}", file.length)
+    let vehicles = match ImageCustom::of(file) {
+        Ok(image) => format!(
+            ", for {}, release counter {}",
+            joined(&image.hardware_ids),
+            image.release_counter
+        ),
+        Err(_) => String::new(),
+    };
+    format!("{} bytes, sha256 {digest}{custom}{vehicles}", file.length)
+}
+
+fn joined(ids: &[HardwareId]) -> String {
+    let ids: Vec<&str> = ids.iter().map(HardwareId::as_str).collect();
+    ids.join(" ")
 }
 
 fn delegation_changes(
@@ -243,10 +256,7 @@ fn scope(entry: &Delegation) -> String {
     };
     match entry.hardware_ids() {
         None => format!("{kind} {paths}"),
-        Some(ids) => {
-            let ids: Vec<&str> = ids.iter().map(HardwareId::as_str).collect();
-            format!("{kind} {paths}, hardware {}", ids.join(" "))
-        }
+        Some(ids) => format!("{kind} {paths}, hardware {}", joined(ids)),
     }
 }
 

@@ -1,18 +1,20 @@
 //! Delegating to other roles, and taking it back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_metadata::json::Object;
+use countersign_metadata::limits::MAX_AGREEING_ROLES;
+use countersign_metadata::uptane::HardwareId;
 use countersign_metadata::{
-    DelegatedRole, Delegation, Delegations, Key, KeyId, PathSet, RoleKeys, Roles, TargetFile,
-    TargetPath, TargetsBuilder,
+    DelegatedRole, Delegation, Delegations, Key, KeyId, MultiRole, PathSet, RoleKeys, Roles,
+    TargetFile, TargetPath, TargetsBuilder,
 };
 
 use crate::error::RepoError;
 use crate::policy::Span;
 use crate::policy_edit;
 use crate::repository::Repository;
-use crate::tree::{TOP, check_role_name, names};
+use crate::tree::{TOP, check_role_name, entry_of, names};
 
 pub(crate) type Images = BTreeMap<TargetPath, TargetFile>;
 
@@ -37,9 +39,33 @@ pub struct NewDelegation {
     /// Who signs.
     pub signers: DelegatedKeys,
     /// What it is trusted for.
+    pub scope: Scope,
+}
+
+/// What a delegation is for.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// Which target names.
     pub paths: PathSet,
-    /// Whether the search ends with it.
+    /// Which hardware; any, if `None`.
+    pub hardware_ids: Option<Vec<HardwareId>>,
+    /// Whether the search ends with it when it matches.
     pub terminating: bool,
+}
+
+/// A delegation to several roles, of which some must agree.
+#[derive(Debug, Clone)]
+pub struct NewMultiDelegation {
+    /// What they are called together.
+    pub name: String,
+    /// The delegating role.
+    pub from: String,
+    /// The new roles and who signs them, most trusted first.
+    pub roles: Vec<(String, DelegatedKeys)>,
+    /// How many must agree.
+    pub min: u32,
+    /// What they are trusted for.
+    pub scope: Scope,
 }
 
 /// What changes in a delegation; what is `None` stays.
@@ -51,6 +77,8 @@ pub struct DelegationChange {
     pub threshold: Option<u32>,
     /// New paths.
     pub paths: Option<PathSet>,
+    /// New hardware identifiers.
+    pub hardware_ids: Option<Vec<HardwareId>>,
 }
 
 impl Repository {
@@ -60,19 +88,16 @@ impl Repository {
     /// [`RepoError::RoleName`], [`RepoError::RoleExists`], [`RepoError::NoSuchRole`],
     /// [`RepoError::Delegation`], or what is wrong with a key.
     pub fn add_delegation(&mut self, new: NewDelegation) -> Result<(), RepoError> {
-        check_role_name(&new.role)?;
-        check_paths(&new.from, &new.paths)?;
+        check_paths(&new.from, &new.scope.paths)?;
         self.check_delegator(&new.from)?;
-        if self.tree().delegation(&new.role)?.is_some() {
-            return Err(RepoError::RoleExists { role: new.role });
-        }
+        self.check_new_name(&new.role)?;
         let (role_keys, keys) = self.delegated_keys(&new.from, &new.signers)?;
         let role = DelegatedRole {
             name: new.role.clone(),
             role_keys,
-            paths: new.paths,
-            hardware_ids: None,
-            terminating: new.terminating,
+            paths: new.scope.paths,
+            hardware_ids: new.scope.hardware_ids,
+            terminating: new.scope.terminating,
             extra: Object::new(),
         };
         if let Some(delegations) = &mut self.draft_of(&new.from)?.delegations {
@@ -91,8 +116,51 @@ impl Repository {
         Ok(())
     }
 
-    /// Changes the keys, threshold or paths of a delegated role, and stages its next version
-    /// where new keys have to sign it.
+    /// Stages a delegation to several roles, and the first version of each.
+    ///
+    /// # Errors
+    /// As [`Repository::add_delegation`].
+    pub fn add_multi_delegation(&mut self, new: NewMultiDelegation) -> Result<(), RepoError> {
+        check_paths(&new.from, &new.scope.paths)?;
+        self.check_delegator(&new.from)?;
+        check_agreement(&new)?;
+        self.check_new_name(&new.name)?;
+        let (mut roles, mut keys) = (Vec::new(), BTreeMap::new());
+        for (role, signers) in &new.roles {
+            self.check_new_name(role)?;
+            let (role_keys, more) = self.delegated_keys(&new.from, signers)?;
+            roles.push((role.clone(), role_keys));
+            keys.extend(more);
+        }
+        let entry = MultiRole {
+            name: new.name,
+            roles,
+            min_roles_in_agreement: new.min,
+            paths: new.scope.paths,
+            hardware_ids: new.scope.hardware_ids,
+            terminating: new.scope.terminating,
+            extra: Object::new(),
+        };
+        if let Some(delegations) = &mut self.draft_of(&new.from)?.delegations {
+            listed(&new.from, delegations)?;
+        }
+        // As with one role: the files come before the delegation to them.
+        for (role, signers) in &new.roles {
+            self.remember_delegation(role, signers)?;
+            self.stage_first(role, Images::new())?;
+        }
+        self.edit(&new.from, |draft| {
+            let delegations = draft.delegations.get_or_insert_with(Delegations::empty);
+            delegations.keys.extend(keys);
+            listed(&new.from, delegations)?.push(entry.into());
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// Changes the keys, threshold, paths or hardware of a delegated role, and stages its next
+    /// version where new keys have to sign it. Of roles that must agree, each has its own keys
+    /// and threshold, and they share the rest.
     ///
     /// # Errors
     /// As [`Repository::add_delegation`].
@@ -127,15 +195,21 @@ impl Repository {
                     &mut bins.role_keys
                 }
                 Roles::Listed(roles) => {
-                    let entry = roles.iter_mut().find_map(|entry| match entry {
-                        Delegation::Role(entry) => (entry.name == role).then_some(entry),
-                        Delegation::Multi(_) => None,
-                    });
-                    let entry = entry.ok_or_else(missing)?;
-                    if let Some(paths) = change.paths {
-                        entry.paths = paths;
+                    let entry = roles
+                        .iter_mut()
+                        .find(|entry| entry.roles().any(|(name, _)| name == role))
+                        .ok_or_else(missing)?;
+                    let (paths, hardware_ids) = match entry {
+                        Delegation::Role(role) => (&mut role.paths, &mut role.hardware_ids),
+                        Delegation::Multi(multi) => (&mut multi.paths, &mut multi.hardware_ids),
+                    };
+                    if let Some(new) = change.paths {
+                        *paths = new;
                     }
-                    &mut entry.role_keys
+                    if let Some(new) = change.hardware_ids {
+                        *hardware_ids = Some(new);
+                    }
+                    entry.role_keys_mut(role).ok_or_else(missing)?
                 }
             };
             entry.threshold = threshold;
@@ -156,19 +230,26 @@ impl Repository {
     }
 
     /// Stages the end of a delegation. The role's published file stays where it is, and Snapshot
-    /// goes on listing it (TUF 5.5.5).
+    /// goes on listing it (TUF 5.5.5). Roles that must agree go together, by what they are called
+    /// together.
     ///
     /// # Errors
-    /// [`RepoError::NoSuchRole`]
+    /// [`RepoError::NoSuchRole`], [`RepoError::Delegation`]
     pub fn remove_delegation(&mut self, role: &str) -> Result<(), RepoError> {
         let missing = || RepoError::NoSuchRole { role: role.into() };
-        let from = self.tree().delegation(role)?.ok_or_else(missing)?.delegator;
-        let gone: Vec<String> = self
-            .tree()
-            .below(role)?
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
+        let from = match self.tree().delegation(role)? {
+            Some(delegation) => delegation.delegator,
+            None => self
+                .tree()
+                .delegator_of_several(role)?
+                .ok_or_else(missing)?,
+        };
+        let mut gone = Vec::new();
+        for top in self.roles_called(&from, role)? {
+            let below = self.tree().below(&top)?.into_iter();
+            gone.extend(below.map(|(name, _)| name));
+            gone.push(top);
+        }
         self.edit(&from, |draft| {
             let Some(delegations) = &mut draft.delegations else {
                 return Err(missing());
@@ -189,12 +270,47 @@ impl Repository {
             }
             Ok(())
         })?;
-        for gone in gone.iter().map(String::as_str).chain([role]) {
-            if self.tree().delegation(gone)?.is_none() {
-                self.drafts.remove(gone)?;
+        for gone in gone {
+            if self.tree().delegation(&gone)?.is_none() {
+                self.drafts.remove(&gone)?;
             }
         }
         Ok(())
+    }
+
+    /// The roles that the entry `name` of `from` delegates to.
+    fn roles_called(&self, from: &str, name: &str) -> Result<Vec<String>, RepoError> {
+        let content = self.tree().role(from)?;
+        let delegations = content.as_ref().and_then(|content| content.delegations());
+        match delegations.and_then(|delegations| entry_of(delegations, name)) {
+            Some(Delegation::Multi(multi)) => Err(RepoError::Delegation {
+                role: from.into(),
+                why: format!(
+                    "'{name}' must agree with others and cannot go alone; remove '{}', which \
+                     is what they are called together",
+                    multi.name
+                ),
+            }),
+            Some(Delegation::Role(_)) => Ok(vec![name.into()]),
+            None => {
+                let Some(Roles::Listed(listed)) = delegations.map(|all| &all.roles) else {
+                    return Ok(vec![name.into()]);
+                };
+                let entry = listed.iter().find(|entry| entry.name() == name);
+                let roles = entry.into_iter().flat_map(Delegation::roles);
+                Ok(roles.map(|(role, _)| role.to_owned()).collect())
+            }
+        }
+    }
+
+    /// A name that a role, or several together, can take.
+    fn check_new_name(&self, name: &str) -> Result<(), RepoError> {
+        check_role_name(name)?;
+        let tree = self.tree();
+        match tree.delegation(name)?.is_some() || tree.delegator_of_several(name)?.is_some() {
+            true => Err(RepoError::RoleExists { role: name.into() }),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn check_delegator(&self, from: &str) -> Result<(), RepoError> {
@@ -270,6 +386,31 @@ fn drop_unused_keys(delegations: &mut Delegations) {
         Roles::Succinct(bins) => bins.role_keys.keyids.clone(),
     };
     delegations.keys.retain(|id, _| used.contains(id));
+}
+
+/// Different names, and a number of them that can agree.
+fn check_agreement(new: &NewMultiDelegation) -> Result<(), RepoError> {
+    let names = new.roles.iter().map(|(role, _)| role);
+    let names: BTreeSet<&String> = names.chain([&new.name]).collect();
+    let why = if names.len() <= new.roles.len() {
+        "the roles, and what they are called together, need different names".into()
+    } else if !(2..=MAX_AGREEING_ROLES).contains(&new.roles.len()) {
+        format!(
+            "name 2 to {MAX_AGREEING_ROLES} roles that are to agree; for one, use 'delegation add'"
+        )
+    } else if !(1..=new.roles.len()).contains(&(new.min as usize)) {
+        format!(
+            "{} roles can never agree out of {}",
+            new.min,
+            new.roles.len()
+        )
+    } else {
+        return Ok(());
+    };
+    Err(RepoError::Delegation {
+        role: new.from.clone(),
+        why,
+    })
 }
 
 fn check_threshold(from: &str, threshold: u32, keys: usize) -> Result<(), RepoError> {

@@ -65,7 +65,8 @@ impl Repository {
     ///
     /// # Errors
     /// [`RepoError::UnsafeName`], [`RepoError::NotNfc`], [`RepoError::NotDelegated`],
-    /// [`RepoError::NoSuchRole`], [`RepoError::ImageChanged`], [`RepoError::Confidential`].
+    /// [`RepoError::NoSuchRole`], [`RepoError::ImageChanged`], [`RepoError::Confidential`],
+    /// [`RepoError::ImageCustom`], [`RepoError::ReleaseCounter`].
     /// After an error nothing is staged.
     pub fn add_targets(
         &mut self,
@@ -106,6 +107,11 @@ impl Repository {
                 tree.check_trusted(&role, &path)?;
                 by_role.entry(role).or_default().push((path, checked));
             }
+        }
+        for (role, targets) in &by_role {
+            let customs = targets.iter();
+            let customs = customs.map(|(path, (target, _))| (path, target.custom.as_ref()));
+            self.check_release_counters(role, customs)?;
         }
         let mut listed = Vec::new();
         let mut changes = Vec::new();

@@ -133,6 +133,30 @@ pub enum RepoError {
         /// The role that delegates.
         by: String,
     },
+    /// What is said of an image is not what vehicles take.
+    #[error("{name:?}: {source}; vehicles would refuse it: correct the options or the custom data")]
+    ImageCustom {
+        /// The target's name.
+        name: String,
+        /// What is wrong.
+        source: MetadataError,
+    },
+    /// A release counter below that of the image's predecessor.
+    #[error(
+        "{name:?} has release counter {counter}, and {predecessor:?} for the same hardware {hardware} has {listed}: vehicles that have that one would refuse it; give a higher --release-counter, or --allow-lower-counter if no vehicle has it"
+    )]
+    ReleaseCounter {
+        /// The target's name.
+        name: String,
+        /// Its release counter.
+        counter: u64,
+        /// The image that is listed.
+        predecessor: String,
+        /// The release counter of that one.
+        listed: u64,
+        /// A hardware identifier that both name.
+        hardware: String,
+    },
     /// The image changed while it was read.
     #[error("{} changed while it was being read; wait until whatever writes it has finished, then add it again", path.display())]
     ImageChanged {

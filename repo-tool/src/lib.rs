@@ -32,6 +32,7 @@ mod published;
 mod refresh;
 mod rekey;
 mod release;
+mod release_counter;
 mod repository;
 mod requirements;
 mod rotation;
@@ -45,7 +46,9 @@ mod walk;
 pub use adopt::NamedKeys;
 pub use bins::{BinStyle, MAX_BIN_BITS, NewBins};
 pub use diff::{Change, RoleDiff};
-pub use edit_delegations::{DelegatedKeys, DelegationChange, NewDelegation};
+pub use edit_delegations::{
+    DelegatedKeys, DelegationChange, NewDelegation, NewMultiDelegation, Scope,
+};
 pub use edit_targets::{Listed, NewTarget, read_custom};
 pub use error::RepoError;
 pub use images::Visibility;
@@ -53,6 +56,7 @@ pub use list::{DelegationSummary, NamedKey, export, files_below, read_root, writ
 pub use progress::{Progress, Silent};
 pub use publish::PublishReport;
 pub use refresh::Due;
+pub use release_counter::CounterRule;
 pub use repository::Repository;
 pub use requirements::Outgoing;
 pub use sign::{SignReport, Signature};

@@ -12,6 +12,7 @@ use crate::keyring::KeyRing;
 use crate::policy::{POLICY_FILE, Policy};
 use crate::progress::{Progress, Silent};
 use crate::published::Published;
+use crate::release_counter::CounterRule;
 use crate::rotation::Opened;
 use crate::tree::Tree;
 
@@ -28,6 +29,7 @@ pub struct Repository {
     pub(crate) now: UtcTime,
     pub(crate) opened: Opened,
     pub(crate) progress: Box<dyn Progress>,
+    pub(crate) counter_rule: CounterRule,
     _lock: Lock,
 }
 
@@ -57,6 +59,7 @@ impl Repository {
             published: Published::load(&home)?,
             keys: KeyRing::load(&home, secrets)?,
             progress: Box::new(Silent),
+            counter_rule: CounterRule::default(),
             _lock: lock,
             home,
             policy,

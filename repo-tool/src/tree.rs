@@ -65,9 +65,34 @@ impl<'a> Tree<'a> {
         self.read.borrow_mut().remove(role);
     }
 
-    /// Who delegates to `role`. Looks through the tree from the top without opening bins, which
-    /// delegate to nobody.
+    /// Who delegates to `role`.
     pub(crate) fn delegation(&self, role: &str) -> Result<Option<Delegation>, RepoError> {
+        self.find(|delegator, delegations| {
+            Some(Delegation {
+                delegator: delegator.into(),
+                role_keys: delegations.role_keys(role)?.clone(),
+                keys: delegations.keys.clone(),
+            })
+        })
+    }
+
+    /// Who delegates to several roles that must agree, under this name.
+    pub(crate) fn delegator_of_several(&self, name: &str) -> Result<Option<String>, RepoError> {
+        self.find(|delegator, delegations| {
+            let Roles::Listed(listed) = &delegations.roles else {
+                return None;
+            };
+            let several =
+                |entry: &Listed| matches!(entry, Listed::Multi(_)) && entry.name() == name;
+            listed.iter().any(several).then(|| delegator.into())
+        })
+    }
+
+    /// Looks through the tree from the top without opening bins, which delegate to nobody.
+    fn find<T>(
+        &self,
+        look: impl Fn(&str, &Delegations) -> Option<T>,
+    ) -> Result<Option<T>, RepoError> {
         let mut to_visit = VecDeque::from([TOP.to_owned()]);
         let mut seen = BTreeSet::new();
         while let Some(delegator) = to_visit.pop_front() {
@@ -80,12 +105,8 @@ impl<'a> Tree<'a> {
             let Some(delegations) = content.delegations() else {
                 continue;
             };
-            if let Some(role_keys) = delegations.role_keys(role) {
-                return Ok(Some(Delegation {
-                    delegator,
-                    role_keys: role_keys.clone(),
-                    keys: delegations.keys.clone(),
-                }));
+            if let Some(found) = look(&delegator, delegations) {
+                return Ok(Some(found));
             }
             to_visit.extend(branches(delegations));
         }

@@ -6,7 +6,7 @@ use std::fs;
 
 use common::{Client, Sandbox, signers, uri};
 use countersign_metadata::PathSet;
-use countersign_repo::{BinStyle, DelegationChange, NewBins, NewDelegation, Outgoing};
+use countersign_repo::{BinStyle, DelegationChange, NewBins, NewDelegation, Outgoing, Scope};
 
 #[test]
 fn clients_find_images_through_nested_delegations() {
@@ -100,8 +100,11 @@ fn bad_delegations_are_refused() {
             threshold,
             ..signers("targets")
         },
-        paths,
-        terminating: false,
+        scope: Scope {
+            paths,
+            hardware_ids: None,
+            terminating: false,
+        },
     };
     let paths = || PathSet::Patterns(vec!["a/*".into()]);
     for (delegation, name) in [

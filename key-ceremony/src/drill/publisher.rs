@@ -3,7 +3,7 @@
 use countersign_metadata::{Role, RoleType};
 use countersign_repo::{
     DelegatedKeys, DelegationChange, Due, NamedKeys, NewDelegation, NewTarget, Outgoing,
-    Repository, Visibility,
+    Repository, Scope, Visibility,
 };
 use countersign_signing::{Algorithm, KeyUri, SignError};
 
@@ -49,8 +49,11 @@ impl Stage {
                     threshold: delegation.role.threshold,
                     expires: Some(delegation.role.expires),
                 },
-                paths: delegation.paths,
-                terminating: delegation.terminating,
+                scope: Scope {
+                    paths: delegation.paths,
+                    hardware_ids: None,
+                    terminating: delegation.terminating,
+                },
             };
             self.open()?.add_delegation(new)?;
         }

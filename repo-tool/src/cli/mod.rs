@@ -1,6 +1,7 @@
 //! Parsing, one library call, printing.
 
 mod delegation;
+mod image;
 mod init;
 mod key;
 mod output;

@@ -9,13 +9,16 @@ use hex::FromHex;
 use serde_json::{Value, json};
 
 use super::Global;
+use super::image::ForVehicles;
 use super::output::{Report, count};
 
 const ADD_EXAMPLES: &str = "\
 Examples:
   repo-tool target add build/app.img --name app/1.0/app.img
   repo-tool target add --recursive build/ --prefix app/1.0/
-  repo-tool target add build/app.img --sha256 \"$reviewed\"    (refused if it has changed)";
+  repo-tool target add build/app.img --sha256 \"$reviewed\"    (refused if it has changed)
+  repo-tool target add build/brake.img --hardware-id brake-v2 --release-counter 12 \\
+      --image-version 3.1 --class brake --dependency class=gateway@7..";
 
 #[derive(Subcommand)]
 pub(super) enum Target {
@@ -52,6 +55,8 @@ pub(super) enum Target {
         /// Publish the metadata only; the bytes never enter the public tree
         #[arg(long)]
         confidential: bool,
+        #[command(flatten)]
+        vehicles: Box<ForVehicles>,
     },
     /// Stage the removal of images; their bytes stay for clients with older metadata
     Remove {
@@ -87,8 +92,10 @@ impl Target {
                 custom,
                 role,
                 confidential,
+                vehicles,
             } => {
                 let custom = custom.as_deref().map(read_custom).transpose()?;
+                let custom = vehicles.describe(custom)?;
                 let visibility = match confidential {
                     true => Visibility::Confidential,
                     false => Visibility::Public,
@@ -107,12 +114,15 @@ impl Target {
                     })
                     .collect();
                 let role = role.as_deref();
-                let listed = match sha256 {
-                    Some(sha256) => {
-                        let reviewed = one(new)?.map(|target| (target, *sha256));
-                        global.open()?.add_reviewed_targets(&reviewed, role)?
-                    }
-                    None => global.open()?.add_targets(&new, role)?,
+                let reviewed = match sha256 {
+                    Some(sha256) => Some(one(&new)?.map(|target| (target, *sha256))),
+                    None => None,
+                };
+                let mut repository = global.open()?;
+                repository.set_counter_rule(vehicles.counter_rule());
+                let listed = match reviewed {
+                    Some(reviewed) => repository.add_reviewed_targets(&reviewed, role)?,
+                    None => repository.add_targets(&new, role)?,
                 };
                 Ok(report(&listed, "staged"))
             }
@@ -159,8 +169,9 @@ fn names(paths: &[PathBuf], name: Option<&str>) -> Result<Vec<(PathBuf, String)>
     }
 }
 
-fn one(new: Vec<NewTarget>) -> Result<[NewTarget; 1], RepoError> {
-    new.try_into()
+fn one(new: &[NewTarget]) -> Result<[NewTarget; 1], RepoError> {
+    new.to_vec()
+        .try_into()
         .map_err(|_| RepoError::Usage("--sha256 is for one file only; add each by itself".into()))
 }
 

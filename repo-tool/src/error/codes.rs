@@ -22,6 +22,8 @@ impl RepoError {
             Self::Delegation { .. } => "delegation",
             Self::NoSuchTarget { .. } => "no-such-target",
             Self::NotDelegated { .. } => "not-delegated",
+            Self::ImageCustom { .. } => "image-custom",
+            Self::ReleaseCounter { .. } => "release-counter",
             Self::ImageChanged { .. } => "image-changed",
             Self::Sha256Mismatch { .. } => "sha256-mismatch",
             Self::NotAFile { .. } => "not-a-file",

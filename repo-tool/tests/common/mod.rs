@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use countersign_metadata::{Key, KeyId, PathSet, RoleType, Signed, TargetPath, Targets, UtcTime};
 use countersign_repo::policy::{Policy, RolePolicy, TopLevel};
 use countersign_repo::{
-    DelegatedKeys, Listed, NewDelegation, NewTarget, Outgoing, RepoError, Repository, Visibility,
-    keys,
+    DelegatedKeys, Listed, NewDelegation, NewTarget, Outgoing, RepoError, Repository, Scope,
+    Visibility, keys,
 };
 use countersign_signing::{Algorithm, KeyUri, Secrets};
 use countersign_verifier::{
@@ -139,8 +139,11 @@ impl Sandbox {
             role: role.into(),
             from: from.into(),
             signers: signers(role),
-            paths: PathSet::Patterns(vec![pattern.into()]),
-            terminating: false,
+            scope: Scope {
+                paths: PathSet::Patterns(vec![pattern.into()]),
+                hardware_ids: None,
+                terminating: false,
+            },
         };
         self.open().add_delegation(delegation).expect("delegates");
     }

@@ -3,7 +3,8 @@
 use countersign_metadata::{PathSet, RoleType};
 use countersign_repo::policy::{Listing, Policy, RolePolicy, Span, TopLevel};
 use countersign_repo::{
-    BinStyle, DelegatedKeys, NewBins, NewDelegation, NewTarget, Outgoing, Repository, Visibility,
+    BinStyle, DelegatedKeys, NewBins, NewDelegation, NewTarget, Outgoing, Repository, Scope,
+    Visibility,
 };
 use tempfile::TempDir;
 
@@ -118,8 +119,11 @@ impl OurRepository {
                 role: role.into(),
                 from: from.into(),
                 signers: self.signers(keys),
-                paths: PathSet::Patterns(vec![pattern.into()]),
-                terminating: role == "factory",
+                scope: Scope {
+                    paths: PathSet::Patterns(vec![pattern.into()]),
+                    hardware_ids: None,
+                    terminating: role == "factory",
+                },
             };
             repository.add_delegation(new).expect("delegates");
         };
