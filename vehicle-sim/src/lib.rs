@@ -7,6 +7,7 @@ mod controls;
 mod error;
 mod keys;
 mod links;
+mod members;
 mod plan;
 mod provision;
 mod service;

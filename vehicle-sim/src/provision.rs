@@ -15,6 +15,7 @@ use countersign_verifier::uptane::Installed;
 
 use crate::director::{EcuRecord, VehicleRecord};
 use crate::error::SimError;
+use crate::members;
 use crate::plan::{EcuPlan, Plan, VEHICLE_FILE};
 
 /// What every vehicle of a factory gets.
@@ -64,6 +65,7 @@ pub fn provision(
         provision_ecu(&ecu.folder(folder), ecu, factory)?;
     }
     provision_metadata(&folder.join("primary"), factory)?;
+    members::keep(&folder.join("primary"), &record)?;
     write(
         &folder.join(MAPPING_FILE),
         factory.mapping.to_json().as_bytes(),

@@ -44,6 +44,8 @@ pub struct Service {
     director: Director,
     folder: PathBuf,
     clock: Clock,
+    /// What is ordered by somebody else with the director's keys.
+    stolen: BTreeMap<Vin, BTreeMap<TargetPath, TargetFile>>,
     last: Option<Result<Receipt, ManifestRefusal>>,
 }
 
@@ -65,6 +67,7 @@ impl Service {
             director,
             folder,
             clock,
+            stolen: BTreeMap::new(),
             last: None,
         }
     }
@@ -135,16 +138,17 @@ impl Service {
         self.publish(vin)
     }
 
-    /// Brings a vehicle's files up to date.
+    /// Brings a vehicle's files up to date with what the director has assigned.
     ///
     /// # Errors
     /// [`SimError::Director`], [`SimError::Io`]
     pub fn publish(&mut self, vin: &Vin) -> Result<(), SimError> {
-        let orders = self.director.orders(vin);
-        self.publish_orders(vin, orders)
+        self.stolen.remove(vin);
+        self.renew(vin)
     }
 
-    /// Publishes any content of Targets, as whoever holds the director's keys could.
+    /// Publishes any content of Targets, as whoever holds the director's keys could. It stays until
+    /// the director publishes or assigns something to this vehicle.
     ///
     /// # Errors
     /// [`SimError::Director`], [`SimError::Io`]
@@ -153,6 +157,13 @@ impl Service {
         vin: &Vin,
         orders: BTreeMap<TargetPath, TargetFile>,
     ) -> Result<(), SimError> {
+        self.stolen.insert(vin.clone(), orders);
+        self.renew(vin)
+    }
+
+    fn renew(&mut self, vin: &Vin) -> Result<(), SimError> {
+        let stolen = self.stolen.get(vin).cloned();
+        let orders = stolen.unwrap_or_else(|| self.director.orders(vin));
         let now = self.clock.now()?;
         let folder = self.folder_of(vin);
         let encrypted: BTreeSet<_> = orders.values().filter_map(encrypted_name).collect();
@@ -181,7 +192,7 @@ impl Service {
                 status: 400,
             });
         }
-        self.publish(vin).map_err(|_| FetchError::Unavailable {
+        self.renew(vin).map_err(|_| FetchError::Unavailable {
             url: url(),
             status: 503,
             retry_after: None,

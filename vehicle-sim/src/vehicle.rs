@@ -8,7 +8,6 @@ use std::time::Duration;
 use countersign_client::fetch::Fetcher;
 use countersign_client::install::FileSlots;
 use countersign_client::store::DirStore;
-use countersign_client::uptane::keys::EcuSigner as _;
 use countersign_client::uptane::primary::{self, Bundle, Cycle, DirectorLink, Member, Primary};
 use countersign_client::uptane::secondary::{self, Secondary};
 use countersign_client::uptane::state::{EcuState, StateFile};
@@ -21,6 +20,7 @@ use crate::controls::Controls;
 use crate::error::SimError;
 use crate::keys::{ImageKey, ReportKey};
 use crate::links::connect;
+use crate::members;
 use crate::plan::{BundlePolicy, EcuPlan, Plan};
 use crate::provision::MAPPING_FILE;
 
@@ -53,11 +53,15 @@ impl<Fe: Fetcher, D: DirectorLink> Vehicle<Fe, D> {
             mapping: read_mapping(folder)?,
             secrets,
         };
+        let home = folder.join("primary");
+        let mut keys = members::read(&home)?;
         let mut controls = BTreeMap::new();
         let mut secondaries = BTreeMap::new();
         for ecu in others {
             let set = Controls::default();
-            let key = workshop.report_key(ecu)?.key().clone();
+            let key = keys.remove(&ecu.serial).ok_or_else(|| SimError::Plan {
+                detail: format!("the Primary knows no key of ECU {}", ecu.serial),
+            })?;
             let running = workshop.ecu(ecu, set.clone())?;
             let link = connect(ecu.connection, running, set.clone())
                 .map_err(SimError::io("listen for", &ecu.folder(folder)))?;
@@ -71,7 +75,6 @@ impl<Fe: Fetcher, D: DirectorLink> Vehicle<Fe, D> {
         }
         let set = Controls::default();
         controls.insert(own.serial.clone(), set.clone());
-        let home = folder.join("primary");
         let parts = primary::Parts {
             vin: plan.vin.clone(),
             serial: own.serial.clone(),
