@@ -29,6 +29,14 @@ pub enum StateError {
         /// What is wrong with it.
         detail: String,
     },
+    /// The record would be larger than can be read back.
+    #[error("{}: the record would have {length} bytes; nothing was changed", .path.display())]
+    TooLarge {
+        /// Where it is.
+        path: PathBuf,
+        /// In bytes.
+        length: usize,
+    },
     /// The ECU is provisioned already.
     #[error("{}: this ECU has a record already; move it away to provision it again", .path.display())]
     AlreadyThere {

@@ -99,6 +99,11 @@ impl StateFile {
             path: path.clone(),
             detail,
         })?;
+        // Metadata may list hashes of any length for an image.
+        if bytes.len() as u64 > MAX_STATE {
+            let length = bytes.len();
+            return Err(StateError::TooLarge { path, length });
+        }
         durable::write(&self.directory, NAME, &bytes).map_err(StoreError::io("write", &path))?;
         Ok(())
     }

@@ -116,7 +116,11 @@ impl Reports {
     }
 }
 
+/// Characters of a name in a report. As long as may be read, names that a supplier has chosen could
+/// make a report too large for the link, and then nothing would be heard of this ECU any more.
+const MAX_NAME: usize = 64;
+
 /// A name out of a file that an attacker may have written.
 fn short(text: &str) -> String {
-    text.chars().take(MAX_TEXT).collect()
+    text.chars().take(MAX_NAME).collect()
 }

@@ -2,12 +2,14 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use countersign_metadata::Hashes;
 use countersign_metadata::limits::MAX_ATTACKS;
+use countersign_metadata::uptane::EcuVersionReport;
+use countersign_metadata::{Hashes, Unsigned};
 use countersign_verifier::Code;
 use proptest::prelude::*;
 
 use super::*;
+use crate::uptane::link::MAX_BODY;
 
 fn hardware() -> HardwareId {
     HardwareId::new("door-1").unwrap()
@@ -187,6 +189,45 @@ fn attacks_are_bounded_and_counters_end() {
         reports.made(Vec::new()),
         Err(StateError::CountersUsedUp)
     ));
+}
+
+#[test]
+fn no_name_makes_a_report_too_large_for_the_link() {
+    let mut reports = Reports::default();
+    for number in 0..100 {
+        let role = format!("{number}{}", "\u{1}".repeat(10_000));
+        let reject = Reject::new(Code::Expired, &role, role.as_str()).at(&role);
+        reports.refused(1, &reject);
+    }
+    assert_eq!(reports.attacks().len(), MAX_ATTACKS);
+    let report = EcuVersionReport {
+        ecu_serial: EcuSerial::new(&"s".repeat(64)).unwrap(),
+        installed_image: None,
+        attacks_detected: reports.attacks().to_vec(),
+        latest_time: "2030-01-01T00:00:00Z".parse().unwrap(),
+        report_counter: u64::MAX,
+        outcome: reports.outcome().cloned(),
+        extra: Default::default(),
+    };
+    let file = Unsigned::new(report.to_payload()).to_report_file();
+    // A path of 2 KiB, each byte escaped, and a signature fit beside it.
+    assert!(file.len() < MAX_BODY - 16 * 1024, "{} bytes", file.len());
+}
+
+#[test]
+fn a_record_that_could_not_be_read_back_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut file = StateFile::provision(dir.path(), state()).unwrap();
+    let mut large = image("x", 9);
+    let hash = "0".repeat(2_000_000).into();
+    large.hashes.other.insert("sha3-99".into(), hash);
+    let refused = file.change(|state| state.staging(mark(7), large));
+    assert!(
+        matches!(refused, Err(StateError::TooLarge { .. })),
+        "{refused:?}"
+    );
+    drop(file);
+    assert_eq!(open(dir.path()).unwrap().state(), &state());
 }
 
 #[test]
