@@ -10,15 +10,18 @@ mod narrator;
 mod server;
 mod stage;
 mod story;
+mod vehicle;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut narrator = narrator::Narrator::default();
     let told = stage::Stage::set_up().and_then(|stage| {
+        vehicle::tokens(&stage)?;
         let told = story::tell(&stage, &mut narrator)?;
         attacks::play(&stage, &mut narrator, &told)?;
-        drill::hold(&stage, &mut narrator)
+        drill::hold(&stage, &mut narrator)?;
+        vehicle::drive(&stage, &mut narrator)
     });
     let held = narrator.end();
     match told {

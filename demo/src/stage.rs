@@ -19,6 +19,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const PIN: &str = "demo-pin";
 
 /// The folder, the commands and the firmware.
+#[derive(Debug, Clone)]
 pub(crate) struct Stage {
     pub(crate) folder: PathBuf,
     pub(crate) firmware: PathBuf,
