@@ -198,15 +198,21 @@ pub fn generate(
     secrets: &Secrets,
 ) -> Result<PublicKey, RepoError> {
     let parsed = parse_uri(uri)?;
-    if let KeyUri::File(file) = &parsed
+    make_folder(&parsed, secrets)?;
+    countersign_signing::generate(&parsed, algorithm, secrets)
+        .map_err(|source| key_error(uri, source))
+}
+
+/// Makes the folder of a key file, if it is not there.
+pub(crate) fn make_folder(uri: &KeyUri, secrets: &Secrets) -> Result<(), RepoError> {
+    if let KeyUri::File(file) = uri
         && let Some(folder) = secrets.resolve(file.path()).parent()
         && !folder.as_os_str().is_empty()
     {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
         made.map_err(|source| RepoError::io("create", folder, source))?;
     }
-    countersign_signing::generate(&parsed, algorithm, secrets)
-        .map_err(|source| key_error(uri, source))
+    Ok(())
 }
 
 /// The public half of the key that `entry`, a key URI or the path of a public key file, names.

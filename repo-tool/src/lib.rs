@@ -7,6 +7,7 @@ extern crate self as countersign_repo;
 mod adopt;
 mod bins;
 mod crash;
+pub mod decryption_keys;
 mod diff;
 mod drafts;
 mod edit_delegations;

@@ -179,6 +179,36 @@ fn every_error_says_what_to_do() {
 }
 
 #[test]
+fn decryption_keys_of_ecus_are_made_and_shown() {
+    let tool = Tool::new();
+    for (kind, keytype) in [
+        ("p256-decryption", "ecdh-nistp256"),
+        ("x25519-decryption", "x25519"),
+    ] {
+        let key = format!("file:keys/{kind}.pem{PLAIN}");
+        let public = tool.path().join(kind).display().to_string();
+        let generate = ["key", "generate", &key, "--algorithm", kind];
+        let made = tool.json(0, &[&generate[..], &["--public-out", &public]].concat());
+        assert_eq!(made["public"]["keytype"], keytype);
+        let text = fs::read_to_string(&public).expect("a public key");
+        let written: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(written, made["public"]);
+        let shown = tool.json(0, &["key", "show", "--decryption", &key]);
+        assert_eq!(shown, made);
+        // It signs nothing, and a signing key decrypts nothing.
+        let error = tool.json(1, &["key", "show", &key]);
+        let message = error["message"].as_str().expect("text");
+        assert!(message.contains("one key for both"), "{message}");
+        tool.json(1, &generate);
+    }
+    let key = format!("file:keys/sign.pem{PLAIN}");
+    tool.json(0, &["key", "generate", &key]);
+    let error = tool.json(1, &["key", "show", "--decryption", &key]);
+    let message = error["message"].as_str().expect("text");
+    assert!(message.contains("one key for both"), "{message}");
+}
+
+#[test]
 fn an_encrypted_key_without_its_passphrase_asks_nobody_in_ci() {
     let tool = Tool::new();
     let error = tool.json(1, &["key", "generate", "file:keys/a.pem"]);

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use countersign_metadata::uptane::EncryptionKey;
 use countersign_metadata::{Key as MetadataKey, PublicKey};
+use countersign_repo::decryption_keys::{self, KeyKind};
 use countersign_repo::keys::{self, KeyJson};
 use countersign_repo::{RepoError, export};
-use countersign_signing::Algorithm;
 use serde_json::json;
 
 use super::Global;
@@ -22,9 +23,10 @@ pub(super) enum Key {
     Generate {
         /// Where: file:keys/NAME.pem, or pkcs11:token=LABEL;object=NAME
         uri: String,
-        /// ed25519, ecdsa-p256, ecdsa-p384; in a token also rsa-2048, rsa-3072, rsa-4096
+        /// ed25519, ecdsa-p256, ecdsa-p384; in a token also rsa-2048, rsa-3072, rsa-4096. For the
+        /// decryption key of an ECU p256-decryption, in a file also x25519-decryption
         #[arg(long, short, default_value = "ed25519")]
-        algorithm: Algorithm,
+        algorithm: KeyKind,
         /// Also write the public half to this file, for the machine with the repository
         #[arg(long, value_name = "FILE")]
         public_out: Option<PathBuf>,
@@ -46,6 +48,9 @@ pub(super) enum Key {
     Show {
         /// A key URI, or a public key file
         key: String,
+        /// The URI is that of an ECU's decryption key
+        #[arg(long)]
+        decryption: bool,
         /// Write it to this file too
         #[arg(long, value_name = "FILE")]
         public_out: Option<PathBuf>,
@@ -59,11 +64,29 @@ impl Key {
                 uri,
                 algorithm,
                 public_out,
+            } => match *algorithm {
+                KeyKind::Signing(algorithm) => {
+                    let key = keys::generate(uri, algorithm, &global.secrets())?;
+                    show(uri, &key, public_out.as_deref())
+                }
+                KeyKind::Decryption(algorithm) => {
+                    let key = decryption_keys::generate(uri, algorithm, &global.secrets())?;
+                    show_decryption(uri, &key, public_out.as_deref())
+                }
+            },
+            Self::Show {
+                key,
+                decryption: true,
+                public_out,
             } => {
-                let key = keys::generate(uri, *algorithm, &global.secrets())?;
-                show(uri, &key, public_out.as_deref())
+                let public = decryption_keys::public(key, &global.secrets())?;
+                show_decryption(key, &public, public_out.as_deref())
             }
-            Self::Show { key, public_out } => {
+            Self::Show {
+                key,
+                decryption: false,
+                public_out,
+            } => {
                 let public = keys::public(key, &global.secrets())?;
                 show(key, &public, public_out.as_deref())
             }
@@ -85,6 +108,23 @@ fn show(entry: &str, key: &PublicKey, out: Option<&Path>) -> Result<Report, Repo
     );
     let json = json!({ "key": entry, "keyid": id.as_str(), "public": public });
     Ok(Report::new(text.trim_end(), json))
+}
+
+fn show_decryption(
+    uri: &str,
+    key: &EncryptionKey,
+    out: Option<&Path>,
+) -> Result<Report, RepoError> {
+    let text = decryption_keys::to_json(key);
+    if let Some(out) = out {
+        export(out, format!("{text}\n").as_bytes())?;
+    }
+    let public: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let json = json!({ "key": uri, "keyid": key.id().as_str(), "public": public });
+    Ok(Report::new(
+        format!("{uri}\nkey id {}\n{text}", key.id()),
+        json,
+    ))
 }
 
 fn import(global: &Global, file: &Path, name: Option<&str>) -> Result<Report, RepoError> {
