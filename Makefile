@@ -124,6 +124,7 @@ vectors-by-pytuf: $(S)/debian.stamp $(S)/python.stamp
 interop: $(S)/debian.stamp $(S)/python.stamp
 	echo "==> python-tuf and securesystemslib, both ways"
 	cargo build --locked --quiet $(BINS)
+	cargo build --locked --quiet -p countersign-encryption --example image-crypt
 	$(PYTEST) tests/interop
 	echo "==> every vector against the client-verifier command"
 	cargo run --locked --quiet -p countersign-vectors --bin test-vectors -- run --jobs 4 --client "$(COUNTERSIGN_BIN_DIR)/client-verifier --format json"
