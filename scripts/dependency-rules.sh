@@ -26,6 +26,10 @@ absent countersign-signing 'the verifier never sees a signer' -p countersign-ver
 absent countersign-ceremony 'a repository does not know who holds its keys' -p countersign-repo --edges normal,build
 absent countersign-client 'ceremonies ask the verifier itself, without network or disk' -p countersign-ceremony --edges normal,build
 absent countersign-client 'metadata flows to the verifier, to the driver: one way' -p countersign-verifier --edges normal,build
+for ours in verifier client signing repo ceremony; do
+    absent "countersign-$ours" 'encryption imports metadata only' -p countersign-encryption --edges normal,build
+done
+absent countersign-encryption 'keys are kept without knowing what they open' -p countersign-signing --edges normal,build
 absent countersign-verifier 'metadata imports nothing of ours' -p countersign-metadata --edges normal,build
 absent ring 'ring does not build on bare metal' \
     -p countersign-verifier --no-default-features --features rustcrypto --edges normal,build
