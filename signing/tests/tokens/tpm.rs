@@ -1,6 +1,9 @@
 //! tpm2-pkcs11 on swtpm.
 
-use countersign_signing::{Algorithm, LogIn, PinTries, RsaBits, SignError, generate, open};
+use countersign_metadata::uptane::EncryptionAlgorithm;
+use countersign_signing::{
+    Algorithm, LogIn, PinTries, RsaBits, SignError, generate, generate_decryption_key, open,
+};
 use cryptoki::session::UserType;
 use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
@@ -56,7 +59,7 @@ fn makes_and_lists(tokens: &Tokens, algorithm: Algorithm) {
     assert_eq!(signs(&uri(&found.uri), &secrets), public);
 }
 
-/// It has no CKM_EDDSA, and RSA only with the padding that metadata does not use.
+/// It has no CKM_EDDSA, no CKM_ECDH1_DERIVE, and RSA only with the padding that metadata does not use.
 #[test]
 fn other_keys_are_not_made() {
     with_tpm("tpm::other_keys_are_not_made", |tokens: &Tokens| {
@@ -67,6 +70,11 @@ fn other_keys_are_not_made() {
             let error = generate(&key, algorithm, &secrets).unwrap_err();
             assert!(matches!(error, SignError::NoMechanism { .. }), "{error}");
         }
+        // TPMs agree on secrets, but this library does not offer it.
+        let key = uri("pkcs11:token=tpm;object=decrypt");
+        let error = generate_decryption_key(&key, EncryptionAlgorithm::P256, &secrets).unwrap_err();
+        assert!(matches!(error, SignError::NoMechanism { .. }), "{error}");
+        says(&error, &["CKM_ECDH1_DERIVE"]);
         let left = &listed(tpm_module(), None, LogIn::Yes, &secrets)[0];
         assert_eq!(
             (left.logged_in, &left.problem, left.keys.len()),
