@@ -128,6 +128,100 @@ fn every_message_survives_the_wire() {
     }));
 }
 
+/// As docs/secondary-link.md has it: other implementations rely on it.
+#[test]
+fn messages_are_written_as_documented() {
+    let header = |frame: Frame| String::from_utf8(frame.header).unwrap();
+    let asked = |request: Request| header(request.into_frame().unwrap());
+    let said = |message: FromSecondary| header(message.into_frame().unwrap());
+    let answered = |answer| said(FromSecondary::Answer(answer));
+    let replied = |reply: Reply| header(reply.into_frame().unwrap());
+    let attestation = vec![1];
+    let bytes = vec![1];
+    let refusal = Refusal {
+        code: 400,
+        name: "expired".into(),
+        message: "late".into(),
+    };
+    let root = Wanted::metadata(Repository::Director, &RemoteName::Root(3));
+    let timestamp = Wanted::metadata(Repository::Image, &RemoteName::Timestamp);
+    for (written, documented) in [
+        (
+            asked(hello()),
+            r#"{"type":"hello","version":1,"vin":"VIN1","primary":"primary"}"#,
+        ),
+        (
+            asked(Request::Prepare { attestation }),
+            r#"{"type":"prepare"}"#,
+        ),
+        (
+            asked(Request::Activate { targets_version: 7 }),
+            r#"{"type":"activate","targetsVersion":7}"#,
+        ),
+        (asked(Request::Abandon {}), r#"{"type":"abandon"}"#),
+        (asked(Request::Report {}), r#"{"type":"report"}"#),
+        (
+            asked(Request::Acknowledge { report_counter: 8 }),
+            r#"{"type":"acknowledge","reportCounter":8}"#,
+        ),
+        (
+            answered(hello_answer()),
+            concat!(
+                r#"{"answer":{"type":"hello","version":1,"serial":"door-left","#,
+                r#""hardwareId":"door-1","verification":"full","#,
+                r#""nonce":"abababababababababababababababab"}}"#
+            ),
+        ),
+        (
+            answered(Answer::Prepared {
+                targets_version: 7,
+                image: Prepared::Staged,
+            }),
+            r#"{"answer":{"type":"prepared","targetsVersion":7,"image":"staged"}}"#,
+        ),
+        (
+            answered(Answer::Activated {
+                image: Activated::OnTrial,
+            }),
+            r#"{"answer":{"type":"activated","image":"on-trial"}}"#,
+        ),
+        (
+            answered(Answer::Report { report: vec![1] }),
+            r#"{"answer":{"type":"report"}}"#,
+        ),
+        (answered(Answer::Done {}), r#"{"answer":{"type":"done"}}"#),
+        (
+            answered(Answer::Refused(refusal)),
+            r#"{"answer":{"type":"refused","code":400,"name":"expired","message":"late"}}"#,
+        ),
+        (
+            said(FromSecondary::Fetch(fetch(root))),
+            concat!(
+                r#"{"fetch":{"file":{"type":"metadata","repository":"director","role":"root","#,
+                r#""version":3},"from":0,"maxLen":65536}}"#
+            ),
+        ),
+        (
+            said(FromSecondary::Fetch(fetch(timestamp))),
+            concat!(
+                r#"{"fetch":{"file":{"type":"metadata","repository":"image","#,
+                r#""role":"timestamp"},"from":0,"maxLen":65536}}"#
+            ),
+        ),
+        (
+            said(FromSecondary::Fetch(fetch(image("sha256-00")))),
+            r#"{"fetch":{"file":{"type":"image","name":"sha256-00"},"from":0,"maxLen":65536}}"#,
+        ),
+        (
+            replied(Reply::Part(Part { total: 9, bytes })),
+            r#"{"part":{"total":9}}"#,
+        ),
+        (replied(Reply::Absent {}), r#"{"absent":{}}"#),
+    ] {
+        assert_eq!(written, documented);
+    }
+}
+
 #[test]
 fn what_is_no_message_is_refused() {
     let framed = |header: &str, body: &[u8]| Frame {
