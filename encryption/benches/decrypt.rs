@@ -6,6 +6,7 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
+use std::io::{self, Read as _};
 use std::time::{Duration, Instant};
 
 use countersign_encryption::{Decryptor, Encrypted, EncryptionError, SEGMENT_LEN, encrypt};
@@ -24,10 +25,9 @@ const PART: usize = 64 * 1024;
 fn main() {
     let mib = std::env::args().filter_map(|word| word.parse().ok()).next();
     let length = mib.unwrap_or(MIB) << 20;
-    let image = vec![0x5a; length];
+    let mut image = io::repeat(0x5a).take(length as u64);
     let mut encrypted = Vec::with_capacity(length + (length >> 10));
-    let made = encrypt(&mut &image[..], &mut encrypted).unwrap();
-    drop(image);
+    let made = encrypt(&mut image, &mut encrypted).unwrap();
 
     let (mut device, mut bare) = (Duration::MAX, Duration::MAX);
     for _ in 0..ROUNDS {

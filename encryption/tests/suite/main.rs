@@ -4,6 +4,7 @@
 
 mod common;
 mod decrypt;
+mod documented;
 mod reader;
 mod tamper;
 mod wrap;
