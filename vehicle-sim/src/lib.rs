@@ -7,15 +7,17 @@ mod controls;
 mod error;
 mod keys;
 mod links;
-mod members;
+mod office;
 mod plan;
 mod provision;
+mod records;
 mod service;
 mod vehicle;
 
 pub use controls::Controls;
 pub use error::SimError;
 pub use keys::{ImageKey, ReportKey};
+pub use office::{Office, Settings};
 pub use plan::{BundlePolicy, Connection, EcuPlan, Plan, VEHICLE_FILE};
 pub use provision::{Factory, provision};
 pub use service::{Clock, Connection as DirectorConnection, Service, Shared};

@@ -15,8 +15,8 @@ use countersign_verifier::uptane::Installed;
 
 use crate::director::{EcuRecord, VehicleRecord};
 use crate::error::SimError;
-use crate::members;
 use crate::plan::{EcuPlan, Plan, VEHICLE_FILE};
+use crate::records;
 
 /// What every vehicle of a factory gets.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,9 @@ pub struct Factory<'a> {
 }
 
 pub(crate) const MAPPING_FILE: &str = "map.json";
+
+/// The public keys by which the Primary knows its ECUs: never learnt on the way.
+pub(crate) const MEMBERS_FILE: &str = "members.json";
 
 /// Makes a vehicle in `folder`, and gives what the director has to know of it. Keys are made where
 /// the plan says; private halves stay there. Every ECU starts with an image of the factory, with
@@ -65,7 +68,7 @@ pub fn provision(
         provision_ecu(&ecu.folder(folder), ecu, factory)?;
     }
     provision_metadata(&folder.join("primary"), factory)?;
-    members::keep(&folder.join("primary"), &record)?;
+    records::keep(&folder.join(MEMBERS_FILE), &record)?;
     write(
         &folder.join(MAPPING_FILE),
         factory.mapping.to_json().as_bytes(),

@@ -47,6 +47,7 @@ pub struct Service {
     /// What is ordered by somebody else with the director's keys.
     stolen: BTreeMap<Vin, BTreeMap<TargetPath, TargetFile>>,
     last: Option<Result<Receipt, ManifestRefusal>>,
+    accepted: BTreeMap<Vin, Vec<u8>>,
 }
 
 /// A service that several vehicles share.
@@ -69,6 +70,7 @@ impl Service {
             clock,
             stolen: BTreeMap::new(),
             last: None,
+            accepted: BTreeMap::new(),
         }
     }
 
@@ -85,6 +87,15 @@ impl Service {
     /// What came of the last manifest.
     pub fn last(&self) -> Option<&Result<Receipt, ManifestRefusal>> {
         self.last.as_ref()
+    }
+
+    /// The last manifest of each vehicle that was accepted.
+    pub(crate) fn accepted(&self) -> &BTreeMap<Vin, Vec<u8>> {
+        &self.accepted
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Where a vehicle's metadata and encrypted images are: the Director's base URL in its
@@ -177,7 +188,7 @@ impl Service {
         publish_files(&folder.join("metadata"), &files)
     }
 
-    fn blob(&self, target: &EncryptedTarget) -> PathBuf {
+    pub(crate) fn blob(&self, target: &EncryptedTarget) -> PathBuf {
         self.folder.join("encrypted").join(blob_name(target))
     }
 
@@ -185,6 +196,9 @@ impl Service {
         let url = || format!("the director's service for {vin}");
         let received = self.director.accept_manifest(vin, manifest);
         let accepted = received.is_ok();
+        if accepted {
+            self.accepted.insert(vin.clone(), manifest.to_vec());
+        }
         self.last = Some(received);
         if !accepted {
             return Err(FetchError::Status {

@@ -20,9 +20,9 @@ use crate::controls::Controls;
 use crate::error::SimError;
 use crate::keys::{ImageKey, ReportKey};
 use crate::links::connect;
-use crate::members;
 use crate::plan::{BundlePolicy, EcuPlan, Plan};
-use crate::provision::MAPPING_FILE;
+use crate::provision::{MAPPING_FILE, MEMBERS_FILE};
+use crate::records;
 
 /// How long to wait for another process that uses the same vehicle.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -54,12 +54,13 @@ impl<Fe: Fetcher, D: DirectorLink> Vehicle<Fe, D> {
             secrets,
         };
         let home = folder.join("primary");
-        let mut keys = members::read(&home)?;
+        let mut members = records::read(&folder.join(MEMBERS_FILE))?;
         let mut controls = BTreeMap::new();
         let mut secondaries = BTreeMap::new();
         for ecu in others {
             let set = Controls::default();
-            let key = keys.remove(&ecu.serial).ok_or_else(|| SimError::Plan {
+            let known = members.ecus.remove(&ecu.serial);
+            let known = known.ok_or_else(|| SimError::Plan {
                 detail: format!("the Primary knows no key of ECU {}", ecu.serial),
             })?;
             let running = workshop.ecu(ecu, set.clone())?;
@@ -67,8 +68,8 @@ impl<Fe: Fetcher, D: DirectorLink> Vehicle<Fe, D> {
                 .map_err(SimError::io("listen for", &ecu.folder(folder)))?;
             controls.insert(ecu.serial.clone(), set);
             let member = Member {
-                hardware_id: ecu.hardware_id.clone(),
-                key,
+                hardware_id: known.hardware_id,
+                key: known.signing,
                 link,
             };
             secondaries.insert(ecu.serial.clone(), member);

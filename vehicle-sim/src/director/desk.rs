@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use countersign_metadata::json::Object;
 use countersign_metadata::uptane::{Vin, custom_with_vin};
 use countersign_metadata::{
-    Header, MetaFile, Snapshot, TargetFile, TargetPath, TargetsBuilder, Timestamp, UtcTime,
+    Header, MetaFile, Role, Root, Signed, Snapshot, TargetFile, TargetPath, Targets,
+    TargetsBuilder, Timestamp, UtcTime,
 };
 
 use super::error::DirectorError;
@@ -63,6 +64,44 @@ pub(super) struct Press<'a> {
 }
 
 impl Desk {
+    /// As it was when it had published these files, where `root` is the last Root.
+    pub(super) fn restored(
+        files: BTreeMap<String, Vec<u8>>,
+        root: &Root,
+    ) -> Result<Self, DirectorError> {
+        let mut signed_as = root.version();
+        let Some(timestamp) = read::<Timestamp>(&files, "timestamp.json", root, &mut signed_as)?
+        else {
+            return Ok(Self { files, last: None });
+        };
+        let name = format!("{}.snapshot.json", timestamp.snapshot.version);
+        let snapshot = read::<Snapshot>(&files, &name, root, &mut signed_as)?;
+        let listed = snapshot
+            .as_ref()
+            .and_then(|snapshot| snapshot.role("targets"));
+        let name = format!("{}.targets.json", listed.map_or(0, |file| file.version));
+        let targets = read::<Targets>(&files, &name, root, &mut signed_as)?;
+        let last = snapshot.zip(targets).map(|(snapshot, targets)| {
+            Ok::<_, DirectorError>(Issue {
+                content: TargetsBuilder::same_as(&targets)?.targets,
+                root: signed_as,
+                targets: targets.header().clone(),
+                snapshot: snapshot.header,
+                timestamp: timestamp.header,
+            })
+        });
+        Ok(Self {
+            last: last.transpose()?,
+            files,
+        })
+    }
+
+    /// What was ordered last.
+    pub(super) fn content(&self) -> BTreeMap<TargetPath, TargetFile> {
+        let last = self.last.as_ref();
+        last.map(|last| last.content.clone()).unwrap_or_default()
+    }
+
     /// Everything that was ever published here, by file name.
     /// The version of the Targets that was published last.
     pub(super) fn targets_version(&self) -> Option<u64> {
@@ -134,6 +173,24 @@ impl Desk {
         });
         Ok(())
     }
+}
+
+/// A file of the director's own. If its keys are no longer those of `root`, `signed_as` is 0: then
+/// it will be signed anew.
+fn read<T: Role>(
+    files: &BTreeMap<String, Vec<u8>>,
+    name: &str,
+    root: &Root,
+    signed_as: &mut u64,
+) -> Result<Option<T>, DirectorError> {
+    let Some(bytes) = files.get(name) else {
+        return Ok(None);
+    };
+    let file = Signed::<T>::parse(bytes.clone())?;
+    if !file.tally(&root.claimed_authority(T::TYPE)).is_met() {
+        *signed_as = 0;
+    }
+    Ok(Some(file.decode_unverified()?))
 }
 
 impl Press<'_> {

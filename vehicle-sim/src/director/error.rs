@@ -1,11 +1,12 @@
 //! Why a director does not do what it is asked to.
 
 use countersign_encryption::EncryptionError;
-use countersign_metadata::TargetPath;
 use countersign_metadata::uptane::{EcuSerial, HardwareId, Vin};
+use countersign_metadata::{MetadataError, TargetPath, UnsafePath};
 use countersign_signing::SignError;
 
 use super::inventory::RegisterError;
+use super::manifest::ManifestRefusal;
 
 /// Why a director does not do what it is asked to. Nothing has changed then.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +77,20 @@ pub enum DirectorError {
     /// Encrypting failed.
     #[error(transparent)]
     Encryption(#[from] EncryptionError),
+    /// A file of the director's own cannot be read back.
+    #[error("a file of the director's own is damaged: {0}; put a backup in its place")]
+    Damaged(#[from] MetadataError),
+    /// It lists a path that no vehicle could store.
+    #[error(transparent)]
+    UnsafePath(#[from] UnsafePath),
+    /// A manifest that was accepted before is not accepted again.
+    #[error("the last manifest of {vin} cannot be read back: {refusal}")]
+    Manifest {
+        /// The vehicle.
+        vin: Vin,
+        /// Why not.
+        refusal: ManifestRefusal,
+    },
     /// What is to be signed would expire after the year 9999.
     #[error("the clock is set too far ahead to sign anything; correct it")]
     Time,

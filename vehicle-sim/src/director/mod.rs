@@ -15,11 +15,12 @@ mod vault;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
+use countersign_encryption::{ContentKey, FileInfo};
 use countersign_metadata::json::Object;
 use countersign_metadata::uptane::{
     Confidentiality, DirectorCustom, EcuSerial, EncryptedTarget, Nonce, TimeAttestation, Vin,
 };
-use countersign_metadata::{Role as _, Root, TargetFile, TargetPath, UtcTime};
+use countersign_metadata::{Role as _, Root, Signed, TargetFile, TargetPath, UtcTime};
 use countersign_verifier::Code;
 
 pub use catalogue::{Catalogue, CatalogueImage};
@@ -30,7 +31,7 @@ pub use keys::{DirectorKeys, OnlineKeys, signed};
 pub use manifest::{Heard, MAX_MANIFEST, ManifestRefusal, Receipt};
 
 use desk::{Desk, Press, later};
-use vault::Vault;
+use vault::{Sealed, Vault};
 
 /// A director with its keys.
 #[derive(Debug)]
@@ -75,6 +76,77 @@ impl Director {
             vault: Vault::default(),
             vehicles: BTreeMap::new(),
         })
+    }
+
+    /// A director as it was when it had published these Roots. `keys` are those that the last one
+    /// names.
+    ///
+    /// # Errors
+    /// [`DirectorError::Damaged`]
+    pub fn restore(
+        keys: DirectorKeys,
+        lifetimes: Lifetimes,
+        roots: Vec<Vec<u8>>,
+    ) -> Result<Self, DirectorError> {
+        let last = roots.last().cloned().unwrap_or_default();
+        let root = Signed::<Root>::parse(last)?.verify_by_itself()?;
+        Ok(Self {
+            keys,
+            lifetimes,
+            root: root.content().clone(),
+            roots,
+            inventory: Inventory::default(),
+            catalogue: Catalogue::default(),
+            vault: Vault::default(),
+            vehicles: BTreeMap::new(),
+        })
+    }
+
+    /// Adds a vehicle as it was: what was published for it, and its last manifest.
+    ///
+    /// # Errors
+    /// [`DirectorError::Register`], [`DirectorError::Damaged`], [`DirectorError::Manifest`]
+    pub fn restore_vehicle(
+        &mut self,
+        vin: Vin,
+        vehicle: VehicleRecord,
+        files: BTreeMap<String, Vec<u8>>,
+        manifest: Option<&[u8]>,
+    ) -> Result<(), DirectorError> {
+        self.register(vin.clone(), vehicle)?;
+        let desk = Desk::restored(files, &self.root)?;
+        let heard = match manifest {
+            Some(bytes) => manifest::judge(&vin, bytes, &self.inventory, &BTreeMap::new())
+                .map(|(_, heard)| heard)
+                .map_err(|refusal| DirectorError::Manifest {
+                    vin: vin.clone(),
+                    refusal,
+                })?,
+            None => BTreeMap::new(),
+        };
+        let assigned = Assigned {
+            orders: desk.content(),
+            desk,
+            heard,
+        };
+        self.vehicles.insert(vin, assigned);
+        Ok(())
+    }
+
+    /// Adds an encrypted image as it was.
+    ///
+    /// # Errors
+    /// [`DirectorError::UnknownImage`]
+    pub fn restore_encrypted(
+        &mut self,
+        path: &TargetPath,
+        key: ContentKey,
+        ciphertext: FileInfo,
+    ) -> Result<(), DirectorError> {
+        match self.catalogue.image(path) {
+            Some(listed) => self.vault.restore(path, listed, key, ciphertext),
+            None => Err(DirectorError::UnknownImage(path.clone())),
+        }
     }
 
     /// The vehicles.
@@ -122,8 +194,12 @@ impl Director {
         let Some(listed) = self.catalogue.image(path) else {
             return Err(DirectorError::UnknownImage(path.clone()));
         };
-        let sealed = self.vault.seal(path, listed, image, out)?;
-        Ok(sealed.target.clone())
+        self.vault.seal(path, listed, image, out)
+    }
+
+    /// The content key of an image that is encrypted, to be kept in a protected place.
+    pub fn content_key(&self, path: &TargetPath) -> Option<&ContentKey> {
+        self.vault.image(path).map(Sealed::key)
     }
 
     /// Assigns an image to an ECU, in the place of what was assigned to it before.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
 use countersign_encryption::{ContentKey, FileInfo, METHOD, WrapContext, encrypt, wrap};
+use countersign_metadata::TargetPath;
 use countersign_metadata::uptane::{EcuSerial, EncryptedTarget, EncryptionKey, Vin, WrappedKey};
-use countersign_metadata::{TargetPath, UnsafePath};
 
 use super::catalogue::CatalogueImage;
 use super::error::DirectorError;
@@ -38,33 +38,33 @@ impl Vault {
         listed: &CatalogueImage,
         image: &mut dyn Read,
         out: &mut dyn Write,
-    ) -> Result<&Sealed, DirectorError> {
-        // Both repositories have to state the same hashes, so what counts is what is listed.
-        let listed = FileInfo {
-            length: listed.file.length,
-            hashes: listed.file.hashes.clone(),
-        };
-        if self
-            .image(path)
-            .is_some_and(|known| known.plaintext == listed)
-        {
+    ) -> Result<EncryptedTarget, DirectorError> {
+        let listed = as_listed(listed);
+        let known = self.image(path).map(|known| &known.plaintext);
+        if known == Some(&listed) {
             return Err(DirectorError::AlreadyEncrypted(path.clone()));
         }
         let done = encrypt(image, out)?;
-        let (plain, cipher) = (done.plaintext, done.ciphertext);
-        if !is(&plain, &listed) {
+        if !is(&done.plaintext, &listed) {
             return Err(DirectorError::OtherImage(path.clone()));
         }
-        let name = encrypted_name(path).map_err(|_| DirectorError::OtherImage(path.clone()))?;
-        let target = EncryptedTarget::new(name, cipher.length, cipher.hashes.clone(), METHOD);
-        let sealed = Sealed {
-            key: done.key,
-            plaintext: listed,
-            ciphertext: cipher,
-            target,
-        };
+        let sealed = Sealed::new(path, done.key, listed, done.ciphertext)?;
+        let target = sealed.target.clone();
         self.images.insert(path.clone(), sealed);
-        Ok(&self.images[path])
+        Ok(target)
+    }
+
+    /// Takes in what was encrypted before.
+    pub(super) fn restore(
+        &mut self,
+        path: &TargetPath,
+        listed: &CatalogueImage,
+        key: ContentKey,
+        ciphertext: FileInfo,
+    ) -> Result<(), DirectorError> {
+        let sealed = Sealed::new(path, key, as_listed(listed), ciphertext)?;
+        self.images.insert(path.clone(), sealed);
+        Ok(())
     }
 
     pub(super) fn image(&self, path: &TargetPath) -> Option<&Sealed> {
@@ -73,6 +73,26 @@ impl Vault {
 }
 
 impl Sealed {
+    fn new(
+        path: &TargetPath,
+        key: ContentKey,
+        plaintext: FileInfo,
+        ciphertext: FileInfo,
+    ) -> Result<Self, DirectorError> {
+        let name = TargetPath::new(&format!("{path}.encrypted"))?;
+        let hashes = ciphertext.hashes.clone();
+        Ok(Self {
+            target: EncryptedTarget::new(name, ciphertext.length, hashes, METHOD),
+            key,
+            plaintext,
+            ciphertext,
+        })
+    }
+
+    pub(super) fn key(&self) -> &ContentKey {
+        &self.key
+    }
+
     /// The content key, for one ECU of one vehicle.
     pub(super) fn wrap_for(
         &self,
@@ -93,6 +113,14 @@ impl Sealed {
     }
 }
 
+/// Both repositories have to state the same hashes, so what counts is what is listed.
+fn as_listed(image: &CatalogueImage) -> FileInfo {
+    FileInfo {
+        length: image.file.length,
+        hashes: image.file.hashes.clone(),
+    }
+}
+
 /// Whether what was read has every hash that is listed.
 fn is(read: &FileInfo, listed: &FileInfo) -> bool {
     let (found, wanted) = (&read.hashes, &listed.hashes);
@@ -104,8 +132,4 @@ fn is(read: &FileInfo, listed: &FileInfo) -> bool {
         && wanted
             .sha512
             .is_none_or(|digest| found.sha512 == Some(digest))
-}
-
-fn encrypted_name(path: &TargetPath) -> Result<TargetPath, UnsafePath> {
-    TargetPath::new(&format!("{path}.encrypted"))
 }

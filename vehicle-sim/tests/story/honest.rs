@@ -129,10 +129,7 @@ fn a_secondary_that_is_offline_holds_the_bundle_back_until_it_is_there() {
     world.assign("primary", "primary.img");
     world.assign("door", "door.img");
 
-    vehicle
-        .controls(&serial("door"))
-        .unwrap()
-        .set_reachable(false);
+    door_controls.set_reachable(false);
     let cycle = vehicle.cycle().unwrap();
     assert!(
         matches!(outcome(&cycle, "door"), EcuOutcome::Unreachable(_)),
@@ -141,10 +138,7 @@ fn a_secondary_that_is_offline_holds_the_bundle_back_until_it_is_there() {
     assert_eq!(outcome(&cycle, "primary"), &EcuOutcome::Abandoned);
     assert!(world.runs_the_factory_image(&primary));
 
-    vehicle
-        .controls(&serial("door"))
-        .unwrap()
-        .set_reachable(true);
+    door_controls.set_reachable(true);
     assert_installed(&vehicle.cycle().unwrap(), &["primary", "door"]);
     assert_eq!(world.runs(&door), b"new door");
 }

@@ -80,7 +80,7 @@ impl Tree {
             // A partial Secondary asks for the newest.
             (role, None) => {
                 let there = |version: &u64| folder.join(format!("{version}.{role}.json")).exists();
-                let newest = (1..100).filter(there).last()?;
+                let newest = (1..100).rev().find(there)?;
                 format!("{newest}.{role}.json")
             }
         };

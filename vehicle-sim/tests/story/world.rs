@@ -21,8 +21,8 @@ use countersign_repo::{NewTarget, Outgoing, Repository, Visibility};
 use countersign_signing::{Algorithm, KeyUri, Secrets, Signer};
 use countersign_vehicle_sim::director::{Director, DirectorKeys, Lifetimes, OnlineKeys, signed};
 use countersign_vehicle_sim::{
-    Clock, Connection, DirectorConnection, EcuPlan, EcuStatus, Factory, Plan, Service, Shared,
-    Vehicle, provision, status,
+    Clock, Connection, DirectorConnection, EcuPlan, Factory, Plan, Service, Shared, Vehicle,
+    provision,
 };
 use countersign_verifier::{Code, Context, StoreName};
 
@@ -228,10 +228,6 @@ impl World {
         let counter = listed.custom.release_counter;
         let file = listed.file.clone();
         (path(image), order_for(file, counter, ecu))
-    }
-
-    pub(crate) fn status(&self) -> Vec<EcuStatus> {
-        status(&self.vehicle_folder(CAR)).unwrap()
     }
 
     /// What an ECU of the usual vehicle runs.

@@ -1,0 +1,129 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  vehicle-sim director fleet --image-url file:///srv/firmware --image-root 1.root.json
+  vehicle-sim provision car1 --director fleet --vin VIN1 \\
+      --ecu gateway=gw-2 --ecu brake=brake-7,tcp --ecu door=door-1,partial
+  vehicle-sim assign VIN1 brake brakes/7.3.img --director fleet
+  vehicle-sim cycle car1 --director fleet
+  vehicle-sim status car1
+
+A confidential image is encrypted by the director before it is assigned:
+  vehicle-sim encrypt brakes/7.4.img build/brake.img --director fleet
+
+Keys in a token (make the token first; the PIN comes from COUNTERSIGN_PIN):
+  vehicle-sim provision car2 --director fleet --vin VIN2 --ecu gateway2=gw-2 \\
+      --signing-key 'gateway2=pkcs11:token=car2;object=sign' \\
+      --decryption-key 'gateway2=pkcs11:token=car2;object=decrypt'
+
+Exit status: 0 on success, 1 if a vehicle refused something or a command failed, 2 for a command
+line that cannot be understood. With --format json, one object on standard output.";
+
+/// Simulate vehicles: everything about them is real but the vehicle.
+#[derive(Debug, Parser)]
+#[command(name = "vehicle-sim", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    /// How to report the result
+    #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
+    pub(crate) format: Format,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a director with keys in files
+    Director {
+        /// Its folder; FOLDER/published is what is served
+        folder: PathBuf,
+        /// Base URL of the Image repository, which has metadata/ and targets/
+        #[arg(long, value_name = "URL")]
+        image_url: String,
+        /// The Image repository's first Root
+        #[arg(long, value_name = "FILE")]
+        image_root: PathBuf,
+        /// Base URL under which FOLDER/published is served [default: a file: URL]
+        #[arg(long, value_name = "URL")]
+        director_url: Option<String>,
+    },
+    /// Make a vehicle, and register it with the director
+    Provision {
+        /// The vehicle's folder
+        vehicle: PathBuf,
+        #[command(flatten)]
+        director: DirectorFolder,
+        /// Its unique identifier
+        #[arg(long)]
+        vin: String,
+        /// An ECU: SERIAL=HARDWARE[,partial][,tcp]; the first one is the Primary
+        #[arg(long = "ecu", value_name = "ECU", required = true)]
+        ecus: Vec<String>,
+        /// Where an ECU's signing key is made: SERIAL=URI [default: a file]
+        #[arg(long = "signing-key", value_name = "KEY")]
+        signing_keys: Vec<String>,
+        /// Where an ECU's decryption key is made: SERIAL=URI [default: a file]
+        #[arg(long = "decryption-key", value_name = "KEY")]
+        decryption_keys: Vec<String>,
+        /// Install on the other ECUs where one cannot take its part
+        #[arg(long)]
+        best_effort: bool,
+    },
+    /// Encrypt a confidential image of the Image repository
+    Encrypt {
+        /// Its target path
+        image: String,
+        /// A file with its bytes
+        file: PathBuf,
+        #[command(flatten)]
+        director: DirectorFolder,
+    },
+    /// Assign an image to an ECU
+    Assign {
+        /// The vehicle
+        vin: String,
+        /// The ECU
+        serial: String,
+        /// The image's target path
+        image: String,
+        #[command(flatten)]
+        director: DirectorFolder,
+    },
+    /// Replace the director's online keys by a new Root
+    Rotate {
+        #[command(flatten)]
+        director: DirectorFolder,
+    },
+    /// Run a vehicle for one cycle
+    Cycle {
+        /// The vehicle's folder
+        vehicle: PathBuf,
+        #[command(flatten)]
+        director: DirectorFolder,
+    },
+    /// Show what the ECUs of a vehicle have installed
+    Status {
+        /// The vehicle's folder
+        vehicle: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DirectorFolder {
+    /// The director's folder
+    #[arg(long = "director", value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For scripts
+    Json,
+}

@@ -1,0 +1,211 @@
+//! The command `vehicle-sim`, as somebody at a terminal uses it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::world::{World, ecu};
+
+/// A director and a vehicle that only the command has made.
+struct Terminal {
+    world: World,
+}
+
+impl Terminal {
+    fn new() -> Self {
+        let terminal = Self {
+            world: World::new(),
+        };
+        let published = terminal.world.published();
+        let url = format!("file://{}/", published.display());
+        let root = published.join("metadata/1.root.json");
+        terminal.succeeds(&[
+            "director",
+            "fleet",
+            "--image-url",
+            &url,
+            "--image-root",
+            root.to_str().unwrap(),
+        ]);
+        terminal
+    }
+
+    fn with_car() -> Self {
+        let terminal = Self::new();
+        terminal.succeeds(&[
+            "provision",
+            "car",
+            "--director",
+            "fleet",
+            "--vin",
+            "VIN1",
+            "--ecu",
+            "primary=primary-hw",
+            "--ecu",
+            "door=door-hw,tcp",
+            "--ecu",
+            "lamp=lamp-hw,partial",
+        ]);
+        terminal
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_vehicle-sim"))
+            .current_dir(self.world.path())
+            .env_clear()
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+
+    #[track_caller]
+    fn succeeds(&self, arguments: &[&str]) -> Value {
+        let (ok, value) = self.json(arguments);
+        assert!(ok, "{arguments:?}: {value}");
+        value
+    }
+
+    #[track_caller]
+    fn fails(&self, arguments: &[&str], expected: &str) -> Value {
+        let (ok, value) = self.json(arguments);
+        assert!(!ok, "{arguments:?}: {value}");
+        let message = value["message"].as_str().unwrap();
+        assert!(message.contains(expected), "{arguments:?}: {message}");
+        value
+    }
+
+    fn json(&self, arguments: &[&str]) -> (bool, Value) {
+        let output = self.run(&[arguments, &["--format", "json"]].concat());
+        let value: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {output:?}"));
+        assert_eq!(value["ok"], output.status.success());
+        (output.status.success(), value)
+    }
+
+    fn assign(&self, serial: &str, image: &str) {
+        self.succeeds(&["assign", "VIN1", serial, image, "--director", "fleet"]);
+    }
+
+    fn cycle(&self) -> Value {
+        self.succeeds(&["cycle", "car", "--director", "fleet"])
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.world.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+}
+
+#[test]
+fn a_fleet_by_command() {
+    let terminal = Terminal::with_car();
+    let (primary, door, lamp) = (ecu("primary"), ecu("door"), ecu("lamp"));
+    terminal
+        .world
+        .release("primary.img", &primary, 1, b"new primary");
+    terminal.world.release("lamp.img", &lamp, 1, b"new lamp");
+    terminal
+        .world
+        .release_confidential("door.img", &door, 1, b"new door");
+    terminal.assign("primary", "primary.img");
+    terminal.fails(
+        &["assign", "VIN1", "door", "door.img", "--director", "fleet"],
+        "encrypt it first",
+    );
+    let plain = terminal.file("door.bin", b"new door");
+    let other = terminal.file("other.bin", b"something else");
+    let encrypt = |file: &PathBuf| {
+        [
+            "encrypt",
+            "door.img",
+            file.to_str().unwrap(),
+            "--director",
+            "fleet",
+        ]
+        .map(String::from)
+    };
+    let arguments = encrypt(&other);
+    terminal.fails(
+        &arguments.each_ref().map(String::as_str),
+        "these bytes are not door.img",
+    );
+    let arguments = encrypt(&plain);
+    terminal.succeeds(&arguments.each_ref().map(String::as_str));
+    terminal.assign("door", "door.img");
+    terminal.assign("lamp", "lamp.img");
+
+    let cycle = terminal.cycle();
+    for name in ["primary", "door", "lamp"] {
+        assert_eq!(cycle["ecus"][name]["outcome"], "installed", "{cycle}");
+        let status = terminal.succeeds(&["status", "car"]);
+        let active = status["ecus"][name]["active"].as_str().unwrap();
+        let active = fs::read(terminal.world.path().join(active)).unwrap();
+        assert_eq!(active, format!("new {name}").as_bytes());
+        assert_eq!(status["ecus"][name]["releaseCounter"], 1);
+    }
+    // Nothing is new, and nothing is published anew.
+    let version = cycle["targetsVersion"].as_u64();
+    let again = terminal.cycle();
+    assert_eq!(
+        (again["targetsVersion"].as_u64(), &again["ecus"]),
+        (version, &serde_json::json!({}))
+    );
+
+    terminal.succeeds(&["rotate", "--director", "fleet"]);
+    terminal.world.release("lamp-2.img", &lamp, 2, b"lamp 2");
+    terminal.assign("lamp", "lamp-2.img");
+    assert_eq!(terminal.cycle()["ecus"]["lamp"]["outcome"], "installed");
+}
+
+#[test]
+fn commands_say_what_is_wrong() {
+    let terminal = Terminal::with_car();
+    let provision = |folder: &'static str, vin: &'static str, ecu: &'static str| {
+        [
+            "provision",
+            folder,
+            "--director",
+            "fleet",
+            "--vin",
+            vin,
+            "--ecu",
+            ecu,
+        ]
+    };
+    terminal.fails(
+        &provision("car", "VIN2", "other=hw"),
+        "there is a vehicle already",
+    );
+    terminal.fails(&provision("car2", "VIN2", "no-hardware"), "has no '='");
+    terminal.fails(
+        &provision("car2", "VIN2", "gw=hw,partial"),
+        "a Primary verifies in full",
+    );
+    terminal.fails(
+        &provision("car2", "VIN2", "gw=hw,maybe"),
+        "neither partial nor tcp",
+    );
+    terminal.fails(&provision("car2", "VIN 2", "gw=hw"), "printable ASCII");
+    terminal.fails(
+        &["cycle", "nowhere", "--director", "fleet"],
+        "there is no vehicle",
+    );
+    terminal.fails(&["status", "nowhere"], "there is no vehicle");
+    terminal.fails(&["cycle", "car", "--director", "nowhere"], "cannot read");
+    let assign = |vin, serial, image| ["assign", vin, serial, image, "--director", "fleet"];
+    terminal.fails(&assign("VIN1", "door", "none.img"), "none.img");
+    terminal.fails(&assign("VIN1", "door", "../up"), "segment");
+    terminal
+        .world
+        .release("door.img", &ecu("door"), 1, b"new door");
+    terminal.fails(
+        &assign("VIN9", "door", "door.img"),
+        "vehicle VIN9 is not registered",
+    );
+    terminal.fails(&assign("VIN1", "roof", "door.img"), "has no ECU roof");
+    terminal.fails(&assign("VIN1", "lamp", "door.img"), "is not for lamp-hw");
+    assert_eq!(terminal.run(&["fly"]).status.code(), Some(2));
+}
