@@ -13,7 +13,7 @@ use countersign_client::uptane::link::Verification;
 use countersign_client::uptane::primary::Cycle;
 use countersign_metadata::uptane::{EcuSerial, HardwareId, Mapping, Vin};
 use countersign_metadata::{TargetFile, TargetPath};
-use countersign_signing::Secrets;
+use countersign_signing::{Secrets, Signer};
 use countersign_vehicle_sim::director::{Director, DirectorKeys, Lifetimes, OnlineKeys};
 use countersign_vehicle_sim::{
     BundlePolicy, Clock, Connection, Controls, DirectorConnection, EcuPlan, Factory, Plan, Service,
@@ -65,6 +65,9 @@ pub(super) fn release(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
+/// Makes a key of the director in its token, by its name.
+type MakeKey = dyn Fn(&str) -> Result<Box<dyn Signer>>;
+
 /// A director at work and a vehicle on the road.
 pub(super) struct World {
     service: Shared,
@@ -74,7 +77,7 @@ pub(super) struct World {
     mirror: PathBuf,
     plan: Plan,
     keys: u32,
-    stage_uri: Box<dyn Fn(&str) -> Result<Box<dyn countersign_signing::Signer>>>,
+    make_key: Box<MakeKey>,
 }
 
 impl World {
@@ -124,7 +127,7 @@ impl World {
             folder,
             mirror: mirror(stage, 0),
             keys: 1,
-            stage_uri: Box::new(make),
+            make_key: Box::new(make),
         })
     }
 
@@ -197,7 +200,7 @@ impl World {
     pub(super) fn rotate(&mut self) -> Result<()> {
         self.keys += 1;
         let now = system_time().ok_or("the clock is off")?;
-        let keys = online(&self.stage_uri, self.keys)?;
+        let keys = online(&*self.make_key, self.keys)?;
         let mut service = self.service.lock();
         service.director().rotate_online_keys(keys, now)?;
         service.publish(&Vin::new(VIN)?)?;
@@ -269,10 +272,7 @@ pub(super) fn serial(ecu: &str) -> Result<EcuSerial> {
     Ok(EcuSerial::new(ecu)?)
 }
 
-fn online(
-    make: &dyn Fn(&str) -> Result<Box<dyn countersign_signing::Signer>>,
-    number: u32,
-) -> Result<OnlineKeys> {
+fn online(make: &MakeKey, number: u32) -> Result<OnlineKeys> {
     Ok(OnlineKeys {
         timestamp: make(&format!("timestamp-{number}"))?,
         snapshot: make(&format!("snapshot-{number}"))?,

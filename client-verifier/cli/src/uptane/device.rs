@@ -23,7 +23,7 @@ use countersign_client::store::DirStore;
 use countersign_client::uptane::link::{Answer, Fetch, LinkError, Part, Request, Respond, Source};
 use countersign_client::uptane::primary::{self, Bundle, Member};
 use countersign_client::uptane::secondary::{self, Health, Host, Secondary};
-use countersign_client::uptane::state::{EcuState, StateFile};
+use countersign_client::uptane::state::{EcuState, StateError, StateFile};
 use countersign_metadata::uptane::{Mapping, Nonce};
 use countersign_metadata::{Hashes, UtcTime};
 use countersign_signing::Secrets;
@@ -207,7 +207,11 @@ pub(super) fn provision_state(directory: &Path, config: &Config) -> Result<(), R
     });
     let state = EcuState::provisioned(config.ecu.serial.clone(), installed.transpose()?);
     let provisioned = StateFile::provision(&directory.join("ecu/state"), state);
-    provisioned.map(drop).map_err(|error| store_failed(&error))
+    match provisioned {
+        // The same files were given before, or `write_once` had refused them.
+        Ok(_) | Err(StateError::AlreadyThere { .. }) => Ok(()),
+        Err(error) => Err(store_failed(&error)),
+    }
 }
 
 /// The images that lie ready, by the names that the ECU asks for: those of the last cycle, and one
