@@ -58,7 +58,7 @@ pub struct SignatureEntry {
     /// `keyid`
     pub keyid: KeyId,
     /// `sig`, decoded from hexadecimal; `None` if it was not that, or if the entry lacks what its
-    /// document asks for ([`SignatureForm`]). Then it counts nothing.
+    /// document asks for ([`SignatureForm`](crate::SignatureForm)). Then it counts nothing.
     pub signature: Option<Vec<u8>>,
     /// `method`, where the document asks for it: the key's scheme, or the entry counts nothing.
     pub method: Option<String>,

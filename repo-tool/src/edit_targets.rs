@@ -9,6 +9,7 @@ use countersign_metadata::{Matching, TargetFile, TargetPath};
 use crate::error::RepoError;
 use crate::files;
 use crate::images::{self, Visibility};
+use crate::release_counter::described;
 use crate::repository::Repository;
 use crate::tree::{TOP, check_target_name};
 
@@ -66,7 +67,7 @@ impl Repository {
     /// # Errors
     /// [`RepoError::UnsafeName`], [`RepoError::NotNfc`], [`RepoError::NotDelegated`],
     /// [`RepoError::NoSuchRole`], [`RepoError::ImageChanged`], [`RepoError::Confidential`],
-    /// [`RepoError::ImageCustom`], [`RepoError::ReleaseCounter`].
+    /// [`RepoError::ImageCustom`], [`RepoError::NotForHardware`], [`RepoError::ReleaseCounter`].
     /// After an error nothing is staged.
     pub fn add_targets(
         &mut self,
@@ -104,7 +105,9 @@ impl Repository {
             for checked @ (target, _) in new {
                 let path = check_target_name(&target.name)?;
                 let role = tree.role_for(&path, role.unwrap_or(TOP))?;
-                tree.check_trusted(&role, &path)?;
+                let image = described(&path, target.custom.as_ref())?;
+                let hardware = image.map(|image| image.hardware_ids).unwrap_or_default();
+                tree.check_trusted(&role, &path, &hardware)?;
                 by_role.entry(role).or_default().push((path, checked));
             }
         }

@@ -133,6 +133,20 @@ pub enum RepoError {
         /// The role that delegates.
         by: String,
     },
+    /// An image for hardware that the role is not trusted for.
+    #[error(
+        "role {role:?} is not trusted for hardware {hardware} by {by:?}, and {name:?} is for that: vehicles would never find it there; choose another role, or extend the delegation with 'delegation set --hardware-id'"
+    )]
+    NotForHardware {
+        /// The delegated role.
+        role: String,
+        /// The target's name.
+        name: String,
+        /// The hardware identifier.
+        hardware: String,
+        /// The role that delegates.
+        by: String,
+    },
     /// What is said of an image is not what vehicles take.
     #[error("{name:?}: {source}; vehicles would refuse it: correct the options or the custom data")]
     ImageCustom {

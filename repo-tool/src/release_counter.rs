@@ -57,7 +57,10 @@ impl Repository {
 }
 
 /// What an image's `custom` says to vehicles, if it says anything to them.
-fn described(path: &TargetPath, custom: Option<&Object>) -> Result<Option<ImageCustom>, RepoError> {
+pub(crate) fn described(
+    path: &TargetPath,
+    custom: Option<&Object>,
+) -> Result<Option<ImageCustom>, RepoError> {
     let Some(custom) = custom.filter(|custom| custom.contains_key("hardwareIds")) else {
         return Ok(None);
     };

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
+use countersign_metadata::uptane::HardwareId;
 use countersign_metadata::{
     Delegation as Listed, Delegations, Key, KeyId, PathSet, RoleKeys, RoleType, Roles, TargetPath,
     Targets,
@@ -164,8 +165,14 @@ impl<'a> Tree<'a> {
         )
     }
 
-    /// Checks that every delegation on the way to `role` covers `path`.
-    pub(crate) fn check_trusted(&self, role: &str, path: &TargetPath) -> Result<(), RepoError> {
+    /// Checks that every delegation on the way to `role` covers `path`, and the hardware that the
+    /// image is for.
+    pub(crate) fn check_trusted(
+        &self,
+        role: &str,
+        path: &TargetPath,
+        hardware: &[HardwareId],
+    ) -> Result<(), RepoError> {
         let mut role = role.to_owned();
         let mut seen = BTreeSet::new();
         while role != TOP && seen.insert(role.clone()) {
@@ -180,6 +187,19 @@ impl<'a> Tree<'a> {
                 return Err(RepoError::NotDelegated {
                     role,
                     name: path.to_string(),
+                    by: delegator,
+                });
+            }
+            let delegations = content.as_ref().and_then(|content| content.delegations());
+            let listed = delegations
+                .and_then(|all| entry_of(all, &role))
+                .and_then(Listed::hardware_ids);
+            let other = |listed: &[HardwareId]| hardware.iter().find(|id| !listed.contains(id));
+            if let Some(other) = listed.and_then(other) {
+                return Err(RepoError::NotForHardware {
+                    role,
+                    name: path.to_string(),
+                    hardware: other.to_string(),
                     by: delegator,
                 });
             }
@@ -212,8 +232,12 @@ fn branches(delegations: &Delegations) -> Vec<String> {
     }
 }
 
+/// A bin is for whatever falls into it. Roles that must agree, or are for some hardware only, are
+/// chosen by people.
 fn is_bin(entry: &Listed) -> bool {
-    matches!(entry.paths(), PathSet::HashPrefixes(_))
+    matches!(entry, Listed::Role(_))
+        && matches!(entry.paths(), PathSet::HashPrefixes(_))
+        && entry.hardware_ids().is_none()
 }
 
 fn bin_for(delegations: &Delegations, path: &TargetPath) -> Option<String> {

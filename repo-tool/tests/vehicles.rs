@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tool::{PLAIN, Tool};
 
 /// Adds one image with these options.
-fn add(tool: &Tool, code: i32, name: &str, options: &[&str]) -> Value {
+fn add_image(tool: &Tool, code: i32, name: &str, options: &[&str]) -> Value {
     let image = tool.file("image", name.as_bytes());
     let mut all = vec!["target", "add", image.as_str(), "--name", name];
     all.extend(options);
@@ -55,7 +55,7 @@ fn an_image_is_described_for_vehicles() {
         &other,
         "--confidential",
     ];
-    add(&tool, 0, "brake/3.1.img", &options);
+    add_image(&tool, 0, "brake/3.1.img", &options);
     assert_eq!(
         custom(&tool, "brake/3.1.img"),
         json!({
@@ -90,11 +90,11 @@ fn options_that_say_too_little_or_nonsense_are_refused() {
         &[hw[0], hw[1], hw[2], hw[3], "--dependency", "class="],
         &[hw[0], hw[1], hw[2], hw[3], "--conflict", "class=a@x..y"],
     ] {
-        add(&tool, 2, "a.img", options);
+        add_image(&tool, 2, "a.img", options);
     }
     let twice = tool.file("twice.json", br#"{"releaseCounter":4}"#);
     let options = [&hw[..], &["--custom", &twice]].concat();
-    assert_eq!(add(&tool, 2, "a.img", &options)["name"], "usage");
+    assert_eq!(add_image(&tool, 2, "a.img", &options)["name"], "usage");
     let repeated = [
         "--hardware-id",
         "h",
@@ -103,10 +103,13 @@ fn options_that_say_too_little_or_nonsense_are_refused() {
         "--release-counter",
         "1",
     ];
-    assert_eq!(add(&tool, 1, "a.img", &repeated)["name"], "image-custom");
+    assert_eq!(
+        add_image(&tool, 1, "a.img", &repeated)["name"],
+        "image-custom"
+    );
     // By hand, it has to hold together too.
     let half = tool.file("half.json", br#"{"hardwareIds":["h"]}"#);
-    let refused = add(&tool, 1, "a.img", &["--custom", &half]);
+    let refused = add_image(&tool, 1, "a.img", &["--custom", &half]);
     assert_eq!(refused["name"], "image-custom");
     let nothing = tool.json(0, &["target", "list"]);
     assert_eq!(nothing["targets"], json!([]));
@@ -125,8 +128,8 @@ fn a_release_counter_never_falls_unnoticed() {
             class,
         ]
     };
-    add(&tool, 0, "brake-2.img", &with("5", "b", "brake"));
-    let refused = add(&tool, 1, "brake-3.img", &with("4", "b", "brake"));
+    add_image(&tool, 0, "brake-2.img", &with("5", "b", "brake"));
+    let refused = add_image(&tool, 1, "brake-3.img", &with("4", "b", "brake"));
     assert_eq!(refused["name"], "release-counter");
     let text = refused["message"].as_str().expect("text");
     assert!(
@@ -134,15 +137,15 @@ fn a_release_counter_never_falls_unnoticed() {
         "{text}"
     );
     // The same name, whatever its class.
-    let refused = add(&tool, 1, "brake-2.img", &with("4", "b", "other"));
+    let refused = add_image(&tool, 1, "brake-2.img", &with("4", "b", "other"));
     assert_eq!(refused["name"], "release-counter");
     // Other hardware, another class, the same counter, and on purpose.
-    add(&tool, 0, "brake-4.img", &with("1", "c", "brake"));
-    add(&tool, 0, "radio.img", &with("1", "b", "radio"));
-    add(&tool, 0, "brake-5.img", &with("5", "b", "brake"));
+    add_image(&tool, 0, "brake-4.img", &with("1", "c", "brake"));
+    add_image(&tool, 0, "radio.img", &with("1", "b", "radio"));
+    add_image(&tool, 0, "brake-5.img", &with("5", "b", "brake"));
     let mut on_purpose = with("1", "b", "brake");
     on_purpose.push("--allow-lower-counter");
-    add(&tool, 0, "brake-1.img", &on_purpose);
+    add_image(&tool, 0, "brake-1.img", &on_purpose);
     assert_eq!(custom(&tool, "brake-1.img")["releaseCounter"], 1);
 }
 
@@ -177,6 +180,65 @@ fn delegations_can_be_for_some_hardware() {
     );
     let listed = tool.text(0, &["delegation", "list"]);
     assert!(listed.contains("hardware h-3"), "{listed}");
+
+    // Vehicles would look for an image for other hardware elsewhere.
+    let options = |ids: &[&'static str]| {
+        let ids = ids.iter().flat_map(|id| ["--hardware-id", *id]);
+        let all: Vec<&str> = ids
+            .chain(["--release-counter", "1", "--role", "supplier"])
+            .collect();
+        all
+    };
+    for ids in [&["h-1"][..], &["h-3", "h-1"]] {
+        let refused = add_image(&tool, 1, "fw/a.img", &options(ids));
+        assert_eq!(refused["name"], "not-for-hardware");
+    }
+    add_image(&tool, 0, "fw/a.img", &options(&["h-3"]));
+    add_image(&tool, 0, "fw/b.img", &["--role", "supplier"]);
+}
+
+#[test]
+fn roles_by_hash_prefix_that_are_chosen_by_people_are_no_bins() {
+    let tool = Tool::started();
+    let (qa, dev) = (key(&tool, "qa"), key(&tool, "dev"));
+    let all: Vec<String> = (0..16).map(|digit| format!("{digit:x}")).collect();
+    let prefixes: Vec<&str> = all
+        .iter()
+        .flat_map(|digit| ["--hash-prefix", digit])
+        .collect();
+    let (qa, dev) = (format!("qa={qa}"), format!("dev={dev}"));
+    let several = [
+        "delegation",
+        "add-multi",
+        "both",
+        "--min",
+        "2",
+        "--role",
+        "qa",
+        "--role",
+        "dev",
+        "--key",
+        &qa,
+        "--key",
+        &dev,
+    ];
+    tool.json(0, &[&several[..], &prefixes].concat());
+    let other = key(&tool, "other");
+    let some = [
+        "delegation",
+        "add",
+        "some",
+        "--key",
+        &other,
+        "--hardware-id",
+        "h",
+    ];
+    tool.json(0, &[&some[..], &prefixes].concat());
+    add_image(&tool, 0, "a.img", &[]);
+    assert_eq!(
+        tool.json(0, &["target", "show", "a.img"])["role"],
+        "targets"
+    );
 }
 
 #[test]
@@ -243,13 +305,13 @@ fn several_roles_are_delegated_to_listed_and_published_together() {
 
     let options = ["--hardware-id", "h", "--release-counter", "1"];
     for role in ["qa", "dev"] {
-        add(
+        add_image(
             &tool,
             0,
             "fw/a.img",
             &[&options[..], &["--role", role]].concat(),
         );
-        let refused = add(
+        let refused = add_image(
             &tool,
             1,
             "b.img",

@@ -22,6 +22,7 @@ impl RepoError {
             Self::Delegation { .. } => "delegation",
             Self::NoSuchTarget { .. } => "no-such-target",
             Self::NotDelegated { .. } => "not-delegated",
+            Self::NotForHardware { .. } => "not-for-hardware",
             Self::ImageCustom { .. } => "image-custom",
             Self::ReleaseCounter { .. } => "release-counter",
             Self::ImageChanged { .. } => "image-changed",
