@@ -23,7 +23,7 @@ export COUNTERSIGN_BIN_DIR := $(TARGET_DIR)/debug
 export COUNTERSIGN_FIRMWARE_DIR := $(abspath $(S)/firmware)
 
 # Features that only tests have; what they test is built once more with them.
-OF_THEIR_OWN := countersign-client-cli/crash-points,countersign-ceremony/crash-points,countersign-signing/yubihsm-mock
+OF_THEIR_OWN := countersign-client-cli/crash-points,countersign-vehicle-sim/crash-points,countersign-ceremony/crash-points,countersign-signing/yubihsm-mock
 
 .PHONY: help demo test test-all check bench audit setup clean
 .PHONY: fmt clippy deny docs conformance no-std unit doctest vectors interop demo-quick unit-long vectors-by-pytuf audit-if-online

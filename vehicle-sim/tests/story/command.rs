@@ -1,7 +1,7 @@
 //! The command `vehicle-sim`, as somebody at a terminal uses it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -11,12 +11,14 @@ use crate::world::{World, ecu};
 /// A director and a vehicle that only the command has made.
 struct Terminal {
     world: World,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Terminal {
     fn new() -> Self {
         let terminal = Self {
             world: World::new(),
+            environment: Vec::new(),
         };
         let published = terminal.world.published();
         let url = format!("file://{}/", published.display());
@@ -55,6 +57,7 @@ impl Terminal {
         Command::new(env!("CARGO_BIN_EXE_vehicle-sim"))
             .current_dir(self.world.path())
             .env_clear()
+            .envs(self.environment.clone())
             .args(arguments)
             .output()
             .unwrap()
@@ -158,6 +161,99 @@ fn a_fleet_by_command() {
     terminal.world.release("lamp-2.img", &lamp, 2, b"lamp 2");
     terminal.assign("lamp", "lamp-2.img");
     assert_eq!(terminal.cycle()["ecus"]["lamp"]["outcome"], "installed");
+}
+
+/// Keys that never leave a token: reports are signed and images decrypted with these.
+#[test]
+fn an_ecu_whose_keys_are_in_a_token() {
+    let mut terminal = Terminal::new();
+    let tokens = terminal.world.path().join("tokens");
+    let config = terminal.world.path().join("softhsm2.conf");
+    fs::create_dir(&tokens).unwrap();
+    fs::write(
+        &config,
+        format!("directories.tokendir = {}\n", tokens.display()),
+    )
+    .unwrap();
+    let config = config.to_str().unwrap().to_owned();
+    let made = Command::new("softhsm2-util")
+        .env("SOFTHSM2_CONF", &config)
+        .args([
+            "--init-token",
+            "--free",
+            "--label",
+            "car",
+            "--so-pin",
+            "12345678",
+            "--pin",
+            "1234",
+        ])
+        .output()
+        .expect("this test needs softhsm2-util; on Debian: apt-get install softhsm2");
+    assert!(made.status.success(), "{made:?}");
+    terminal.environment = vec![
+        ("SOFTHSM2_CONF", config),
+        ("COUNTERSIGN_PKCS11_MODULE", module().into()),
+        ("COUNTERSIGN_PIN", "1234".into()),
+    ];
+    terminal.succeeds(&[
+        "provision",
+        "car",
+        "--director",
+        "fleet",
+        "--vin",
+        "VIN1",
+        "--ecu",
+        "primary=primary-hw",
+        "--signing-key",
+        "primary=pkcs11:token=car;object=sign",
+        "--decryption-key",
+        "primary=pkcs11:token=car;object=decrypt",
+    ]);
+    let image = b"only for this token";
+    terminal
+        .world
+        .release_confidential("a.img", &ecu("primary"), 1, image);
+    let file = terminal.file("a.bin", image);
+    terminal.succeeds(&[
+        "encrypt",
+        "a.img",
+        file.to_str().unwrap(),
+        "--director",
+        "fleet",
+    ]);
+    terminal.assign("primary", "a.img");
+    let cycle = terminal.cycle();
+    assert_eq!(cycle["ecus"]["primary"]["outcome"], "installed", "{cycle}");
+    let active = terminal
+        .world
+        .path()
+        .join("car/ecu-primary/slots/active/image");
+    assert_eq!(fs::read(active).unwrap(), image);
+    assert_eq!(
+        fs::read_dir(terminal.world.path().join("car/keys"))
+            .unwrap()
+            .count(),
+        0
+    );
+
+    // Without the PIN there is no vehicle, and the message does not repeat a wrong one.
+    terminal.environment.pop();
+    terminal
+        .environment
+        .push(("COUNTERSIGN_PIN", "9876".into()));
+    let failed = terminal.fails(&["cycle", "car", "--director", "fleet"], "PIN");
+    assert!(!failed.to_string().contains("9876"), "{failed}");
+}
+
+fn module() -> &'static str {
+    let known = [
+        "/usr/lib/softhsm/libsofthsm2.so",
+        "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+        "/usr/lib64/softhsm/libsofthsm2.so",
+    ];
+    let there = known.into_iter().find(|path| Path::new(path).exists());
+    there.expect("this test needs SoftHSM; on Debian: apt-get install softhsm2")
 }
 
 #[test]
