@@ -233,11 +233,13 @@ def test_keys_that_cannot_be_used(started: RepoTool) -> None:
     good = key.read_bytes()
     p521 = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"]
     small = ["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"]
+    x448 = ["openssl", "genpkey", "-algorithm", "X448"]
     x25519 = ["openssl", "genpkey", "-algorithm", "X25519"]
     cases = {
         "P-256": subprocess.run(p521, capture_output=True, check=True).stdout,
         "2048": subprocess.run(small, capture_output=True, check=True).stdout,
-        "Ed25519": subprocess.run(x25519, capture_output=True, check=True).stdout,
+        "Ed25519": subprocess.run(x448, capture_output=True, check=True).stdout,
+        "decrypt": subprocess.run(x25519, capture_output=True, check=True).stdout,
         "not a usable key file": b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
         "does not start as PEM": b"",
     }
