@@ -14,6 +14,7 @@ mod gate;
 mod links;
 mod offline;
 mod partial;
+mod properties;
 mod roots;
 mod signatures;
 mod time;

@@ -9,8 +9,8 @@ use countersign_verifier::uptane::{
     PartialSession, TimeFloor, Update, Vehicle, attested_time,
 };
 use countersign_verifier::{
-    Context, FollowRoot, Followed, Limits, Profile, Protocol, Reject, RemoteName, Reply, Session,
-    Step, StoreName, Stored, Trusted, drive, provision_root,
+    Code, Context, FollowRoot, Followed, Limits, Profile, Protocol, Reject, RemoteName, Reply,
+    Session, Step, StoreName, Stored, Trusted, drive, provision_root,
 };
 
 use super::repo::{Files, Repo};
@@ -31,8 +31,16 @@ pub(crate) struct Car {
     pub(crate) floor: Option<TimeFloor>,
     /// Budgets of its sessions.
     pub(crate) limits: Limits,
+    pub(crate) log: Log,
+}
+
+/// What is done for a session.
+#[derive(Clone, Default)]
+pub(crate) struct Log {
     /// What was fetched and saved, as "director: fetch timestamp.json".
-    pub(crate) log: Vec<String>,
+    steps: Vec<String>,
+    /// How many writes the power lasts for.
+    pub(crate) power: Option<usize>,
 }
 
 impl Car {
@@ -47,7 +55,7 @@ impl Car {
             installed: BTreeMap::new(),
             floor: None,
             limits: Limits::default(),
-            log: Vec::new(),
+            log: Log::default(),
         }
     }
 
@@ -199,9 +207,11 @@ impl Car {
 
     /// The log since it was asked for last, of steps that start like this.
     pub(crate) fn steps(&mut self, start: &str) -> Vec<String> {
-        let log = std::mem::take(&mut self.log);
-        let steps = log.into_iter().filter(|step| step.starts_with(start));
-        steps.collect()
+        let steps = std::mem::take(&mut self.log.steps);
+        steps
+            .into_iter()
+            .filter(|step| step.starts_with(start))
+            .collect()
     }
 
     fn context(&self, repository: &str, now: UtcTime, profile: Profile) -> Context {
@@ -235,7 +245,7 @@ pub(crate) fn run<P: Protocol>(
     repository: &str,
     store: &mut Store,
     files: &Files,
-    log: &mut Vec<String>,
+    log: &mut Log,
 ) -> Result<P::Output, Reject> {
     drive(session, |step| {
         Ok(match step {
@@ -244,7 +254,8 @@ pub(crate) fn run<P: Protocol>(
                 None => Reply::NotFound,
             },
             Step::Fetch { what, max_len } => {
-                log.push(format!("{repository}: fetch {}", what.file_name()));
+                log.steps
+                    .push(format!("{repository}: fetch {}", what.file_name()));
                 fetch(files, &what, max_len)
             }
             Step::Save {
@@ -253,8 +264,22 @@ pub(crate) fn run<P: Protocol>(
                 bytes,
                 accepted_under,
             } => {
-                log.push(format!("{repository}: save {name:?} {version}"));
-                save(store, name, version, bytes, accepted_under);
+                log.steps
+                    .push(format!("{repository}: save {name:?} {version}"));
+                let stored = Stored {
+                    bytes: bytes.to_vec(),
+                    accepted_under: Some(accepted_under),
+                };
+                if name == StoreName::Root {
+                    let history = StoreName::RootHistory(version);
+                    log.write(store, history, stored.clone())?;
+                }
+                let in_force = match &name {
+                    StoreName::Root => version,
+                    _ => root_version(&store[&StoreName::Root].bytes),
+                };
+                assert_eq!(accepted_under, in_force, "{name:?}");
+                log.write(store, name, stored)?;
                 Reply::Saved
             }
             Step::Done(_) => unreachable!("`drive` ends there"),
@@ -270,18 +295,14 @@ fn fetch(files: &Files, what: &RemoteName, max_len: u64) -> Reply {
     }
 }
 
-fn save(store: &mut Store, name: StoreName, version: u64, bytes: &[u8], accepted_under: u64) {
-    let stored = Stored {
-        bytes: bytes.to_vec(),
-        accepted_under: Some(accepted_under),
-    };
-    if name == StoreName::Root {
-        store.insert(StoreName::RootHistory(version), stored.clone());
+impl Log {
+    fn write(&mut self, store: &mut Store, name: StoreName, file: Stored) -> Result<(), Reject> {
+        match &mut self.power {
+            Some(0) => return Err(Reject::new(Code::StoreFailed, "", "the power was cut")),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        store.insert(name, file);
+        Ok(())
     }
-    let in_force = match &name {
-        StoreName::Root => version,
-        _ => root_version(&store[&StoreName::Root].bytes),
-    };
-    assert_eq!(accepted_under, in_force, "{name:?}");
-    store.insert(name, stored);
 }
