@@ -164,10 +164,13 @@ impl Office {
             &*Zeroizing::new(hex::encode(key.expose()))
         ));
         let path = self.content_key_path(image);
+        let unfinished = path.with_extension("unfinished");
         let mut options = fs::OpenOptions::new();
         let options = options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&path).map_err(SimError::io("make", &path))?;
-        file.write_all(text.as_bytes())
+        options
+            .open(&unfinished)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .and_then(|()| fs::rename(&unfinished, &path))
             .map_err(SimError::io("write", &path))
     }
 

@@ -2,9 +2,10 @@
 //! Secondary can do. After each attack the next honest cycle works.
 
 use std::fs;
+use std::path::Path;
 
 use countersign_client::fetch::FetchError;
-use countersign_client::uptane::primary::DirectorLink;
+use countersign_client::uptane::primary::{DirectorLink, EcuOutcome};
 use countersign_metadata::TargetFile;
 use countersign_metadata::uptane::{DirectorCustom, Nonce};
 use countersign_vehicle_sim::EcuPlan;
@@ -12,8 +13,8 @@ use countersign_vehicle_sim::director::ManifestRefusal;
 use countersign_verifier::{Attack, Code};
 
 use crate::world::{
-    CAR, World, assert_installed, ecu, hardware, order_for, over_tcp, partial, path, refused,
-    refuses, serial, vin,
+    CAR, World, assert_installed, ecu, hardware, order_for, outcome, over_tcp, partial, path,
+    refused, refuses, serial, vin,
 };
 
 /// A world in which `door` is to get `good.img`, which is not published yet.
@@ -386,6 +387,56 @@ fn a_bundle_is_not_installed_in_part() {
         .set_reachable(true);
     let cycle = vehicle.cycle().unwrap();
     assert_installed(&cycle, &["primary", "door", "window"]);
+}
+
+/// Row 61: a request for any of the files is dropped. The cycle ends, nothing is lost, and the next
+/// one comes further.
+#[test]
+fn whatever_file_is_withheld_the_next_cycle_goes_on() {
+    let (world, _, door) = world();
+    world.assign("door", "good.img");
+    let director = world.director_metadata(CAR);
+    let image = world.published();
+    let newest = |folder: &Path, role: &str| {
+        let there = |version: &u64| folder.join(format!("{version}.{role}.json")).exists();
+        let version = (1..100).rev().find(there).unwrap();
+        folder.join(format!("{version}.{role}.json"))
+    };
+    let digest = TargetFile::describing(b"the good door").hashes.sha256;
+    let digest: String = digest.unwrap().iter().map(|b| format!("{b:02x}")).collect();
+    let served = image.join("targets").join(format!("{digest}.good.img"));
+    let metadata = image.join("metadata");
+    for (file, code) in [
+        (director.join("timestamp.json"), Code::MetadataMissing),
+        (newest(&director, "snapshot"), Code::MetadataMissing),
+        (newest(&director, "targets"), Code::MetadataMissing),
+        (metadata.join("timestamp.json"), Code::MetadataMissing),
+        (newest(&metadata, "snapshot"), Code::MetadataMissing),
+        (newest(&metadata, "targets"), Code::MetadataMissing),
+        (served, Code::ImageMissing),
+    ] {
+        let hidden = world.path().join("hidden");
+        fs::rename(&file, &hidden).unwrap();
+        let link = Mute(world.service.link(&vin(CAR)));
+        let cycle = world.start_with(CAR, link).cycle().unwrap();
+        assert_eq!(refused(&cycle), Some(code), "{}: {cycle:?}", file.display());
+        fs::rename(&hidden, &file).unwrap();
+    }
+    assert!(world.runs_the_factory_image(&door));
+    assert_installed(&world.cycle(), &["door"]);
+}
+
+/// Row 94: what is installed is assigned once more, under another content key.
+#[test]
+fn an_image_that_is_installed_is_not_installed_again() {
+    let (world, _, door) = world();
+    world.release_confidential("secret.img", &door, 6, b"a secret");
+    world.assign("door", "secret.img");
+    assert_installed(&world.cycle(), &["door"]);
+    world.assign("door", "secret.img");
+    let cycle = world.cycle();
+    assert_eq!(outcome(&cycle, "door"), &EcuOutcome::Nothing, "{cycle:?}");
+    assert!(world.cycle().ecus.is_empty());
 }
 
 /// Rows 36, 37, 39: the time goes back, is not there, or was far ahead.
