@@ -38,7 +38,7 @@ impl Clock {
     }
 }
 
-/// A director at work. Vehicles reach it by [`Service::link`].
+/// A director at work. Vehicles reach it by [`Shared::link`].
 #[derive(Debug)]
 pub struct Service {
     director: Director,
