@@ -11,6 +11,7 @@ mod consistency;
 mod delegations;
 mod freshness;
 mod gate;
+mod histories;
 mod links;
 mod offline;
 mod partial;

@@ -224,7 +224,7 @@ impl Car {
     }
 }
 
-fn provisioned(repo: &Repo) -> Store {
+pub(crate) fn provisioned(repo: &Repo) -> Store {
     let root = repo.file("root").unwrap();
     let version = root_version(root);
     let stored = Stored {
@@ -287,7 +287,7 @@ pub(crate) fn run<P: Protocol>(
     })
 }
 
-fn fetch(files: &Files, what: &RemoteName, max_len: u64) -> Reply {
+pub(crate) fn fetch(files: &Files, what: &RemoteName, max_len: u64) -> Reply {
     match files.get(&what.file_name()) {
         Some(file) if file.len() as u64 > max_len => Reply::TooLarge,
         Some(file) => Reply::Fetched(file.clone()),

@@ -239,7 +239,7 @@ pub(crate) fn path(text: &str) -> TargetPath {
     TargetPath::new(text).unwrap()
 }
 
-fn ecu_map(ecus: &[(&str, &str)]) -> BTreeMap<EcuSerial, HardwareId> {
+pub(crate) fn ecu_map(ecus: &[(&str, &str)]) -> BTreeMap<EcuSerial, HardwareId> {
     let ecus = ecus.iter();
     ecus.map(|(number, kind)| (serial(number), hardware(kind)))
         .collect()

@@ -205,31 +205,41 @@ impl Repo {
 
     /// The next version of everything but Root.
     pub(crate) fn publish(&mut self) {
-        for role in self.targets.keys().cloned().collect::<Vec<_>>() {
+        let targets: Vec<String> = self.targets.keys().cloned().collect();
+        let mut roles: Vec<&str> = targets.iter().map(String::as_str).collect();
+        roles.extend(["snapshot", "timestamp"]);
+        self.publish_only(&roles);
+        self.tricks.clear();
+    }
+
+    /// The next version of these roles. What lists a role that is not among them says of it what
+    /// it said before.
+    pub(crate) fn publish_only(&mut self, roles: &[&str]) {
+        let online = ["snapshot", "timestamp"];
+        for role in roles.iter().filter(|role| !online.contains(role)) {
             let expires = self.in_hours(30 * 24);
-            let builder = self.targets(&role);
+            let builder = self.targets(role);
             builder.header = builder.header.next(expires);
             let (version, payload) = (builder.header.version, builder.to_payload());
-            let file = self.put(&role, version, payload, &self.keys[&role].clone());
+            let file = self.sign(role, version, payload);
             let entry = match self.snapshot_lists {
                 Lists::Versions => MetaFile::version(version),
                 Lists::Hashes => MetaFile::describing(version, &file),
             };
-            self.snapshot.set_role(&role, entry);
+            self.snapshot.set_role(role, entry);
         }
-        self.snapshot = self.snapshot.next(self.in_hours(7 * 24));
-        let (version, payload) = (self.snapshot.header.version, self.snapshot.to_payload());
-        let file = self.put("snapshot", version, payload, &self.keys["snapshot"].clone());
-        let entry = MetaFile::describing(version, &file);
-        self.timestamp = self.timestamp.next(self.in_hours(24), entry);
-        let (version, payload) = (self.timestamp.header.version, self.timestamp.to_payload());
-        self.put(
-            "timestamp",
-            version,
-            payload,
-            &self.keys["timestamp"].clone(),
-        );
-        self.tricks.clear();
+        let mut entry = self.timestamp.snapshot.clone();
+        if roles.contains(&"snapshot") {
+            self.snapshot = self.snapshot.next(self.in_hours(7 * 24));
+            let (version, payload) = (self.snapshot.header.version, self.snapshot.to_payload());
+            let file = self.sign("snapshot", version, payload);
+            entry = MetaFile::describing(version, &file);
+        }
+        if roles.contains(&"timestamp") {
+            self.timestamp = self.timestamp.next(self.in_hours(24), entry);
+            let (version, payload) = (self.timestamp.header.version, self.timestamp.to_payload());
+            self.sign("timestamp", version, payload);
+        }
     }
 
     /// The newest file of `role` as it is served.
@@ -267,6 +277,11 @@ impl Repo {
 
     pub(crate) fn in_hours(&self, hours: i64) -> UtcTime {
         self.now.plus_seconds(hours * HOUR).unwrap()
+    }
+
+    /// Publishes a file of `role`, signed by its keys.
+    fn sign(&mut self, role: &str, version: u64, payload: String) -> Vec<u8> {
+        self.put(role, version, payload, &self.keys[role].clone())
     }
 
     /// Publishes a file of `role`. What it was before anybody served something else.
