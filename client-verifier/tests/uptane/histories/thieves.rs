@@ -121,8 +121,10 @@ impl Stage {
             Delivery::OneReplayed(which, at) => {
                 let mut files = now.clone();
                 let name = format!("{}.json", role(*which));
-                let old = pick(*at).get(&name).cloned();
-                files.extend(old.map(|file| (name, file)));
+                if let Some(old) = pick(*at).get(&name) {
+                    let same = files.iter_mut().filter(|(of, _)| of.ends_with(&name));
+                    same.for_each(|(_, file)| file.clone_from(old));
+                }
                 files
             }
             Delivery::Withheld(which) => {
