@@ -10,6 +10,7 @@ mod error;
 mod inventory;
 mod keys;
 mod manifest;
+mod orders;
 mod vault;
 
 use std::collections::BTreeMap;
@@ -17,9 +18,7 @@ use std::io::{Read, Write};
 
 use countersign_encryption::{ContentKey, FileInfo};
 use countersign_metadata::json::Object;
-use countersign_metadata::uptane::{
-    Confidentiality, DirectorCustom, EcuSerial, EncryptedTarget, Nonce, TimeAttestation, Vin,
-};
+use countersign_metadata::uptane::{EcuSerial, EncryptedTarget, Nonce, TimeAttestation, Vin};
 use countersign_metadata::{Role as _, Root, Signed, TargetFile, TargetPath, UtcTime};
 use countersign_verifier::Code;
 
@@ -31,6 +30,7 @@ pub use keys::{DirectorKeys, OnlineKeys, signed};
 pub use manifest::{Heard, MAX_MANIFEST, ManifestRefusal, Receipt};
 
 use desk::{Desk, Press, later};
+use orders::Grounds;
 use vault::{Sealed, Vault};
 
 /// A director with its keys.
@@ -212,17 +212,25 @@ impl Director {
         serial: &EcuSerial,
         path: &TargetPath,
     ) -> Result<(), DirectorError> {
-        let (file, custom) = self.order(vin, serial, path)?;
-        let assigned = self.vehicles.entry(vin.clone()).or_default();
-        withdraw(&mut assigned.orders, serial);
-        add(&mut assigned.orders, path, file, custom);
+        let Some(assigned) = self.vehicles.get_mut(vin) else {
+            return Err(DirectorError::UnknownVehicle(vin.clone()));
+        };
+        let grounds = Grounds {
+            inventory: &self.inventory,
+            catalogue: &self.catalogue,
+            vault: &self.vault,
+            heard: assigned.heard.get(serial),
+        };
+        let (file, custom) = grounds.order(vin, serial, path)?;
+        orders::withdraw(&mut assigned.orders, serial);
+        orders::add(&mut assigned.orders, path, file, custom);
         Ok(())
     }
 
     /// Takes back what is assigned to an ECU.
     pub fn withdraw(&mut self, vin: &Vin, serial: &EcuSerial) {
         if let Some(assigned) = self.vehicles.get_mut(vin) {
-            withdraw(&mut assigned.orders, serial);
+            orders::withdraw(&mut assigned.orders, serial);
         }
     }
 
@@ -307,7 +315,7 @@ impl Director {
                     && Some(outcome.targets_version) == last
             });
             if failed && !receipt.stale.contains(serial) {
-                withdraw(&mut assigned.orders, serial);
+                orders::withdraw(&mut assigned.orders, serial);
             }
         }
         assigned.heard = now;
@@ -355,100 +363,4 @@ impl Director {
             }
         }
     }
-
-    /// What Targets has to say to have this image installed on this ECU.
-    fn order(
-        &self,
-        vin: &Vin,
-        serial: &EcuSerial,
-        path: &TargetPath,
-    ) -> Result<(TargetFile, DirectorCustom), DirectorError> {
-        let vehicle = self.inventory.vehicle(vin);
-        let vehicle = vehicle.ok_or_else(|| DirectorError::UnknownVehicle(vin.clone()))?;
-        let (path_of, serial_of) = (|| path.clone(), || serial.clone());
-        let ecu = vehicle
-            .ecus
-            .get(serial)
-            .ok_or_else(|| DirectorError::UnknownEcu {
-                vin: vin.clone(),
-                serial: serial_of(),
-            })?;
-        let image = self.catalogue.image(path);
-        let image = image.ok_or_else(|| DirectorError::UnknownImage(path_of()))?;
-        if !image.custom.hardware_ids.contains(&ecu.hardware_id) {
-            return Err(DirectorError::Hardware {
-                path: path_of(),
-                serial: serial_of(),
-                hardware_id: ecu.hardware_id.clone(),
-            });
-        }
-        let offered = image.custom.release_counter;
-        if let Some(installed) = self.installed_counter(vin, serial).filter(|c| offered < *c) {
-            return Err(DirectorError::OlderThanInstalled {
-                path: path_of(),
-                serial: serial_of(),
-                offered,
-                installed,
-            });
-        }
-        let ecus = [(serial_of(), ecu.hardware_id.clone())].into();
-        let mut custom = DirectorCustom::new(ecus, offered);
-        match self.vault.image(path) {
-            Some(sealed) => {
-                let key = ecu.encryption.as_ref();
-                let key = key.ok_or_else(|| DirectorError::NoEncryptionKey {
-                    path: path_of(),
-                    serial: serial_of(),
-                })?;
-                let wrapped = sealed.wrap_for((vin, serial), (path, offered), key)?;
-                custom.encrypted = Some(sealed.target.clone());
-                custom.wrapped_keys = [(serial_of(), wrapped)].into();
-            }
-            None if image.custom.confidentiality == Confidentiality::Required => {
-                return Err(DirectorError::NotEncrypted(path_of()));
-            }
-            None => {}
-        }
-        Ok((image.file.clone(), custom))
-    }
-
-    /// The release counter of what an ECU has reported to run, as far as the catalogue knows it.
-    fn installed_counter(&self, vin: &Vin, serial: &EcuSerial) -> Option<u64> {
-        let installed = self.heard(vin)?.get(serial)?.installed.as_ref()?;
-        let image = self.catalogue.image(&installed.filepath)?;
-        Some(image.custom.release_counter)
-    }
-}
-
-/// Adds ECUs to what is said of an image.
-fn add(
-    orders: &mut BTreeMap<TargetPath, TargetFile>,
-    path: &TargetPath,
-    file: TargetFile,
-    mut custom: DirectorCustom,
-) {
-    let others = orders.get(path).and_then(|listed| {
-        let others = DirectorCustom::of(listed).ok()?;
-        let same = (listed.length, &listed.hashes) == (file.length, &file.hashes);
-        (same && others.encrypted == custom.encrypted).then_some(others)
-    });
-    // One path has one content: orders for the one before it end here.
-    if let Some(others) = others {
-        custom.ecus.extend(others.ecus);
-        custom.wrapped_keys.extend(others.wrapped_keys);
-    }
-    let custom = Some(custom.to_object());
-    orders.insert(path.clone(), TargetFile { custom, ..file });
-}
-
-fn withdraw(orders: &mut BTreeMap<TargetPath, TargetFile>, serial: &EcuSerial) {
-    orders.retain(|_, file| {
-        let Ok(mut custom) = DirectorCustom::of(file) else {
-            return false;
-        };
-        custom.ecus.remove(serial);
-        custom.wrapped_keys.remove(serial);
-        file.custom = Some(custom.to_object());
-        !custom.ecus.is_empty()
-    });
 }
