@@ -7,7 +7,7 @@
 //! D/roots/N.root.json          every Root
 //! D/vehicles/VIN.json          what is known of a vehicle
 //! D/vehicles/VIN.manifest      its last manifest
-//! D/content-keys/IMAGE         content key and ciphertext of an encrypted image; secret
+//! D/content-keys/IMAGE         content key of an encrypted image, digests of both forms; secret
 //! D/published/                 what is served
 //! ```
 //!
@@ -153,16 +153,20 @@ impl Office {
     /// [`SimError`]
     pub fn encrypt(&self, image: &TargetPath, bytes: &mut dyn Read) -> Result<(), SimError> {
         self.look_up(image)?;
+        self.restore_encrypted(image)?;
         let mut service = self.service.lock();
         let target = service.encrypt(image, bytes)?;
-        let Some(key) = service.director().content_key(image) else {
+        let director = service.director();
+        let plain = director
+            .catalogue()
+            .image(image)
+            .map(|listed| sha256_of(&listed.file.hashes));
+        let Some(key) = director.content_key(image) else {
             return Ok(());
         };
-        let blob = hex::encode(target.hashes.sha256.unwrap_or_default());
-        let text = Zeroizing::new(format!(
-            "{} {blob}\n",
-            &*Zeroizing::new(hex::encode(key.expose()))
-        ));
+        let key = Zeroizing::new(hex::encode(key.expose()));
+        let (plain, cipher) = (plain.unwrap_or_default(), sha256_of(&target.hashes));
+        let text = Zeroizing::new(format!("{} {cipher} {plain}\n", *key));
         let path = self.content_key_path(image);
         let unfinished = path.with_extension("unfinished");
         let mut options = fs::OpenOptions::new();
@@ -240,8 +244,19 @@ impl Office {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(SimError::io("read", &path)(error)),
         };
-        let unreadable = || damaged(&path, "it is not a content key and a digest");
-        let (key, blob) = text.trim_end().split_once(' ').ok_or_else(unreadable)?;
+        let unreadable = || damaged(&path, "it is not a content key and two digests");
+        let mut words = text.split_whitespace();
+        let (Some(key), Some(blob), Some(plain)) = (words.next(), words.next(), words.next())
+        else {
+            return Err(unreadable());
+        };
+        let mut service = self.service.lock();
+        let director = service.director();
+        let listed = director.catalogue().image(image);
+        if listed.is_none_or(|listed| sha256_of(&listed.file.hashes) != plain) {
+            // Of what the path was before.
+            return Ok(());
+        }
         let mut bytes = Zeroizing::new([0; KEY_LEN]);
         hex::decode_to_slice(key, &mut *bytes).map_err(|_| unreadable())?;
         let ciphertext = read(&self.folder.join("published/encrypted").join(blob))?;
@@ -249,9 +264,8 @@ impl Office {
             length: ciphertext.len() as u64,
             hashes: Hashes::of(&ciphertext),
         };
-        let mut service = self.service.lock();
         let key = ContentKey::from_bytes(bytes);
-        Ok(service.director().restore_encrypted(image, key, info)?)
+        Ok(director.restore_encrypted(image, key, info)?)
     }
 
     fn restore_vehicle(&self, vin: &Vin) -> Result<(), SimError> {
@@ -303,6 +317,10 @@ impl Office {
     fn image_root(&self) -> Result<Vec<u8>, SimError> {
         read(&self.folder.join("image.root.json"))
     }
+}
+
+fn sha256_of(hashes: &Hashes) -> String {
+    hex::encode(hashes.sha256.unwrap_or_default())
 }
 
 fn keep_roots(folder: &Path, director: &Director) -> Result<(), SimError> {

@@ -199,7 +199,8 @@ impl Director {
 
     /// The content key of an image that is encrypted, to be kept in a protected place.
     pub fn content_key(&self, path: &TargetPath) -> Option<&ContentKey> {
-        self.vault.image(path).map(Sealed::key)
+        let listed = self.catalogue.image(path)?;
+        self.vault.image(path, listed).map(Sealed::key)
     }
 
     /// Assigns an image to an ECU, in the place of what was assigned to it before.

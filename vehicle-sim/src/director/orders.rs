@@ -58,7 +58,7 @@ impl Grounds<'_> {
         }
         let ecus = [(serial_of(), ecu.hardware_id.clone())].into();
         let mut custom = DirectorCustom::new(ecus, offered);
-        match self.vault.image(path) {
+        match self.vault.image(path, image) {
             Some(sealed) => {
                 let key = ecu.encryption.as_ref();
                 let key = key.ok_or_else(|| DirectorError::NoEncryptionKey {

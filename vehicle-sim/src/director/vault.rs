@@ -39,11 +39,10 @@ impl Vault {
         image: &mut dyn Read,
         out: &mut dyn Write,
     ) -> Result<EncryptedTarget, DirectorError> {
-        let listed = as_listed(listed);
-        let known = self.image(path).map(|known| &known.plaintext);
-        if known == Some(&listed) {
+        if self.image(path, listed).is_some() {
             return Err(DirectorError::AlreadyEncrypted(path.clone()));
         }
+        let listed = as_listed(listed);
         let done = encrypt(image, out)?;
         if !is(&done.plaintext, &listed) {
             return Err(DirectorError::OtherImage(path.clone()));
@@ -67,8 +66,10 @@ impl Vault {
         Ok(())
     }
 
-    pub(super) fn image(&self, path: &TargetPath) -> Option<&Sealed> {
-        self.images.get(path)
+    /// The ciphertext of this content of an image; the path may have had another one before.
+    pub(super) fn image(&self, path: &TargetPath, listed: &CatalogueImage) -> Option<&Sealed> {
+        let sealed = self.images.get(path);
+        sealed.filter(|sealed| sealed.plaintext == as_listed(listed))
     }
 }
 

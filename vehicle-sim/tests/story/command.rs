@@ -256,6 +256,32 @@ fn module() -> &'static str {
     there.expect("this test needs SoftHSM; on Debian: apt-get install softhsm2")
 }
 
+/// One path, another content: the ciphertext and the key of the first are not used for it.
+#[test]
+fn a_confidential_image_that_is_released_again_is_encrypted_again() {
+    let terminal = Terminal::with_car();
+    let door = ecu("door");
+    for (counter, image) in [(1, b"the first"), (2, b"a second!")] {
+        terminal
+            .world
+            .release_confidential("door.img", &door, counter, image);
+        let assign = ["assign", "VIN1", "door", "door.img", "--director", "fleet"];
+        terminal.fails(&assign, "encrypt it first");
+        let file = terminal.file("door.bin", image);
+        let file = file.to_str().unwrap();
+        let encrypt = ["encrypt", "door.img", file, "--director", "fleet"];
+        terminal.succeeds(&encrypt);
+        terminal.fails(&encrypt, "encrypted already");
+        terminal.succeeds(&assign);
+        assert_eq!(terminal.cycle()["ecus"]["door"]["outcome"], "installed");
+        let active = terminal
+            .world
+            .path()
+            .join("car/ecu-door/slots/active/image");
+        assert_eq!(fs::read(active).unwrap(), image);
+    }
+}
+
 #[test]
 fn commands_say_what_is_wrong() {
     let terminal = Terminal::with_car();
