@@ -184,16 +184,18 @@ impl Repository {
             .as_ref()
             .map_or(found.role_keys.keyids.len(), BTreeMap::len);
         check_threshold(&from, threshold, count)?;
-        let mut entry_in_policy = role.to_owned();
+        // As with a new role, `repo.toml` comes first: it then knows the keys of both states.
+        if let Some(keys) = &change.keys {
+            let entry = self.entry_in_policy(&from, role)?;
+            let expires = self.policy.expires(role);
+            self.edit_policy(|policy| policy_edit::set_delegation(policy, &entry, keys, expires))?;
+        }
         self.edit(&from, |draft| {
             let Some(delegations) = &mut draft.delegations else {
                 return Err(missing());
             };
             let entry = match &mut delegations.roles {
-                Roles::Succinct(bins) => {
-                    entry_in_policy.clone_from(&bins.name_prefix);
-                    &mut bins.role_keys
-                }
+                Roles::Succinct(bins) => &mut bins.role_keys,
                 Roles::Listed(roles) => {
                     let entry = roles
                         .iter_mut()
@@ -220,13 +222,17 @@ impl Repository {
             }
             Ok(())
         })?;
-        if let Some(keys) = change.keys {
-            let expires = self.policy.expires(role);
-            self.edit_policy(|policy| {
-                policy_edit::set_delegation(policy, &entry_in_policy, &keys, expires);
-            })?;
-        }
         Ok(())
+    }
+
+    /// Under which name `repo.toml` has the keys of a role: succinct bins share one entry.
+    fn entry_in_policy(&self, from: &str, role: &str) -> Result<String, RepoError> {
+        let content = self.tree().role(from)?;
+        let delegations = content.as_ref().and_then(|content| content.delegations());
+        Ok(match delegations.map(|all| &all.roles) {
+            Some(Roles::Succinct(bins)) => bins.name_prefix.clone(),
+            _ => role.to_owned(),
+        })
     }
 
     /// Stages the end of a delegation. The role's published file stays where it is, and Snapshot

@@ -12,7 +12,10 @@ use countersign_metadata::{Key, RoleType, UtcTime};
 
 use self::common::{Client, DAY, Sandbox, simple_policy, uri};
 use crate::crash::{CRASH_AT, CRASHED, FAIL_AT};
-use crate::{BinStyle, Due, NewBins, NewTarget, Outgoing, RepoError, Repository, Visibility, keys};
+use crate::{
+    BinStyle, DelegationChange, Due, NewBins, NewTarget, Outgoing, RepoError, Repository,
+    Visibility, keys,
+};
 
 const FOLDER: &str = "COUNTERSIGN_TEST_FOLDER";
 const WORK: &str = "COUNTERSIGN_TEST_WORK";
@@ -29,15 +32,17 @@ enum Work {
     Publish,
     PublishWithoutOldKeys,
     Refresh,
+    Rekey,
 }
 
 impl Work {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Add,
         Self::Sign,
         Self::Publish,
         Self::PublishWithoutOldKeys,
         Self::Refresh,
+        Self::Rekey,
     ];
 
     fn run(self, repository: &mut Repository) {
@@ -62,6 +67,13 @@ impl Work {
                 drop(repository.publish(Outgoing::Lost)?);
             }
             Self::Refresh => drop(repository.refresh(Due::Now, Outgoing::Sign)?),
+            Self::Rekey => {
+                let change = DelegationChange {
+                    keys: Some(vec![uri("supplier2")]),
+                    ..DelegationChange::default()
+                };
+                repository.change_delegation("supplier", change)?;
+            }
         }
         Ok(())
     }
@@ -338,5 +350,34 @@ fn killed_while_staging_and_signing() {
         killed.release();
         let got = Client::new(killed).get("new", killed.now);
         assert_eq!(got.expect("accepted"), b"new", "point {point}");
+    });
+}
+
+/// Wherever it is killed: the role can be signed, whether the change is discarded, left as it is or
+/// made again.
+#[test]
+fn killed_while_staging_new_keys_of_a_delegated_role() {
+    let sandbox = Sandbox::published();
+    sandbox.delegate("targets", "supplier", "fw/*");
+    sandbox.release();
+    sandbox.make_key("supplier2");
+    let before = Client::new(&sandbox);
+    let goes_on = |sandbox: &Sandbox, say: &str| {
+        sandbox.add_to("supplier", "fw/a", b"1").expect("trusted");
+        sandbox.release();
+        let mut client = Client {
+            public: sandbox.public(),
+            ..before.clone()
+        };
+        let got = client.get("fw/a", sandbox.now);
+        assert_eq!(got.as_deref(), Ok(&b"1"[..]), "{say}");
+    };
+    killed_at_every_point(&sandbox, Work::Rekey, |killed, point| {
+        let discarded = copy_of(killed);
+        discarded.open().discard(&[]).expect("discards");
+        goes_on(&discarded, &format!("killed at {point}, discarded"));
+        goes_on(&copy_of(killed), &format!("killed at {point}"));
+        Work::Rekey.run(&mut killed.open());
+        goes_on(killed, &format!("killed at {point}, run again"));
     });
 }

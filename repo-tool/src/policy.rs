@@ -44,7 +44,8 @@ pub struct Policy {
     /// What Timestamp states of the Snapshot file.
     #[serde(default)]
     pub timestamp_lists: Listing,
-    /// Keys that a rotation has taken out of their roles, still needed to sign the way over.
+    /// Keys that have been taken out of their roles. They are needed to sign the way over to a new
+    /// Root, and wherever the published state asks for them until a change of keys is published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retired_keys: Vec<String>,
     /// The four top-level roles.

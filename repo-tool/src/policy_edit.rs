@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use countersign_metadata::RoleType;
-use toml_edit::{Array, DocumentMut, Item, Table, value};
+use toml_edit::{Array, DocumentMut, Item, Table, Value, value};
 
 use crate::error::RepoError;
 use crate::files;
+use crate::keys::is_uri;
 use crate::policy::{Policy, Span};
 use crate::repository::Repository;
 
@@ -37,13 +38,27 @@ fn fail(path: &Path, what: impl ToString) -> RepoError {
     }
 }
 
-/// Sets what is known here of a delegated role.
+/// Sets what is known here of a delegated role. The keys that it had are kept among the retired
+/// ones: the published state still needs them until the change is published, and again if the
+/// change is discarded.
 pub(crate) fn set_delegation(policy: &mut DocumentMut, role: &str, keys: &[String], expires: Span) {
     let all = table(policy.as_table_mut(), "delegations");
     all.set_implicit(true);
     let entry = table(all, role);
-    entry["keys"] = value(keys.iter().collect::<Array>());
-    entry["expires"] = value(expires.to_string());
+    let before = list(entry, "keys").iter().filter_map(Value::as_str);
+    let former: Vec<String> = before
+        .filter(|key| is_uri(key) && !keys.iter().any(|new| new == key))
+        .map(str::to_owned)
+        .collect();
+    set_list(entry, "keys", keys);
+    set_value(entry, "expires", expires.to_string());
+    for key in &former {
+        retire(policy, key);
+    }
+    if policy.contains_key("retired_keys") {
+        let listed = |known: &Value| keys.iter().any(|key| known.as_str() == Some(key));
+        list(policy.as_table_mut(), "retired_keys").retain(|known| !listed(known));
+    }
 }
 
 /// Lists a key for a top-level role.
@@ -59,6 +74,10 @@ pub(crate) fn add_key(policy: &mut DocumentMut, role: RoleType, key: &str) {
 pub(crate) fn retire_key(policy: &mut DocumentMut, role: RoleType, key: &str) {
     let keys = list(role_table(policy, role), "keys");
     keys.retain(|known| known.as_str() != Some(key));
+    retire(policy, key);
+}
+
+fn retire(policy: &mut DocumentMut, key: &str) {
     let retired = list(policy.as_table_mut(), "retired_keys");
     if !retired.iter().any(|known| known.as_str() == Some(key)) {
         retired.push(key);
@@ -85,13 +104,22 @@ fn set_list(parent: &mut Table, name: &str, entries: &[String]) {
             .iter()
             .all(|entry| old.iter().any(|known| known.as_str() == Some(entry)));
     if !same {
-        *old = entries.iter().collect();
+        set_value(parent, name, entries.iter().collect::<Array>());
     }
+}
+
+/// Sets a value and keeps the comment behind it.
+fn set_value(parent: &mut Table, name: &str, new: impl Into<Value>) {
+    let mut new = new.into();
+    if let Some(old) = parent.get(name).and_then(Item::as_value) {
+        *new.decor_mut() = old.decor().clone();
+    }
+    parent[name] = Item::Value(new);
 }
 
 /// Sets a top-level role's threshold.
 pub(crate) fn set_threshold(policy: &mut DocumentMut, role: RoleType, threshold: u32) {
-    role_table(policy, role)["threshold"] = value(i64::from(threshold));
+    set_value(role_table(policy, role), "threshold", i64::from(threshold));
 }
 
 fn role_table(policy: &mut DocumentMut, role: RoleType) -> &mut Table {
@@ -148,5 +176,26 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
+    }
+
+    #[test]
+    fn a_delegated_role_gets_other_keys_and_its_former_ones_are_retired() {
+        let text = "# mine\n\n[delegations.fw] # firmware\nkeys = [\"file:a\", \"fw.pub\"] # here\n\
+                    expires = \"30d\" # a month\n";
+        let mut policy: DocumentMut = text.parse().expect("toml");
+        let month: Span = "30d".parse().expect("a span");
+        let mut set = |keys: &[&str]| {
+            let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+            set_delegation(&mut policy, "fw", &keys, month);
+            policy.to_string()
+        };
+        assert_eq!(set(&["file:a", "fw.pub"]), text);
+        let changed = text.replace("\"file:a\", \"fw.pub\"", "\"file:b\"");
+        for _ in 0..2 {
+            let expected = format!("retired_keys = [\"file:a\"]\n{changed}");
+            assert_eq!(set(&["file:b"]), expected);
+        }
+        let back = set(&["file:a"]);
+        assert!(back.contains("retired_keys = [\"file:b\"]"), "{back}");
     }
 }

@@ -93,7 +93,8 @@ impl Repository {
     }
 
     /// Throws away what is staged for `roles`, or everything. Images that were added stay in the
-    /// staging folder until the next publish.
+    /// staging folder until the next publish. `repo.toml` stays as it is: it knows the keys of the
+    /// published state too, among the retired ones.
     ///
     /// # Errors
     /// [`RepoError::NotStaged`]

@@ -19,6 +19,7 @@ use crate::repository::Repository;
 use crate::requirements::{By, Outgoing, Requirement, Requirements};
 use crate::sign::AnyFile;
 use crate::status::WayOver;
+use crate::tree::Tree;
 
 /// The roles whose files every client asks for after the Roots.
 pub(crate) const AFTER_ROOT: [RoleType; 3] =
@@ -135,6 +136,9 @@ impl Repository {
                 needed.extend(requirement.keys.into_values());
             }
         }
+        // What is staged may be discarded, so what is published counts as well.
+        needed.extend(Tree::published(&self.published).delegated_keys()?);
+        needed.extend(self.tree().delegated_keys()?);
         let delegated = self.policy.delegations.values().flat_map(|role| &role.keys);
         needed.extend(delegated.filter_map(|entry| self.keys.recall(&self.home, entry)));
         let is_unneeded = |entry: &&String| {

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use countersign_metadata::uptane::HardwareId;
 use countersign_metadata::{
-    Delegation as Listed, Delegations, Key, KeyId, PathSet, RoleKeys, RoleType, Roles, TargetPath,
-    Targets,
+    Delegation as Listed, Delegations, Key, KeyId, PathSet, PublicKey, RoleKeys, RoleType, Roles,
+    TargetPath, Targets,
 };
 use unicode_normalization::UnicodeNormalization;
 
@@ -24,7 +24,7 @@ const MAX_FILE_NAME: usize = 255 - 128 - 1;
 
 /// Reads roles when they are asked for and no others, each once.
 pub(crate) struct Tree<'a> {
-    drafts: &'a Drafts,
+    drafts: Option<&'a Drafts>,
     published: &'a Published,
     read: RefCell<BTreeMap<String, Option<Rc<Targets>>>>,
 }
@@ -40,7 +40,16 @@ pub(crate) struct Delegation {
 impl<'a> Tree<'a> {
     pub(crate) fn new(drafts: &'a Drafts, published: &'a Published) -> Self {
         Self {
-            drafts,
+            drafts: Some(drafts),
+            published,
+            read: RefCell::default(),
+        }
+    }
+
+    /// The tree as it is published.
+    pub(crate) fn published(published: &'a Published) -> Self {
+        Self {
+            drafts: None,
             published,
             read: RefCell::default(),
         }
@@ -51,7 +60,11 @@ impl<'a> Tree<'a> {
         if let Some(known) = self.read.borrow().get(role) {
             return Ok(known.clone());
         }
-        let content = match self.drafts.content(role)? {
+        let draft = match self.drafts {
+            Some(drafts) => drafts.content(role)?,
+            None => None,
+        };
+        let content = match draft {
             Some(draft) => Some(draft),
             None => self.published.targets_content(role)?,
         };
@@ -89,10 +102,20 @@ impl<'a> Tree<'a> {
         })
     }
 
+    /// The keys of all delegated roles.
+    pub(crate) fn delegated_keys(&self) -> Result<Vec<PublicKey>, RepoError> {
+        let mut keys = Vec::new();
+        self.find(|_, delegations| {
+            keys.extend(delegations.keys.values().filter_map(Key::public));
+            None::<()>
+        })?;
+        Ok(keys)
+    }
+
     /// Looks through the tree from the top without opening bins, which delegate to nobody.
     fn find<T>(
         &self,
-        look: impl Fn(&str, &Delegations) -> Option<T>,
+        mut look: impl FnMut(&str, &Delegations) -> Option<T>,
     ) -> Result<Option<T>, RepoError> {
         let mut to_visit = VecDeque::from([TOP.to_owned()]);
         let mut seen = BTreeSet::new();

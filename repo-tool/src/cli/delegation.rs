@@ -75,7 +75,8 @@ pub(super) enum Delegation {
     Set {
         /// The delegated role
         role: String,
-        /// A key, in place of all present ones; repeat for more
+        /// A key, in place of all present ones; repeat for more. Those move to retired_keys in
+        /// repo.toml; 'status' says when nothing needs them any more
         #[arg(long, value_name = "KEY")]
         key: Vec<String>,
         /// How many of its keys must sign

@@ -102,7 +102,7 @@ enum Command {
     Bins(delegation::Bins),
     /// Stage the next version of a role with a new date
     Renew(publish::Renew),
-    /// Throw away what is staged
+    /// Throw away what is staged; repo.toml and added images stay as they are
     Discard(publish::Discard),
     /// Show what is staged, who has to sign and what expires when
     Status(show::Status),

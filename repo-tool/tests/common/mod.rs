@@ -134,11 +134,15 @@ impl Sandbox {
     }
 
     pub fn delegate(&self, from: &str, role: &str, pattern: &str) {
-        self.make_key(role);
+        self.delegate_to(from, role, pattern, role);
+    }
+
+    pub fn delegate_to(&self, from: &str, role: &str, pattern: &str, key: &str) {
+        self.make_key(key);
         let delegation = NewDelegation {
             role: role.into(),
             from: from.into(),
-            signers: signers(role),
+            signers: signers(key),
             scope: Scope {
                 paths: PathSet::Patterns(vec![pattern.into()]),
                 hardware_ids: None,
