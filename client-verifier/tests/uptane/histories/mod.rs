@@ -27,6 +27,8 @@ enum Event {
     Rotate(RoleOf),
     /// Hours pass, and what expired is signed anew.
     Wait(i64),
+    /// The Image repository comes out of a backup.
+    Restore(u64),
     Steal(Vec<RoleOf>),
     Recover,
     /// A bundle is packed, to be carried to the vehicle now or later.
@@ -53,6 +55,7 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(product, slot)| Event::Assign(product, slot)),
         2 => select(&ROTATED[..]).prop_map(Event::Rotate),
         1 => (1..24 * 40i64).prop_map(Event::Wait),
+        1 => (1..8u64).prop_map(Event::Restore),
         4 => theft().prop_map(Event::Steal),
         1 => Just(Event::Recover),
         1 => Just(Event::Pack),
@@ -169,6 +172,7 @@ fn perform(stage: &mut Stage, event: &Event) {
         Event::Assign(product, slot) => stage.assign(*product, *slot),
         Event::Rotate(which) => stage.rotate(&[*which]),
         Event::Wait(hours) => stage.world.pass(*hours),
+        Event::Restore(back) => stage.restore(*back),
         Event::Steal(which) => return stage.steal(which),
         Event::Recover => return stage.recover(),
         Event::Pack => return stage.pack(),

@@ -197,6 +197,16 @@ impl Stage {
         }
     }
 
+    /// The Image repository was lost and is an old backup again, so many versions ago, with new
+    /// keys for Snapshot and Timestamp. What is missing in the backup is released again at once.
+    pub(super) fn restore(&mut self, back: u64) {
+        for role in ["timestamp", "snapshot", "targets", "supplier"] {
+            let header = self.world.image.header(role);
+            header.version = header.version.saturating_sub(back).max(1);
+        }
+        self.rotate(&[(IMAGE, "timestamp"), (IMAGE, "snapshot")]);
+    }
+
     /// The attacks are noticed, and keys are rotated as `docs/release-engineer.md` has it: those
     /// that were stolen, and Snapshot's with Timestamp's. Then there is a new release of everything.
     pub(super) fn recover(&mut self) {
