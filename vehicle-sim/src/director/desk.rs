@@ -108,6 +108,7 @@ impl Desk {
         self.last.as_ref().map(|last| last.targets.version)
     }
 
+    /// Everything that was ever published here, by file name.
     pub(super) fn files(&self) -> &BTreeMap<String, Vec<u8>> {
         &self.files
     }
@@ -145,19 +146,27 @@ impl Desk {
 
         let header = last.map(|last| &last.snapshot);
         let snapshot = press.header(header, lifetimes.snapshot, &mut due)?;
+        let named = format!("{}.snapshot.json", snapshot.version);
         if due {
             let mut role = Snapshot::new(snapshot.expires);
             role.header = snapshot.clone();
             role.extra = extra();
             role.set_role("targets", MetaFile::version(targets.version));
             let file = signed(role.to_payload(), &*keys.snapshot)?;
-            made.push((format!("{}.snapshot.json", snapshot.version), file));
+            made.push((named.clone(), file));
         }
 
         let header = last.map(|last| &last.timestamp);
         let timestamp = press.header(header, lifetimes.timestamp, &mut due)?;
         if due {
-            let mut role = Timestamp::new(timestamp.expires, MetaFile::version(snapshot.version));
+            let new = made.iter().find(|(name, _)| *name == named);
+            let file = new.map(|(_, file)| file).or(self.files.get(&named));
+            // Uptane 5.2.5 asks for the hashes of Snapshot.
+            let entry = match file {
+                Some(file) => MetaFile::describing(snapshot.version, file),
+                None => MetaFile::version(snapshot.version),
+            };
+            let mut role = Timestamp::new(timestamp.expires, entry);
             role.header = timestamp.clone();
             role.extra = extra();
             let file = signed(role.to_payload(), &*keys.timestamp)?;

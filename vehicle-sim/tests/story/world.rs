@@ -197,27 +197,21 @@ impl World {
         snapshot.set_role("targets", MetaFile::version(version));
         snapshot.header = header.clone();
         snapshot.extra = extra();
-        let mut timestamp = Timestamp::new(expires, MetaFile::version(version));
-        timestamp.header = header;
-        timestamp.extra = extra();
-        for (role, name, payload) in [
-            (
-                "targets",
-                format!("{version}.targets.json"),
-                targets.to_payload(),
-            ),
-            (
-                "snapshot",
-                format!("{version}.snapshot.json"),
-                snapshot.to_payload(),
-            ),
-            ("timestamp", "timestamp.json".into(), timestamp.to_payload()),
-        ] {
+        let publish = |role: &str, name: String, payload: String| {
             let uri = key_uri(&format!("director-{role}-1"));
             let key = countersign_signing::open(&uri, &self.secrets()).unwrap();
             let file = signed(payload, &*key).unwrap();
-            fs::write(self.director_metadata(CAR).join(name), file).unwrap();
-        }
+            fs::write(self.director_metadata(CAR).join(name), &file).unwrap();
+            file
+        };
+        let name = format!("{version}.targets.json");
+        publish("targets", name, targets.to_payload());
+        let name = format!("{version}.snapshot.json");
+        let file = publish("snapshot", name, snapshot.to_payload());
+        let mut timestamp = Timestamp::new(expires, MetaFile::describing(version, &file));
+        timestamp.header = header;
+        timestamp.extra = extra();
+        publish("timestamp", "timestamp.json".into(), timestamp.to_payload());
     }
 
     /// What the Image repository says of an image, made into an order for one ECU by whoever
