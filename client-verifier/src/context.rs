@@ -3,11 +3,11 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 
-use countersign_metadata::{Role, Targets, UtcTime, Verified};
+use countersign_metadata::{Hashes, Role, RoleType, Targets, Timestamp, UtcTime, Verified};
 
 use crate::limits::Limits;
 use crate::link;
-use crate::reject::Reject;
+use crate::reject::{Code, Reject};
 use crate::uptane::{self, Vehicle};
 
 /// The time, the budgets and the repository's name, fixed when a session starts (TUF 5.1).
@@ -43,6 +43,23 @@ impl Profile {
         match self {
             Self::Tuf | Self::Image | Self::Offline => Ok(()),
             Self::Director(vehicle) => vehicle.check_vin(file, role),
+        }
+    }
+
+    /// What has to hold of Timestamp besides: for Uptane it lists hashes of Snapshot (5.2.5),
+    /// which TUF leaves to the repository.
+    pub(crate) fn check_timestamp(&self, timestamp: &Timestamp) -> Result<(), Reject> {
+        let hashes = timestamp.snapshot.hashes.as_ref();
+        match self {
+            Self::Image | Self::Director(_) if !hashes.is_some_and(Hashes::any_known) => {
+                let detail = "it lists no hash of Snapshot that is known here";
+                Err(Reject::new(
+                    Code::Malformed,
+                    RoleType::Timestamp.name(),
+                    detail,
+                ))
+            }
+            _ => Ok(()),
         }
     }
 

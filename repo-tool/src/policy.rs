@@ -41,7 +41,8 @@ pub struct Policy {
     /// What Snapshot states of each Targets file.
     #[serde(default)]
     pub snapshot_lists: Listing,
-    /// What Timestamp states of the Snapshot file.
+    /// What Timestamp states of the Snapshot file. Vehicles take nothing less than hashes
+    /// (Uptane 5.2.5).
     #[serde(default)]
     pub timestamp_lists: Listing,
     /// Keys that have been taken out of their roles. They are needed to sign the way over to a new

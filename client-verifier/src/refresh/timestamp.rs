@@ -106,6 +106,7 @@ impl ExpectTimestamp {
         let authority = self.chain.root.authority(RoleType::Timestamp);
         let new: Verified<Timestamp> = link::accept(bytes, ROLE, &authority)?;
         context.profile.check(new.content(), ROLE)?;
+        context.profile.check_timestamp(new.content())?;
         if let Some(floor) = self.floor {
             if new.content().version() == floor.content().version() {
                 // TUF 5.4.3.1: discarded. The trusted one stays, and must itself be fresh.

@@ -2,7 +2,7 @@
 
 use countersign_metadata::MetaFile;
 use countersign_metadata::json::{Object, Value};
-use countersign_verifier::{Attack, Code, Limits, Reject};
+use countersign_verifier::{Attack, Code, Limits, Profile, Reject};
 
 use crate::world::car::Car;
 use crate::world::{DIRECTOR, IMAGE, ROLES, World, check, image, refused};
@@ -43,6 +43,39 @@ fn the_snapshot_has_the_hashes_that_timestamp_lists() {
         let expected = (Code::MetadataHash, "snapshot", repository);
         assert_eq!(refused(attack, expected), Attack::MixAndMatch);
     }
+}
+
+#[test]
+fn timestamp_has_to_list_a_known_hash_of_snapshot() {
+    let unknown = || Object::from([("sha3-256".to_owned(), "00".into())]);
+    for repository in BOTH {
+        let without = |world: &mut World| {
+            entry(world, repository, "snapshot", |entry| {
+                entry.remove("hashes");
+            });
+        };
+        refused(without, (Code::Malformed, "timestamp", repository));
+        let attack = |world: &mut World| {
+            world.repo(repository).edit("timestamp", move |signed| {
+                let entry = Object::from([
+                    ("version".to_owned(), 2u64.into()),
+                    ("hashes".to_owned(), unknown().into()),
+                ]);
+                let meta = Object::from([("snapshot.json".to_owned(), entry.into())]);
+                signed.insert("meta".into(), meta.into());
+            });
+        };
+        refused(attack, (Code::Malformed, "timestamp", repository));
+    }
+    // A TUF client leaves it to the repository.
+    let mut world = World::new();
+    entry(&mut world, IMAGE, "snapshot", |entry| {
+        entry.remove("hashes");
+    });
+    world.publish();
+    let mut car = world.primary();
+    car.image_as(Profile::Tuf, world.now, &world.image.files)
+        .unwrap();
 }
 
 #[test]

@@ -73,7 +73,7 @@ pub(super) struct Init {
     /// Publish without version and hash prefixes; clients may be refused while a publish runs
     #[arg(long)]
     no_consistent_snapshot: bool,
-    /// What snapshot and timestamp state of the files they list
+    /// What snapshot and timestamp state of the files they list; vehicles want hashes in timestamp
     #[arg(long, value_name = "WHAT", default_value = "hashes", value_parser = listing)]
     lists: Listing,
 }
