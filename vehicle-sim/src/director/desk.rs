@@ -102,7 +102,6 @@ impl Desk {
         last.map(|last| last.content.clone()).unwrap_or_default()
     }
 
-    /// Everything that was ever published here, by file name.
     /// The version of the Targets that was published last.
     pub(super) fn targets_version(&self) -> Option<u64> {
         self.last.as_ref().map(|last| last.targets.version)
