@@ -15,7 +15,6 @@ mod histories;
 mod links;
 mod offline;
 mod partial;
-mod properties;
 mod roots;
 mod signatures;
 mod time;

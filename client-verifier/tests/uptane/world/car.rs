@@ -9,8 +9,8 @@ use countersign_verifier::uptane::{
     PartialSession, TimeFloor, Update, Vehicle, attested_time,
 };
 use countersign_verifier::{
-    Code, Context, FollowRoot, Followed, Limits, Profile, Protocol, Reject, RemoteName, Reply,
-    Session, Step, StoreName, Stored, Trusted, drive, provision_root,
+    Context, FollowRoot, Followed, Limits, Profile, Protocol, Reject, RemoteName, Reply, Session,
+    Step, StoreName, Stored, Trusted, drive, provision_root,
 };
 
 use super::repo::{Files, Repo};
@@ -31,16 +31,8 @@ pub(crate) struct Car {
     pub(crate) floor: Option<TimeFloor>,
     /// Budgets of its sessions.
     pub(crate) limits: Limits,
-    pub(crate) log: Log,
-}
-
-/// What is done for a session.
-#[derive(Clone, Default)]
-pub(crate) struct Log {
     /// What was fetched and saved, as "director: fetch timestamp.json".
-    steps: Vec<String>,
-    /// How many writes the power lasts for.
-    pub(crate) power: Option<usize>,
+    pub(crate) log: Vec<String>,
 }
 
 impl Car {
@@ -55,7 +47,7 @@ impl Car {
             installed: BTreeMap::new(),
             floor: None,
             limits: Limits::default(),
-            log: Log::default(),
+            log: Vec::new(),
         }
     }
 
@@ -207,7 +199,7 @@ impl Car {
 
     /// The log since it was asked for last, of steps that start like this.
     pub(crate) fn steps(&mut self, start: &str) -> Vec<String> {
-        let steps = std::mem::take(&mut self.log.steps);
+        let steps = std::mem::take(&mut self.log);
         steps
             .into_iter()
             .filter(|step| step.starts_with(start))
@@ -245,7 +237,7 @@ pub(crate) fn run<P: Protocol>(
     repository: &str,
     store: &mut Store,
     files: &Files,
-    log: &mut Log,
+    log: &mut Vec<String>,
 ) -> Result<P::Output, Reject> {
     drive(session, |step| {
         Ok(match step {
@@ -254,8 +246,7 @@ pub(crate) fn run<P: Protocol>(
                 None => Reply::NotFound,
             },
             Step::Fetch { what, max_len } => {
-                log.steps
-                    .push(format!("{repository}: fetch {}", what.file_name()));
+                log.push(format!("{repository}: fetch {}", what.file_name()));
                 fetch(files, &what, max_len)
             }
             Step::Save {
@@ -264,22 +255,21 @@ pub(crate) fn run<P: Protocol>(
                 bytes,
                 accepted_under,
             } => {
-                log.steps
-                    .push(format!("{repository}: save {name:?} {version}"));
+                log.push(format!("{repository}: save {name:?} {version}"));
                 let stored = Stored {
                     bytes: bytes.to_vec(),
                     accepted_under: Some(accepted_under),
                 };
                 if name == StoreName::Root {
                     let history = StoreName::RootHistory(version);
-                    log.write(store, history, stored.clone())?;
+                    store.insert(history, stored.clone());
                 }
                 let in_force = match &name {
                     StoreName::Root => version,
                     _ => root_version(&store[&StoreName::Root].bytes),
                 };
                 assert_eq!(accepted_under, in_force, "{name:?}");
-                log.write(store, name, stored)?;
+                store.insert(name, stored);
                 Reply::Saved
             }
             Step::Done(_) => unreachable!("`drive` ends there"),
@@ -292,17 +282,5 @@ pub(crate) fn fetch(files: &Files, what: &RemoteName, max_len: u64) -> Reply {
         Some(file) if file.len() as u64 > max_len => Reply::TooLarge,
         Some(file) => Reply::Fetched(file.clone()),
         None => Reply::NotFound,
-    }
-}
-
-impl Log {
-    fn write(&mut self, store: &mut Store, name: StoreName, file: Stored) -> Result<(), Reject> {
-        match &mut self.power {
-            Some(0) => return Err(Reject::new(Code::StoreFailed, "", "the power was cut")),
-            Some(left) => *left -= 1,
-            None => {}
-        }
-        store.insert(name, file);
-        Ok(())
     }
 }
