@@ -45,6 +45,14 @@ impl Hashes {
                 .is_none_or(|digest| digest == crypto::sha512(bytes))
     }
 
+    /// Whether both are of the same content, as far as these tell: at least one known hash is in
+    /// both, and all that are in both are equal.
+    pub fn agree(&self, other: &Self) -> bool {
+        let sha256 = self.sha256.zip(other.sha256).map(|(a, b)| a == b);
+        let sha512 = self.sha512.zip(other.sha512).map(|(a, b)| a == b);
+        (sha256.is_some() || sha512.is_some()) && sha256 != Some(false) && sha512 != Some(false)
+    }
+
     pub(crate) fn decode(path: &str, value: Value) -> Result<Self, MetadataError> {
         let mut fields = Fields::of(path, value)?;
         let sha256 = digest(&mut fields, "sha256")?;

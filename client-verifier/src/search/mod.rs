@@ -121,7 +121,7 @@ impl Engine {
         let mut engine = Self {
             walks: Vec::from([Walk::new()]),
             votes: Vec::new(),
-            visits: 0,
+            visits: 1,
             state: State::Over,
         };
         engine.state = match TargetPath::new(path) {
@@ -147,7 +147,7 @@ impl Engine {
                 Go::Visit(role, file, valid_until) => {
                     self.visit(trusted, &wanted, role, &file, valid_until)
                 }
-                Go::Settle(result) => self.settle(result),
+                Go::Settle(result) => self.settle(trusted, result),
                 Go::Done(result) => return State::Done(result),
                 Go::Obtain(visit, role) => match due(trusted, &visit, &role) {
                     Err(reject) => Go::Settle(Err(ended_by(reject))),
@@ -178,7 +178,6 @@ impl Engine {
         file: &Arc<Current<Targets>>,
         valid_until: UtcTime,
     ) -> Go {
-        self.visits += 1;
         let valid_until = valid_until.min(file.content().expires());
         if let Some(entry) = file.content().get(&wanted.path) {
             return Go::Settle(Ok(ListedTarget {
@@ -204,28 +203,33 @@ impl Engine {
             let detail = format!("no role that is trusted for {} lists it", wanted.path);
             return Go::Settle(Err(Reject::new(Code::TargetNotFound, "", detail)));
         };
-        // TUF 5.6.7.1: so that an attacker cannot make the client visit roles for ever.
-        if self.visits + self.votes.len() >= trusted.context.limits.visited_roles {
-            let detail = format!("{} roles were visited, which is the bound", self.visits);
-            let reject = Reject::new(Code::TargetNotFound, to.name(), detail);
-            return Go::Done(Err(reject));
-        }
         match to {
-            To::Role(role) => Go::Obtain(visit, role),
+            To::Role(role) => self.obtain(trusted, visit, role),
             To::Several(delegation) => {
                 self.votes.push(Vote::on(visit, delegation));
-                self.next_voter()
+                self.next_voter(trusted)
             }
         }
     }
 
+    /// TUF 5.6.7.1: a bound on roles visited, had or not, so that an attacker cannot make the client
+    /// ask for ever.
+    fn obtain(&mut self, trusted: &Trusted, visit: Visit, role: String) -> Go {
+        if self.visits >= trusted.context.limits.visited_roles {
+            let detail = format!("{} roles were visited, which is the bound", self.visits);
+            return Go::Done(Err(Reject::new(Code::TargetNotFound, &role, detail)));
+        }
+        self.visits += 1;
+        Go::Obtain(visit, role)
+    }
+
     /// Starts a walk of its own for the next role that has a voice.
-    fn next_voter(&mut self) -> Go {
+    fn next_voter(&mut self, trusted: &Trusted) -> Go {
         let visited = self.walks.last().map(Walk::visited).unwrap_or_default();
         match self.votes.last_mut().map(Vote::next_voter) {
             Some(Some((visit, role))) if !visited.contains(&role) => {
                 self.walks.push(Walk::after(visited));
-                Go::Obtain(visit, role)
+                self.obtain(trusted, visit, role)
             }
             // A role on the way to here cannot vouch for itself.
             Some(Some((_, role))) => {
@@ -238,7 +242,7 @@ impl Engine {
     }
 
     /// The innermost walk has an answer: the search's, or one role's voice.
-    fn settle(&mut self, result: Result<ListedTarget, Reject>) -> Go {
+    fn settle(&mut self, trusted: &Trusted, result: Result<ListedTarget, Reject>) -> Go {
         let result = match result {
             Err(reject) if reject.code == Code::Misuse => return Go::Done(Err(reject)),
             result => result,
@@ -248,7 +252,7 @@ impl Engine {
             Some(vote) => {
                 self.walks.pop();
                 vote.count(result);
-                self.next_voter()
+                self.next_voter(trusted)
             }
         }
     }

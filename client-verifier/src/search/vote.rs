@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use countersign_metadata::MultiRole;
-use countersign_metadata::uptane::ImageCustom;
+use countersign_metadata::uptane::{Confidentiality, ImageCustom};
 
 use super::walk::Visit;
 use crate::image::ListedTarget;
@@ -92,8 +92,10 @@ impl Vote {
 /// agree on.
 fn agree(a: &ListedTarget, b: &ListedTarget) -> bool {
     let matching = |target: &ListedTarget| {
-        let custom = ImageCustom::of(&target.file).ok()?;
-        Some((custom.hardware_ids, custom.release_counter))
+        let mut custom = ImageCustom::of(&target.file).ok()?;
+        custom.hardware_ids.sort();
+        let confidential = custom.confidentiality == Confidentiality::Required;
+        Some((custom.hardware_ids, custom.release_counter, confidential))
     };
     (a.file.length, &a.file.hashes) == (b.file.length, &b.file.hashes) && matching(a) == matching(b)
 }

@@ -36,16 +36,6 @@ pub(super) enum To {
     Several(MultiRole),
 }
 
-impl To {
-    /// The name of the role or of the delegation.
-    pub(super) fn name(&self) -> &str {
-        match self {
-            Self::Role(role) => role,
-            Self::Several(delegation) => &delegation.name,
-        }
-    }
-}
-
 impl Walk {
     pub(super) fn new() -> Self {
         Self::after(BTreeSet::new())

@@ -221,7 +221,8 @@ impl Directed {
         }
         let file = &self.target.file;
         let same_name = self.release_counter == last.release_counter && path.as_str() == last.path;
-        if same_name && (file.length, &file.hashes) != (last.length, &last.hashes) {
+        let same_content = file.length == last.length && file.hashes.agree(&last.hashes);
+        if same_name && !same_content {
             let detail = format!("{path} is installed on ECU {serial} with other content");
             return Err(self.reject(Code::SameVersion, detail));
         }

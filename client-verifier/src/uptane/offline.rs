@@ -12,7 +12,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use countersign_metadata::uptane::{EcuSerial, Mapping, offline_authority, vins_of};
-use countersign_metadata::{Authority, MetaFile, Role, RoleType, Snapshot, Targets, Verified};
+use countersign_metadata::{
+    Authority, MetaFile, Role, RoleType, Snapshot, Targets, UtcTime, Verified,
+};
 
 use super::assignment::{Assignment, assignments};
 use super::directed::{Installed, Verification};
@@ -88,6 +90,8 @@ struct Keys {
     chain: Chain,
     snapshot: Authority,
     targets: Authority,
+    /// When the Root or the Offline Snapshot expires.
+    valid_until: UtcTime,
 }
 
 type Transition = Result<State, Reject>;
@@ -133,7 +137,8 @@ impl OfflineDirectorSession {
         }
     }
 
-    fn look_up(&self, keys: Keys, snapshot: &Current<Snapshot>) -> Transition {
+    fn look_up(&self, mut keys: Keys, snapshot: &Current<Snapshot>) -> Transition {
+        keys.valid_until = keys.valid_until.min(snapshot.content().expires());
         match snapshot.content().role(&self.name) {
             Some(meta) => Ok(State::StoredTargets(keys, meta.clone())),
             None => {
@@ -197,7 +202,7 @@ impl OfflineDirectorSession {
                 vehicle: Arc::clone(&self.vehicle),
                 assignments: self.assigned(content)?,
                 mark: Mark::of(targets),
-                valid_until: content.expires().min(keys.chain.root.content().expires()),
+                valid_until: content.expires().min(keys.valid_until),
                 repository: self.context.repository.clone(),
                 verification: Verification::Offline,
             },
@@ -222,6 +227,7 @@ impl Keys {
         Ok(Self {
             snapshot: authority(RoleType::Snapshot)?,
             targets: authority(RoleType::Targets)?,
+            valid_until: chain.root.content().expires(),
             chain,
         })
     }

@@ -90,6 +90,11 @@ impl<'a> Device<'a> {
         })
     }
 
+    /// The state directory.
+    pub(super) fn directory(&self) -> &'a Path {
+        self.directory
+    }
+
     /// The vehicle's Primary, of which this ECU is part.
     #[allow(clippy::type_complexity, reason = "it is named once")]
     pub(super) fn into_primary(
@@ -137,7 +142,7 @@ impl<'a> Device<'a> {
         match self.ecu.respond(Request::Report {}, &mut Nothing) {
             Answer::Report { report } => {
                 let path = directory.join("report.json");
-                fs::write(&path, report).map_err(|error| io_failed("write", &path, &error))
+                write(&path, &report)
             }
             _ => Ok(()),
         }
@@ -260,7 +265,7 @@ impl io::Write for Hashing<'_> {
 pub(super) fn fresh_nonce(directory: &Path) -> Result<String, Reject> {
     let nonce = random_nonce()?.to_string();
     let path = directory.join(NONCE);
-    fs::write(&path, &nonce).map_err(|error| io_failed("write", &path, &error))?;
+    write(&path, nonce.as_bytes())?;
     Ok(nonce)
 }
 
@@ -330,7 +335,19 @@ pub(super) fn write_once(directory: &Path, name: &str, bytes: &[u8]) -> Result<(
         Err(error) => return Err(io_failed("read", &path, &error)),
     }
     fs::create_dir_all(directory).map_err(|error| io_failed("make", directory, &error))?;
-    fs::write(&path, bytes).map_err(|error| io_failed("write", &path, &error))
+    write(&path, bytes)
+}
+
+/// The old file or the new one, whenever the power is cut.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Reject> {
+    let unfinished = path.with_extension("unfinished");
+    let written = fs::File::create(&unfinished).and_then(|mut file| {
+        io::Write::write_all(&mut file, bytes)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, path)?;
+        fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    });
+    written.map_err(|error| io_failed("write", path, &error))
 }
 
 pub(super) fn store_failed(error: &impl Display) -> Reject {

@@ -187,8 +187,23 @@ fn describe(directed: &Directed, directory: Option<&Path>) -> Result<Value, Reje
 /// `uptane-install`: installs on this ECU what the last cycle has found.
 pub(crate) fn install(directory: &Path, inputs: &Inputs<'_>) -> Result<Done, Reject> {
     let config = Config::read(directory)?;
-    let mut device = Device::open(directory, &config)?;
     let attestation = inputs.attestation.map(device::read).transpose()?;
+    let mut device = Device::open(directory, &config)?;
+    // A nonce is of one use, whatever becomes of it.
+    device::used_nonce(directory)?;
+    let done = install_on(&mut device, &config, attestation, inputs);
+    // Whatever became of it is in the report (5.4.3.6).
+    device.keep_report(directory)?;
+    done
+}
+
+fn install_on(
+    device: &mut Device<'_>,
+    config: &Config,
+    attestation: Option<Vec<u8>>,
+    inputs: &Inputs<'_>,
+) -> Result<Done, Reject> {
+    let directory = device.directory();
     let hello = Request::Hello {
         version: VERSION,
         vin: config.vin.clone(),
@@ -205,7 +220,7 @@ pub(crate) fn install(directory: &Path, inputs: &Inputs<'_>) -> Result<Done, Rej
         attestation: attestation.unwrap_or_default(),
     };
     let prepared = device.ecu.respond(prepare, &mut mirror);
-    let done = match answered(prepared)? {
+    match answered(prepared)? {
         Answer::Prepared {
             image: Prepared::Nothing,
             targets_version,
@@ -217,17 +232,14 @@ pub(crate) fn install(directory: &Path, inputs: &Inputs<'_>) -> Result<Done, Rej
         } => {
             let activate = Request::Activate { targets_version };
             let activated = device.ecu.respond(activate, &mut mirror);
-            answered(activated).map(|answer| installed(&config, &answer))
+            answered(activated).map(|answer| installed(config, &answer))
         }
         _ => Err(Reject::new(
             Code::Misuse,
             "",
             "the ECU answered something else",
         )),
-    };
-    device::used_nonce(directory)?;
-    device.keep_report(directory)?;
-    done
+    }
 }
 
 fn installed(config: &Config, answer: &Answer) -> Done {

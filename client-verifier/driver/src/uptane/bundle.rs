@@ -154,7 +154,7 @@ fn the_targets(members: &BTreeMap<String, (u64, u64)>) -> Result<String, String>
     let offline = members.keys().filter_map(|name| name.strip_prefix(OFFLINE));
     let targets: Vec<&str> = offline.filter(|file| *file != SNAPSHOT).collect();
     match targets[..] {
-        [file] => Ok(file.trim_end_matches(".json").to_owned()),
+        [file] => Ok(file.strip_suffix(".json").unwrap_or(file).to_owned()),
         _ => Err(format!(
             "it has {} Offline Targets files, not one",
             targets.len()

@@ -1,8 +1,8 @@
 //! How a Primary and its Secondaries talk (Uptane 5.4.2.5 to 5.4.2.7).
 //!
 //! Nothing that comes over a link is trusted: a Secondary verifies what it is given by itself, and
-//! signs what it says. So a link needs no protection, and a hostile peer on either side can at
-//! most make a cycle fail. Every wait and every length is bounded.
+//! signs what it says. A hostile peer can have nothing installed that was not verified; what he can
+//! do is in docs/secondary-link.md. Every wait and every length is bounded.
 //!
 //! The Primary calls, the Secondary answers, and in between the Secondary asks for the metadata
 //! and the pieces of the image that it needs, when it needs them: a Secondary without room for an

@@ -114,7 +114,10 @@ where
             named(serial) && !ready
         });
         let request = match missing && self.parts.bundle == Bundle::AllOrNothing {
-            true => Request::Abandon {},
+            true => {
+                self.note_unreachable(&ecus)?;
+                Request::Abandon {}
+            }
             false => Request::Activate {
                 targets_version: update.mark.version,
             },
@@ -133,6 +136,18 @@ where
             ecus.insert(serial, outcome);
         }
         Ok(ecus)
+    }
+
+    /// The Director learns for whom the others wait.
+    fn note_unreachable(&mut self, ecus: &BTreeMap<EcuSerial, EcuOutcome>) -> Result<(), Stop> {
+        for (serial, outcome) in ecus {
+            if let EcuOutcome::Unreachable(why) = outcome {
+                let code = Code::SecondaryUnreachable;
+                let reject = Reject::new(code, serial.as_str(), why.as_str());
+                self.parts.own.note(&reject)?;
+            }
+        }
+        Ok(())
     }
 
     fn prepare(
@@ -158,8 +173,8 @@ where
         }
     }
 
-    /// Whether there is nothing to try again: every ECU that was named has its new image, or has
-    /// failed to run it.
+    /// Whether there is nothing to try again: every ECU has the metadata, and those that were named
+    /// have their new image or have failed to run it.
     pub(super) fn is_over(&self, ecus: &BTreeMap<EcuSerial, EcuOutcome>) -> bool {
         let final_refusal = |refusal: &Refusal| {
             [Code::InstallFailed, Code::NotConfirmed]

@@ -1,8 +1,8 @@
 //! The images of an update (5.4.2.4): downloaded once each, checked against what both repositories
 //! list, and kept under their content's name until every ECU is through.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use countersign_metadata::UtcTime;
@@ -12,7 +12,7 @@ use countersign_verifier::{Code, Reject};
 
 use super::{DirectorLink, OwnEcu, Primary, Stop, fetch_stop};
 use crate::fetch::{FetchError, Fetcher};
-use crate::files::{DownloadError, ImageCheck, TargetDir, Wanted, download};
+use crate::files::{DownloadError, FilesError, ImageCheck, TargetDir, Wanted, download};
 use crate::store::Store;
 use crate::uptane::keys::EcuSigner;
 
@@ -29,6 +29,8 @@ where
 {
     pub(super) fn download(&mut self, update: &Update, now: UtcTime) -> Result<Files, Stop> {
         let directory = TargetDir::open(&self.record.images())?;
+        let names = update.images.iter().map(Directed::content_name);
+        self.keep_only(&names.collect::<Result<_, _>>()?)?;
         let mut files = Files::new();
         for directed in &update.images {
             let name = directed.content_name()?;
@@ -94,12 +96,26 @@ where
         })
     }
 
+    /// Removes images of updates that were superseded.
+    fn keep_only(&self, names: &BTreeSet<String>) -> Result<(), Stop> {
+        let folder = self.record.images();
+        let failed = |error| Stop::from(FilesError::io("tidy", &folder)(error));
+        for entry in std::fs::read_dir(&folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let wanted = |name: &str| names.contains(name);
+            if !entry.file_name().to_str().is_some_and(wanted) {
+                std::fs::remove_file(entry.path()).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Every ECU is through: the files have served their purpose.
     pub(super) fn tidy(&self, files: &Files) -> Result<(), Stop> {
         for path in files.values() {
             match std::fs::remove_file(path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(crate::files::FilesError::io("remove", path)(error).into());
+                    return Err(FilesError::io("remove", path)(error).into());
                 }
                 _ => {}
             }

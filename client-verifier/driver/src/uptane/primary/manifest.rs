@@ -75,8 +75,10 @@ where
             let detail = format!("its report is about ECU {}", content.ecu_serial);
             return refuse(Code::EcuUnknown, detail);
         }
-        let counter = content.report_counter;
-        match self.record.reports().get(serial.as_str()) {
+        let (counter, keyid) = (content.report_counter, key.id().to_string());
+        let of_this_key = |last: &&Kept| last.keyid == keyid;
+        let last = self.record.reports().get(serial.as_str());
+        match last.filter(of_this_key) {
             Some(last) if counter < last.counter => {
                 let detail = format!("report {counter} after report {}", last.counter);
                 refuse(Code::VersionRollback, detail)
@@ -86,7 +88,11 @@ where
                 refuse(Code::SameVersion, detail)
             }
             Some(last) if counter == last.counter => Ok(None),
-            _ => Ok(Some(Kept { counter, file })),
+            _ => Ok(Some(Kept {
+                counter,
+                keyid,
+                file,
+            })),
         }
     }
 
@@ -95,7 +101,9 @@ where
         for (serial, kept) in self.record.reports() {
             // They were read when they were kept.
             let report = Signed::parse(kept.file.clone().into_bytes());
-            if let (Ok(serial), Ok(report)) = (EcuSerial::new(serial), report) {
+            if let (Ok(serial), Ok(report)) = (EcuSerial::new(serial), report)
+                && self.is_member(&serial)
+            {
                 reports.insert(serial, report);
             }
         }
@@ -109,6 +117,11 @@ where
         let signature = self.parts.key.sign(file.payload())?;
         file.add_signature_by(self.parts.key.key(), signature);
         Ok(file.to_report_file())
+    }
+
+    /// Whether this ECU is in the vehicle now. The report of one that was replaced is not sent.
+    fn is_member(&self, serial: &EcuSerial) -> bool {
+        *serial == self.parts.serial || self.parts.secondaries.contains_key(serial)
     }
 
     /// The ECUs need not repeat what the Director has.

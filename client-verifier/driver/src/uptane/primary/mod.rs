@@ -377,8 +377,14 @@ where
 
     /// 5.4.4.2 steps 6 to 10.
     fn resolve(&mut self, director: Director, now: UtcTime) -> Result<Wanted, Stop> {
-        if self.record.is_processed(&director.mark()) || director.assignments().is_empty() {
+        let mark = director.mark();
+        if self.record.is_processed(&mark) {
             return Ok(Wanted::Nothing);
+        }
+        if director.assignments().is_empty() {
+            // The ECUs get the metadata all the same (5.4.2.6).
+            let images = Vec::new();
+            return Ok(Wanted::Images(Update { images, mark }));
         }
         let urls = self.urls(Mapping::IMAGE, "metadata/");
         let context = Context {

@@ -64,6 +64,8 @@ struct Content {
 pub(super) struct Kept {
     /// `report_counter` in it.
     pub(super) counter: u64,
+    /// The id of the key that has signed it. Counters of another key say nothing.
+    pub(super) keyid: String,
     /// The file.
     pub(super) file: String,
 }

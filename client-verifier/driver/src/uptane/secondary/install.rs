@@ -89,8 +89,8 @@ impl Secondary {
         staged.map_err(refusal)
     }
 
-    /// Forgets what is staged. What an installer holds of it is no harm: it is checked before it
-    /// is used.
+    /// Forgets what is staged, because it is not the image or nothing asks for it any more. What an installer holds of it
+    /// is no harm: it is checked before it is used.
     pub(super) fn abandon(&mut self) -> Result<(), Reject> {
         self.staged = None;
         match self.state().installation().map(|i| i.stage) {
@@ -113,10 +113,7 @@ impl Secondary {
         let Some(Staged { image, .. }) = self.staged.take() else {
             return Err(precondition("nothing is staged in this run".into()));
         };
-        if let Err(reject) = image.check_fresh(now) {
-            self.abandon()?;
-            return Err(reject);
-        }
+        image.check_fresh(now)?;
         self.change(|state| state.activating())?;
         if let Err(error) = self.parts.installer.activate(image, now) {
             let reject = refusal(error);
@@ -150,7 +147,7 @@ impl Secondary {
             Phase::Settled => {
                 let active = self.parts.installer.installed().map_err(refusal)?;
                 let is_new = active.is_some_and(|active| {
-                    active.length == image.length && same(&active.hashes, &image.hashes)
+                    active.length == image.length && active.hashes.agree(&image.hashes)
                 });
                 match is_new {
                     true => self.change(|state| state.confirmed()),
@@ -197,13 +194,6 @@ fn only_not_confirmed(reject: Reject) -> Result<(), Reject> {
         Code::NotConfirmed => Ok(()),
         _ => Err(reject),
     }
-}
-
-/// Whether the known hashes of an image are those that were measured.
-fn same(measured: &countersign_metadata::Hashes, listed: &countersign_metadata::Hashes) -> bool {
-    let sha256 = listed.sha256.is_none() || listed.sha256 == measured.sha256;
-    let sha512 = listed.sha512.is_none() || listed.sha512 == measured.sha512;
-    listed.any_known() && sha256 && sha512
 }
 
 /// An installer's error as a refusal; one of the source in the words of the source.

@@ -92,8 +92,12 @@ impl Secondary {
         let store = self.parts.director.as_mut();
         let director = follow(&mut session, Repository::Director, store, fetch)?;
         let mark = director.mark();
-        // 5.4.4.2 steps 4 and 6: the Image repository is not asked about what is done.
-        if done == Some(mark) {
+        // 5.4.4.2 steps 4 and 6: the Image repository is not asked about what is done, nor about
+        // nothing.
+        let serial = &self.parts.ecu.serial;
+        let mut assignments = director.assignments().iter();
+        let named = assignments.any(|assigned| assigned.custom.ecus.contains_key(serial));
+        if done == Some(mark) || !named {
             return Ok(Verified { image: None, mark });
         }
         let context = Context {

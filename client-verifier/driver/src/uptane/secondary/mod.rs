@@ -135,6 +135,7 @@ impl Secondary {
     /// `store-failed`, or why an installer could not be asked. That an image failed is no error
     /// here; it is in the next report.
     fn begin(&mut self) -> Result<Nonce, Reject> {
+        self.staged = None;
         self.challenge = Challenge::new(self.chosen.take())?;
         self.settle()?;
         Ok(self.challenge.nonce())
@@ -157,8 +158,13 @@ impl Secondary {
 
     /// Whether this image is the one that is installed.
     fn runs(&self, directed: &Directed) -> bool {
+        let new = install::record_of(directed);
         let installed = self.state().installed(&self.parts.ecu.hardware_id);
-        installed == Some(&install::record_of(directed))
+        installed.is_some_and(|last| {
+            (&last.path, last.release_counter, last.length)
+                == (&new.path, new.release_counter, new.length)
+                && last.hashes.agree(&new.hashes)
+        })
     }
 
     /// The version of the Director's Targets that was processed last; 0 if none was.

@@ -45,7 +45,8 @@ impl Secondary {
                 Ok(Answer::Activated { image })
             }
             Request::Abandon {} => {
-                self.abandon()?;
+                // The bytes stay: the next cycle checks them instead of getting them again.
+                self.staged = None;
                 Ok(Answer::Done {})
             }
             Request::Report {} => {
@@ -81,6 +82,8 @@ impl Secondary {
         source: &mut dyn Source,
         version: &mut u64,
     ) -> Result<Prepared, Reject> {
+        // What was staged before holds no longer: it is verified anew.
+        self.staged = None;
         self.settle()?;
         let mut fetch = |repository: Repository, name: &RemoteName, max_len| {
             fetch_metadata(source, repository, name, max_len)

@@ -200,7 +200,8 @@ impl EcuState {
     }
 
     /// The former image is active, and nobody knows whether the new one ever was: the power was
-    /// cut. It is staged again if it may be tried again, and has failed otherwise.
+    /// cut. It is staged again if it may be tried again, and nothing is reported yet: a Director
+    /// that heard of a failure would take the order back. Otherwise it has failed.
     ///
     /// # Errors
     /// [`StateError::OutOfOrder`] if no image is on trial.
@@ -208,7 +209,6 @@ impl EcuState {
         match &mut self.installation {
             Some(i) if i.stage == Stage::Activating && i.attempts < ATTEMPTS => {
                 i.stage = Stage::Staging;
-                self.reports.refused(i.ordered_by.version, why);
                 Ok(())
             }
             Some(i) if i.stage == Stage::Activating => self.failed(why),
