@@ -32,7 +32,7 @@ impl Stage {
         let world = World::new();
         let plan = ecu("GATEWAY");
         let stage = Self { world, plan };
-        let secrets = Secrets::unattended(&stage.folder());
+        let secrets = Secrets::unattended(stage.folder());
         fs::create_dir_all(stage.folder()).unwrap();
         let uri = |name: &str| format!("file:{name}.pem?encryption=none");
         let parsed = |name: &str| uri(name).parse::<KeyUri>().unwrap();
