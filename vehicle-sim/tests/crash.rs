@@ -1,6 +1,6 @@
-//! A vehicle whose power is cut at any point between two effects on its disks (row 102 of the
-//! attacks: install fails or power is lost). Whatever the point, every ECU runs the old image or
-//! the new one, whole, and the next cycles finish the update and tell the director.
+//! A vehicle whose power is cut at any point between two effects on its disks. Whatever
+//! the point, every ECU runs the old image or the new one, whole, and the next cycles finish the
+//! update and tell the director.
 //!
 //! Needs the feature `crash-points`, which no shipped binary has.
 

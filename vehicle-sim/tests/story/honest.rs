@@ -70,7 +70,7 @@ fn an_honest_cycle_installs_plain_and_encrypted_images_on_all_kinds_of_ecus() {
     );
 }
 
-/// Row 81: whoever reads the server, the network or the Primary's disk sees ciphertext.
+/// Whoever reads the server, the network or the Primary's disk sees ciphertext.
 #[test]
 fn nobody_but_the_ecu_has_the_plaintext_of_a_confidential_image() {
     let (primary, brake) = (ecu("primary"), ecu("brake"));
@@ -115,7 +115,7 @@ fn a_secondary_without_room_for_two_images_streams_into_its_slot() {
     assert!(large[0].ends_with("image"), "{large:?}");
 }
 
-/// Row 99: a Secondary that is not there is waited for; row 98: nobody goes ahead alone.
+/// A Secondary that is not there is waited for, and nobody goes ahead alone.
 #[test]
 fn a_secondary_that_is_offline_holds_the_bundle_back_until_it_is_there() {
     let (primary, door) = (ecu("primary"), over_tcp(ecu("door")));
@@ -143,7 +143,7 @@ fn a_secondary_that_is_offline_holds_the_bundle_back_until_it_is_there() {
     assert_eq!(world.runs(&door), b"new door");
 }
 
-/// Row 98, by the other policy.
+/// By the other policy, the others go ahead.
 #[test]
 fn by_best_effort_the_others_go_ahead() {
     let world = World::new();
@@ -173,7 +173,7 @@ fn by_best_effort_the_others_go_ahead() {
     assert_eq!(world.runs(&door), b"new door");
 }
 
-/// Row 103: the new image does not start. The old one comes back, the Director hears of it and
+/// The new image does not start. The old one comes back, the Director hears of it and
 /// does not order it again.
 #[test]
 fn an_image_that_fails_on_trial_is_rolled_back_reported_and_not_tried_again() {

@@ -105,7 +105,7 @@ fn sign(payload: String, key: &ReportKey) -> Vec<u8> {
     file.to_report_file()
 }
 
-/// Row 93: that nobody knows the image is no reason to drop a report.
+/// That nobody knows the image is no reason to drop a report.
 #[test]
 fn a_complete_manifest_is_believed() {
     let reporter = Reporter::complete();
@@ -118,7 +118,7 @@ fn a_complete_manifest_is_believed() {
     );
 }
 
-/// Rows 82 to 86, 90: whoever is wrong in it, all of it is dropped.
+/// Whoever is wrong in it, all of it is dropped.
 #[test]
 fn one_wrong_name_or_signature_drops_the_manifest() {
     let is = |reporter: &Reporter, signer: &str, expected: &str| {
@@ -180,7 +180,7 @@ fn one_wrong_name_or_signature_drops_the_manifest() {
     );
 }
 
-/// Row 87: a report that was accepted is no news the second time, and never goes back.
+/// A report that was accepted is no news the second time, and never goes back.
 #[test]
 fn a_repeated_report_is_stale_and_a_replayed_one_drops_the_manifest() {
     let mut reporter = Reporter::complete();
@@ -207,7 +207,7 @@ fn a_repeated_report_is_stale_and_a_replayed_one_drops_the_manifest() {
     assert_eq!(reporter.counter("door"), Some(6));
 }
 
-/// Row 92.
+/// What is no manifest at all.
 #[test]
 fn what_is_no_manifest_is_refused_whatever_it_is() {
     let reporter = Reporter::complete();
@@ -235,7 +235,7 @@ fn what_is_no_manifest_is_refused_whatever_it_is() {
     assert_eq!(reporter.counter("primary"), None);
 }
 
-/// Row 91: what is registered is not changed by registering again.
+/// What is registered is not changed by registering again.
 #[test]
 fn a_vehicle_or_an_ecu_is_registered_once() {
     let world = World::with_car(vec![ecu("primary"), ecu("door")]);

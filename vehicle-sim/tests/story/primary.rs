@@ -191,7 +191,7 @@ fn full(ecu: EcuPlan) -> EcuPlan {
     ecu
 }
 
-/// Row 100: old metadata, on both kinds of Secondary.
+/// Old metadata, on both kinds of Secondary.
 #[test]
 fn a_compromised_primary_cannot_take_a_secondary_back() {
     for kind in [full, partial] {
@@ -212,7 +212,7 @@ fn a_compromised_primary_cannot_take_a_secondary_back() {
     }
 }
 
-/// Row 100: another vehicle's metadata.
+/// Another vehicle's metadata.
 #[test]
 fn a_compromised_primary_cannot_pass_another_vehicles_metadata_on() {
     for kind in [full, partial] {
@@ -233,7 +233,7 @@ fn a_compromised_primary_cannot_pass_another_vehicles_metadata_on() {
     }
 }
 
-/// Row 100: other bytes for the image.
+/// Other bytes for the image.
 #[test]
 fn a_compromised_primary_cannot_swap_the_image() {
     for kind in [full, partial] {
@@ -254,7 +254,7 @@ fn a_compromised_primary_cannot_swap_the_image() {
     }
 }
 
-/// Rows 45 and 101: with the Director's stolen keys, a partial Secondary is lost (that is why it
+/// With the Director's stolen keys, a partial Secondary is lost (that is why it
 /// is the weaker kind), and a full one is not.
 #[test]
 fn stolen_director_keys_and_a_compromised_primary_get_past_partial_verification_only() {
@@ -278,7 +278,7 @@ fn stolen_director_keys_and_a_compromised_primary_get_past_partial_verification_
     }
 }
 
-/// Row 25: every missing Root is passed on. Row 26: without them, new files are refused.
+/// Every missing Root is passed on; without them, new files are refused.
 #[test]
 fn a_secondary_catches_up_with_all_roots_that_it_has_missed() {
     for kind in [full, partial] {
@@ -309,7 +309,7 @@ fn a_secondary_catches_up_with_all_roots_that_it_has_missed() {
     }
 }
 
-/// Row 38: an attestation that answers another nonce.
+/// An attestation that answers another nonce.
 #[test]
 fn an_old_attestation_of_the_time_is_refused() {
     let (world, door, _, second) = with_history(full);
