@@ -102,3 +102,30 @@ fn digest<const N: usize>(
 fn fails<T>(fields: &Fields, name: &str, bytes: usize) -> Result<T, MetadataError> {
     fields.fail(name, alloc::format!("must be {bytes} bytes in hexadecimal"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_agree_as_far_as_both_are_known() {
+        let (one, other) = (Hashes::of(b"one"), Hashes::of(b"other"));
+        let only256 = |hashes: &Hashes| Hashes {
+            sha512: None,
+            ..hashes.clone()
+        };
+        let only512 = |hashes: &Hashes| Hashes {
+            sha256: None,
+            ..hashes.clone()
+        };
+        assert!(one.agree(&one) && one.agree(&only256(&one)) && only512(&one).agree(&one));
+        assert!(!one.agree(&other) && !only256(&one).agree(&other));
+        // Nothing says that they are the same.
+        assert!(!only256(&one).agree(&only512(&one)));
+        let mixed = Hashes {
+            sha512: other.sha512,
+            ..one.clone()
+        };
+        assert!(!one.agree(&mixed));
+    }
+}

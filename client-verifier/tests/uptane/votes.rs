@@ -1,5 +1,6 @@
 //! Delegations to several roles, of which enough have to say the same (5.4.4.8).
 
+use countersign_metadata::uptane::Confidentiality::Required;
 use countersign_metadata::uptane::ImageCustom;
 use countersign_metadata::{DelegatedRole, Delegation, MultiRole, PathSet, RoleKeys, TargetFile};
 use countersign_verifier::{Code, Limits, ListedTarget, Reject};
@@ -162,6 +163,31 @@ fn too_few_that_agree_leave_it_to_the_next_delegation() {
     ] {
         assert_eq!(verdict(asked(min, says)), Found("supplier", "late"));
     }
+}
+
+#[test]
+fn one_role_alone_cannot_take_confidentiality_away() {
+    let confidential = |custom: &mut ImageCustom| custom.confidentiality = Required;
+    let mut world = asked(2, &[Is("X"), Is("X")]);
+    world.described("b", PATH, confidential);
+    assert_eq!(verdict(world), Found("supplier", "late"));
+    let mut world = asked(2, &[Is("X"), Is("X")]);
+    world.described("a", PATH, confidential);
+    world.described("b", PATH, confidential);
+    assert_eq!(verdict(world), Found("a", "X"));
+}
+
+#[test]
+fn hardware_is_a_set_for_roles_that_have_to_agree() {
+    let mut world = asked(2, &[Is("X"), Is("X")]);
+    let ids = |names: [&str; 2]| names.map(hardware).to_vec();
+    world.described("a", PATH, |custom| {
+        custom.hardware_ids = ids(["brake-b", "brake-c"])
+    });
+    world.described("b", PATH, |custom| {
+        custom.hardware_ids = ids(["brake-c", "brake-b"])
+    });
+    assert_eq!(verdict(world), Found("a", "X"));
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! An ECU in a directory, with real keys, stores and slots.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use countersign_client::install::{FileSlots, Installer, provision_slots};
+use countersign_client::install::{
+    Description, FileSlots, InstallError, Installer, Measured, Phase, TakesEffect, provision_slots,
+};
 use countersign_client::store::{DirStore, Store, StoreName};
 use countersign_client::uptane::keys::{EcuSigner, KeyError};
 use countersign_client::uptane::link::{
@@ -16,8 +19,8 @@ use countersign_client::uptane::state::{EcuState, StateFile};
 use countersign_encryption::{Decapsulate, DeviceError};
 use countersign_metadata::uptane::{EcuVersionReport, EncryptionKey, Mapping, Nonce};
 use countersign_metadata::{Authority, Hashes, Key, RoleKeys, Signed, UtcTime};
-use countersign_verifier::Limits;
 use countersign_verifier::uptane::{Ecu, Installed};
+use countersign_verifier::{ImageStream, Limits, VerifiedImage};
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
@@ -40,6 +43,8 @@ pub(crate) struct Device {
 pub(crate) struct TestHost {
     pub(crate) may_install: Result<(), String>,
     pub(crate) health: Health,
+    /// When an activated image runs.
+    pub(crate) takes_effect: TakesEffect,
 }
 
 struct SharedHost(Arc<Mutex<TestHost>>);
@@ -82,6 +87,7 @@ impl Device {
         let host = TestHost {
             may_install: Ok(()),
             health: Health::Works,
+            takes_effect: TakesEffect::Immediately,
         };
         Self {
             _temporary: None,
@@ -158,7 +164,10 @@ impl Device {
             state: StateFile::open(&self.path("state"), Duration::ZERO).unwrap(),
             director: Box::new(self.store(Repository::Director)),
             image: Box::new(self.store(Repository::Image)),
-            installer: Box::new(open_slots(&self.path("slots"))),
+            installer: Box::new(Slots {
+                files: open_slots(&self.path("slots")),
+                host: Arc::clone(&self.host),
+            }),
             signer: Box::new(Signer::new(self.key)),
             decryption: Some(Box::new(Keys)),
             host: Box::new(SharedHost(Arc::clone(&self.host))),
@@ -169,6 +178,56 @@ impl Device {
 
 fn open_slots(directory: &Path) -> FileSlots {
     FileSlots::open(directory, Duration::ZERO).unwrap()
+}
+
+/// File slots of a device that says when their images run.
+struct Slots {
+    files: FileSlots,
+    host: Arc<Mutex<TestHost>>,
+}
+
+impl Installer for Slots {
+    fn describe(&self) -> Description {
+        let mut description = self.files.describe();
+        description.takes_effect = self.host.lock().unwrap().takes_effect;
+        description
+    }
+
+    fn precheck(&self, length: u64) -> Result<(), InstallError> {
+        self.files.precheck(length)
+    }
+
+    fn stage(
+        &mut self,
+        stream: ImageStream,
+        bytes: &mut dyn Read,
+    ) -> Result<VerifiedImage, InstallError> {
+        self.files.stage(stream, bytes)
+    }
+
+    fn recheck(&mut self, stream: ImageStream) -> Result<VerifiedImage, InstallError> {
+        self.files.recheck(stream)
+    }
+
+    fn activate(&mut self, image: VerifiedImage, now: UtcTime) -> Result<(), InstallError> {
+        self.files.activate(image, now)
+    }
+
+    fn confirm(&mut self) -> Result<(), InstallError> {
+        self.files.confirm()
+    }
+
+    fn rollback(&mut self) -> Result<(), InstallError> {
+        self.files.rollback()
+    }
+
+    fn phase(&self) -> Result<Phase, InstallError> {
+        self.files.phase()
+    }
+
+    fn installed(&self) -> Result<Option<Measured>, InstallError> {
+        self.files.installed()
+    }
 }
 
 /// An ECU that is switched on, as its Primary sees it.

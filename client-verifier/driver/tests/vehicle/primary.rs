@@ -104,6 +104,8 @@ struct Vehicle {
     wire: Wire,
     /// The key that the Primary knows the door by.
     door_key: TestKey,
+    /// Whether the Primary knows of one.
+    has_door: bool,
 }
 
 type TestPrimary = Primary<'static, Noting, Service, DirStore, Secondary, Signer>;
@@ -132,6 +134,7 @@ impl Vehicle {
             head_unit,
             door,
             door_key: DOOR_KEY,
+            has_door: true,
         }
     }
 
@@ -159,6 +162,10 @@ impl Vehicle {
             key: self.door_key.key(),
             link: Box::new(self.wire.clone()),
         };
+        let secondaries = match self.has_door {
+            true => [(door().serial, member)].into(),
+            false => BTreeMap::new(),
+        };
         let parts = Parts {
             vin: vin(),
             serial: head_unit().serial,
@@ -170,7 +177,7 @@ impl Vehicle {
             image_store: own_store(&self.head_unit, Repository::Image),
             own: self.head_unit.start().0,
             key: self.head_unit.signer(),
-            secondaries: [(door().serial, member)].into(),
+            secondaries,
             bundle: Bundle::AllOrNothing,
         };
         Primary::open(parts, &self.head_unit.path("primary")).unwrap()
@@ -285,6 +292,10 @@ fn while_one_ecu_is_away_no_ecu_installs_its_part_of_the_bundle() {
     assert_eq!(own, EcuOutcome::Abandoned);
     assert!(matches!(door, EcuOutcome::Unreachable(_)), "{door:?}");
     assert!(vehicle.head_unit.active() == OLD);
+    let (own, _) = &vehicle.reported()[head_unit().serial.as_str()];
+    let outcome = own.outcome.as_ref().unwrap();
+    assert_eq!(outcome.name, "secondary-unreachable");
+    assert!(outcome.message.contains("door"), "{outcome:?}");
 
     vehicle.mend_wire();
     assert_eq!(outcomes(&vehicle.cycle()), INSTALLED);
@@ -334,6 +345,18 @@ fn the_last_report_of_a_silent_ecu_goes_into_every_manifest() {
     // The Primary is switched off in between, so it has kept the report.
     vehicle.cycle();
     assert_eq!(vehicle.reported()["door-left"].1, before);
+}
+
+#[test]
+fn an_ecu_that_was_taken_out_is_not_reported_any_more() {
+    let mut vehicle = Vehicle::new();
+    vehicle.publish(2);
+    vehicle.cycle();
+    assert_eq!(vehicle.reported().len(), 2);
+    vehicle.has_door = false;
+    vehicle.cycle();
+    let reported: Vec<String> = vehicle.reported().into_keys().collect();
+    assert_eq!(reported, [head_unit().serial.to_string()]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::device::{Device, Door, OLD};
 use super::site::{self, Image, Site};
-use countersign_client::install::Phase;
+use countersign_client::install::{Phase, TakesEffect};
 use countersign_client::store::StoreName;
 use countersign_client::uptane::link::{
     Activated, Answer, Prepared, Refusal, Request, Verification,
@@ -295,6 +295,39 @@ fn after_a_restart_a_staged_image_is_checked_again_and_not_fetched_again() {
     assert!(!site.was_asked().1, "it was there");
     assert_eq!(door.activate(1), Activated::Confirmed);
     assert!(device.active() == image.bytes);
+}
+
+#[test]
+fn what_was_staged_does_not_outlive_the_next_look_at_the_metadata() {
+    let (mut site, device) = start(Verification::Full);
+    site.publish(&Image::new("door-2.img", 2));
+    let mut door = device.start();
+    door.prepare(&mut site);
+    door.hello();
+    assert_eq!(refused(door.try_activate(1)).name, "precondition-failed");
+    assert!(device.active() == OLD);
+    site.was_asked();
+    assert_eq!(door.prepare(&mut site), STAGED);
+    assert!(!site.was_asked().1, "the bytes are still there");
+    assert_eq!(door.activate(1), Activated::Confirmed);
+}
+
+#[test]
+fn an_image_that_runs_after_a_restart_is_judged_after_it() {
+    let (mut site, device) = start(Verification::Full);
+    let image = Image::new("door-2.img", 2);
+    site.publish(&image);
+    device.host().takes_effect = TakesEffect::AfterRestart;
+    let mut door = device.start();
+    door.prepare(&mut site);
+    assert_eq!(door.activate(1), Activated::OnTrial);
+    // The image before it says that all is well.
+    let report = door.report();
+    assert_ne!(report.installed_image.unwrap().filepath, image.path());
+    drop(door);
+
+    let report = device.start().report();
+    assert_eq!(report.installed_image.unwrap().filepath, image.path());
 }
 
 #[test]

@@ -122,7 +122,10 @@ impl Secondary {
         }
         match self.parts.installer.describe().takes_effect {
             TakesEffect::Immediately => self.judge(),
-            TakesEffect::AfterRestart => Ok(Activated::OnTrial),
+            TakesEffect::AfterRestart => {
+                self.restart_due = true;
+                Ok(Activated::OnTrial)
+            }
         }
     }
 
@@ -137,7 +140,7 @@ impl Secondary {
                 Phase::Settled => Ok(()),
             };
         };
-        if installation.stage == Stage::Staging {
+        if installation.stage == Stage::Staging || self.restart_due {
             return Ok(());
         }
         let image = installation.image.clone();

@@ -69,6 +69,9 @@ pub struct Secondary {
     chosen: Option<Nonce>,
     clock: Option<Clock>,
     staged: Option<Staged>,
+    /// The image that was activated runs when the ECU has started again: until then nobody can say
+    /// whether it works.
+    restart_due: bool,
 }
 
 /// A time that was believed, and the uptime at which it was.
@@ -104,6 +107,7 @@ impl Secondary {
             chosen: None,
             clock: None,
             staged: None,
+            restart_due: false,
         })
     }
 
