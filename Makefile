@@ -102,6 +102,7 @@ doctest:
 unit-long: $(S)/debian.stamp
 	echo "==> tests, long: more property-test cases, and the tests marked as ignored"
 	PROPTEST_CASES=2048 cargo test --locked --workspace --lib --bins --tests -- --include-ignored
+	cargo test --locked --workspace --features $(OF_THEIR_OWN) --test crash -- --include-ignored
 	cargo test --locked -p countersign-metadata --no-default-features --features rustcrypto,std
 
 audit-if-online: $(S)/tools.stamp
