@@ -126,6 +126,38 @@ fn its_files_may_come_in_chunks_and_are_judged_as_a_whole() {
 }
 
 #[test]
+fn chunks_are_taken_where_a_file_was_asked_for_and_up_to_its_bound() {
+    let world = World::new();
+    let mut car = world.secondary(brake());
+    let followed = car.director_root(&world.director.files).unwrap();
+    let limits = Limits {
+        targets_len: 8,
+        ..Limits::default()
+    };
+    let context = Context {
+        limits,
+        ..Context::new(world.now)
+    };
+    let mut session = Fed::new(PartialSession::new(followed, vin(), brake(), context));
+    let feed = |session: &mut Fed<_>, chunk: &[u8]| session.feed(chunk).map_err(|r| r.code);
+    assert_eq!(feed(&mut session, b"x"), Err(Code::Misuse));
+    assert!(matches!(session.next(), Step::Load { .. }));
+    assert_eq!(feed(&mut session, b"x"), Err(Code::Misuse));
+    session.supply(Reply::NotFound);
+    assert!(matches!(session.next(), Step::Fetch { max_len: 8, .. }));
+    assert_eq!(feed(&mut session, b"12345678"), Ok(()));
+    // Once it was too much, nothing is taken any more, however little.
+    for chunk in [&b"9"[..], b""] {
+        assert_eq!(feed(&mut session, chunk), Err(Code::TooLarge));
+    }
+    session.end_of_file();
+    let Step::Done(Err(reject)) = session.next() else {
+        panic!("not refused");
+    };
+    assert_eq!(reject.code, Code::TooLarge);
+}
+
+#[test]
 fn targets_have_to_be_signed_by_the_directors_targets_keys() {
     for role in ["root", "timestamp", "snapshot"] {
         let attack = |world: &mut World| {
