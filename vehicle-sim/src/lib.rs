@@ -5,7 +5,6 @@ pub mod director;
 
 mod controls;
 mod error;
-mod keys;
 mod links;
 mod office;
 mod plan;
@@ -16,7 +15,6 @@ mod vehicle;
 
 pub use controls::Controls;
 pub use error::SimError;
-pub use keys::{ImageKey, ReportKey};
 pub use office::{Office, Settings};
 pub use plan::{BundlePolicy, Connection, EcuPlan, Plan, VEHICLE_FILE};
 pub use provision::{Factory, provision};

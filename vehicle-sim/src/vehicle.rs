@@ -11,6 +11,7 @@ use countersign_client::store::DirStore;
 use countersign_client::uptane::primary::{self, Bundle, Cycle, DirectorLink, Member, Primary};
 use countersign_client::uptane::secondary::{self, Secondary};
 use countersign_client::uptane::state::{EcuState, StateFile};
+use countersign_ecu_keys::{ImageKey, ReportKey};
 use countersign_metadata::uptane::{EcuSerial, Mapping};
 use countersign_signing::{DecryptionKey, Secrets};
 use countersign_verifier::Limits;
@@ -18,7 +19,6 @@ use countersign_verifier::uptane::Ecu;
 
 use crate::controls::Controls;
 use crate::error::SimError;
-use crate::keys::{ImageKey, ReportKey};
 use crate::links::connect;
 use crate::plan::{BundlePolicy, EcuPlan, Plan};
 use crate::provision::{MAPPING_FILE, MEMBERS_FILE};

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use countersign_client::uptane::keys::EcuSigner;
+use countersign_ecu_keys::ReportKey;
 use countersign_metadata::uptane::{
     EcuSerial, EcuVersionReport, InstalledImage, VehicleVersionManifest,
 };
 use countersign_metadata::{Hashes, Signed, Unsigned};
 use countersign_signing::Secrets;
-use countersign_vehicle_sim::ReportKey;
 use countersign_vehicle_sim::director::{ManifestRefusal, Receipt, RegisterError};
 
 use crate::world::{CAR, World, ecu, path, serial, vin};

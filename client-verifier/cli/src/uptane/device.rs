@@ -7,7 +7,7 @@
 //! D/ecu/state/ecu-state.json       what is installed and reported (docs/ecu-state.md)
 //! D/ecu/slots/                     the images, active and former
 //! D/primary/                       the last reports, images on their way
-//! D/nonce                          what the next attestation has to answer, until it is used
+//! D/nonce nonce-of-cycle           what an attestation has to answer: the next one, the last cycle's
 //! D/manifest.json report.json      what is to be sent to the Director
 //! ```
 
@@ -22,26 +22,30 @@ use countersign_client::install::FileSlots;
 use countersign_client::store::DirStore;
 use countersign_client::uptane::link::{Answer, Fetch, LinkError, Part, Request, Respond, Source};
 use countersign_client::uptane::primary::{self, Bundle, Member};
-use countersign_client::uptane::secondary::{self, Health, Host, Secondary};
+use countersign_client::uptane::secondary::{self, Health, Host, Secondary, random_nonce};
 use countersign_client::uptane::state::{EcuState, StateError, StateFile};
+use countersign_ecu_keys::{ImageKey, ReportKey};
 use countersign_metadata::uptane::{Mapping, Nonce};
 use countersign_metadata::{Hashes, UtcTime};
-use countersign_signing::Secrets;
+use countersign_signing::{DecryptionKey, KeyUri, Secrets};
 use countersign_verifier::uptane::Installed;
 use countersign_verifier::{Code, Limits, Reject};
 use ring::digest::{Context, SHA256};
-use ring::rand::{SecureRandom, SystemRandom};
 
 use super::Inputs;
 use super::config::Config;
 use super::director::{Absent, FileDirector};
-use super::keys::{ImageKey, ReportKey};
 use crate::commands::{LOCK_PATIENCE, usage};
 
 const NONCE: &str = "nonce";
+const CYCLED: &str = "nonce-of-cycle";
 
 /// A file given on the command line is read up to this size, in bytes.
 const MAX_INPUT: u64 = 1 << 20;
+
+/// What the Primary is made of, of whose vehicle this ECU is part.
+type PrimaryParts =
+    primary::Parts<'static, UrlFetcher, FileDirector, DirStore, Secondary, ReportKey>;
 
 /// An ECU, put together from its directory.
 pub(super) struct Device<'a> {
@@ -52,10 +56,14 @@ pub(super) struct Device<'a> {
 }
 
 impl<'a> Device<'a> {
-    pub(super) fn open(directory: &'a Path, config: &'a Config) -> Result<Self, Reject> {
+    pub(super) fn open(
+        directory: &'a Path,
+        config: &'a Config,
+        nonce: Option<Nonce>,
+    ) -> Result<Self, Reject> {
         let secrets = Secrets::unattended(directory);
         let own = &config.ecu;
-        let key = |uri: &String| ImageKey::open(uri, &secrets);
+        let key = |uri: &String| image_key(uri, &secrets);
         let decryption = own.decryption_key.as_ref().map(key).transpose()?;
         let director = own_store(directory, Mapping::DIRECTOR)?;
         let image = own_store(directory, Mapping::IMAGE)?;
@@ -71,7 +79,7 @@ impl<'a> Device<'a> {
             director: Box::new(director),
             image: Box::new(image),
             installer: Box::new(slots.map_err(|error| error.to_reject())?),
-            signer: Box::new(ReportKey::open(&own.signing_key, &secrets)?),
+            signer: Box::new(report_key(&own.signing_key, &secrets)?),
             decryption: match decryption {
                 Some(key) => Some(Box::new(key)),
                 None => None,
@@ -79,7 +87,7 @@ impl<'a> Device<'a> {
             host: Box::new(Machine),
         };
         let mut ecu = Secondary::new(parts)?;
-        if let Some(nonce) = chosen_nonce(directory)? {
+        if let Some(nonce) = nonce {
             ecu.choose_nonce(nonce);
         }
         Ok(Self {
@@ -96,16 +104,12 @@ impl<'a> Device<'a> {
     }
 
     /// The vehicle's Primary, of which this ECU is part.
-    #[allow(clippy::type_complexity, reason = "it is named once")]
     pub(super) fn into_primary(
         self,
         fetcher: UrlFetcher,
         inputs: &Inputs<'_>,
-    ) -> Result<
-        primary::Parts<'static, UrlFetcher, FileDirector, DirStore, Secondary, ReportKey>,
-        Reject,
-    > {
-        let key = ReportKey::open(&self.config.ecu.signing_key, &self.secrets)?;
+    ) -> Result<PrimaryParts, Reject> {
+        let key = report_key(&self.config.ecu.signing_key, &self.secrets)?;
         let director_store = vehicle_store(self.directory, Mapping::DIRECTOR)?;
         let image_store = vehicle_store(self.directory, Mapping::IMAGE)?;
         let others = self.config.others.iter();
@@ -197,7 +201,7 @@ pub(super) fn state(directory: &Path) -> Result<StateFile, Reject> {
 /// The record as it leaves the factory.
 pub(super) fn provision_state(directory: &Path, config: &Config) -> Result<(), Reject> {
     let installed = config.installed.as_ref().map(|factory| {
-        let digest = <[u8; 32]>::try_from(from_hex(&factory.sha256).unwrap_or_default());
+        let digest = <[u8; 32]>::try_from(hex::decode(&factory.sha256).unwrap_or_default());
         let sha256 = digest.map_err(|_| usage("installed.sha256 is not 64 hexadecimal digits"))?;
         Ok(Installed {
             hardware_id: config.ecu.hardware_id.clone(),
@@ -242,7 +246,7 @@ pub(super) fn images(
         let mut hash = Context::new(&SHA256);
         io::copy(&mut file, &mut Hashing(&mut hash))
             .map_err(|error| io_failed("read", path, &error))?;
-        let name = format!("sha256-{}", to_hex(hash.finish().as_ref()));
+        let name = format!("sha256-{}", hex::encode(hash.finish().as_ref()));
         images.insert(name, path.to_owned());
     }
     Ok(images)
@@ -269,11 +273,34 @@ pub(super) fn fresh_nonce(directory: &Path) -> Result<String, Reject> {
     Ok(nonce)
 }
 
-/// The nonce that was chosen and not used yet.
-pub(super) fn chosen_nonce(directory: &Path) -> Result<Option<Nonce>, Reject> {
-    let path = directory.join(NONCE);
-    match fs::read_to_string(&path) {
-        Ok(text) => match <[u8; 16]>::try_from(from_hex(text.trim()).unwrap_or_default()) {
+/// The nonce for a cycle, if one was chosen. It is for this cycle and the installation after it:
+/// no later cycle finds it, so that one attestation does not show the same time for ever.
+pub(super) fn take_nonce(directory: &Path) -> Result<Option<Nonce>, Reject> {
+    let Some(nonce) = read_nonce(&directory.join(NONCE))? else {
+        return Ok(None);
+    };
+    let (from, to) = (directory.join(NONCE), directory.join(CYCLED));
+    fs::rename(&from, &to).map_err(|error| io_failed("rename", &from, &error))?;
+    Ok(Some(nonce))
+}
+
+/// The nonce for an installation: that of the cycle before it, or one that was chosen since. It is
+/// gone afterwards.
+pub(super) fn use_up_nonce(directory: &Path) -> Result<Option<Nonce>, Reject> {
+    let mut found = None;
+    for name in [CYCLED, NONCE] {
+        let path = directory.join(name);
+        if let Some(nonce) = read_nonce(&path)? {
+            found = Some(nonce);
+            fs::remove_file(&path).map_err(|error| io_failed("remove", &path, &error))?;
+        }
+    }
+    Ok(found)
+}
+
+fn read_nonce(path: &Path) -> Result<Option<Nonce>, Reject> {
+    match fs::read_to_string(path) {
+        Ok(text) => match <[u8; 16]>::try_from(hex::decode(text.trim()).unwrap_or_default()) {
             Ok(nonce) => Ok(Some(Nonce(nonce))),
             Err(_) => Err(usage(format!(
                 "{}: not 32 hexadecimal digits",
@@ -281,27 +308,7 @@ pub(super) fn chosen_nonce(directory: &Path) -> Result<Option<Nonce>, Reject> {
             ))),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(io_failed("read", &path, &error)),
-    }
-}
-
-/// The nonce is of one use.
-pub(super) fn used_nonce(directory: &Path) -> Result<(), Reject> {
-    let path = directory.join(NONCE);
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(io_failed("remove", &path, &error))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A nonce that nobody can say beforehand.
-pub(super) fn random_nonce() -> Result<Nonce, Reject> {
-    let mut nonce = [0; 16];
-    match SystemRandom::new().fill(&mut nonce) {
-        Ok(()) => Ok(Nonce(nonce)),
-        Err(_) => Err(usage("the system gives no random bytes")),
+        Err(error) => Err(io_failed("read", path, &error)),
     }
 }
 
@@ -358,13 +365,18 @@ fn io_failed(action: &str, path: &Path, error: &io::Error) -> Reject {
     store_failed(&format!("{}: cannot {action}: {error}", path.display()))
 }
 
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let pairs = text.as_bytes().chunks(2);
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let plain = text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit());
-    plain.then(|| pairs.map(byte).collect()).flatten()
+fn report_key(uri: &str, secrets: &Secrets) -> Result<ReportKey, Reject> {
+    let signer = countersign_signing::open(&key_uri(uri)?, secrets);
+    Ok(ReportKey::new(
+        signer.map_err(|error| usage(error.to_string()))?,
+    ))
 }
 
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+fn image_key(uri: &str, secrets: &Secrets) -> Result<ImageKey, Reject> {
+    let key = DecryptionKey::open(&key_uri(uri)?, secrets);
+    Ok(ImageKey(key.map_err(|error| usage(error.to_string()))?))
+}
+
+fn key_uri(uri: &str) -> Result<KeyUri, Reject> {
+    uri.parse().map_err(|error| usage(format!("{error}")))
 }

@@ -4,7 +4,6 @@
 mod config;
 mod device;
 mod director;
-mod keys;
 
 use std::path::Path;
 
@@ -14,6 +13,8 @@ use countersign_client::uptane::link::{
     Activated, Answer, Mirror, Prepared, Refusal, Request, Respond, VERSION, Verification,
 };
 use countersign_client::uptane::primary::{Cycle, Primary};
+use countersign_client::uptane::secondary::random_nonce;
+use countersign_client::uptane::state::StateFile;
 use countersign_metadata::uptane::Mapping;
 use countersign_verifier::uptane::{Directed, PartialSession, attested_time};
 use countersign_verifier::{Code, Context, FollowRoot, Limits, Reject};
@@ -87,7 +88,8 @@ pub(crate) fn cycle(
     let config = Config::read(directory)?;
     match config.ecu.verification {
         Verification::Full => {
-            let device = Device::open(directory, &config)?;
+            let nonce = device::take_nonce(directory)?;
+            let device = Device::open(directory, &config, nonce)?;
             let parts = device.into_primary(fetcher, inputs)?;
             let mut primary = Primary::open(parts, &directory.join("primary"))
                 .map_err(|error| device::store_failed(&error))?;
@@ -110,22 +112,45 @@ fn found_in_full(directory: &Path, cycle: Cycle) -> Result<Done, Reject> {
     Ok(found(version, images.collect::<Result<_, _>>()?))
 }
 
-/// 5.4.4.1. The image comes from the Primary: `uptane-install` is given it as a file.
+/// 5.4.4.1. The image comes from the Primary: `uptane-install` is given it as a file. What is
+/// refused is in the ECU's next report.
 fn partial_cycle(
+    directory: &Path,
+    config: &Config,
+    fetcher: UrlFetcher,
+    inputs: &Inputs<'_>,
+) -> Result<Done, Reject> {
+    let mut state = device::state(directory)?;
+    let done = verify_in_part(directory, config, fetcher, inputs, &mut state);
+    if let Err(reject) = &done {
+        let kept = state.change(|state| {
+            let version = state.processed().map_or(0, |mark| mark.version);
+            state.reports_mut().refused(version, reject);
+            Ok(())
+        });
+        kept.map_err(|error| device::store_failed(&error))?;
+    }
+    done
+}
+
+fn verify_in_part(
     directory: &Path,
     config: &Config,
     mut fetcher: UrlFetcher,
     inputs: &Inputs<'_>,
+    state: &mut StateFile,
 ) -> Result<Done, Reject> {
     let urls = config.urls(Mapping::DIRECTOR, inputs)?;
     let mut store = device::vehicle_store(directory, Mapping::DIRECTOR)?;
     let rejected = |error: ClientError| error.to_reject(Mapping::DIRECTOR);
     let mut follow = FollowRoot::new(Limits::director(), Mapping::DIRECTOR);
     let followed = run_session(&mut fetcher, &mut store, &urls, &mut follow).map_err(rejected)?;
-    let mut state = device::state(directory)?;
     let attestation = inputs.attestation.map(device::read).transpose()?;
     let floor = state.state().time_floor().copied();
-    let nonce = device::chosen_nonce(directory)?.unwrap_or(device::random_nonce()?);
+    let nonce = match device::take_nonce(directory)? {
+        Some(nonce) => nonce,
+        None => random_nonce()?,
+    };
     let attested = attested_time(&followed, attestation, &nonce, floor.as_ref())
         .map_err(|reject| reject.at(Mapping::DIRECTOR))?;
     let now = match attested {
@@ -188,9 +213,8 @@ fn describe(directed: &Directed, directory: Option<&Path>) -> Result<Value, Reje
 pub(crate) fn install(directory: &Path, inputs: &Inputs<'_>) -> Result<Done, Reject> {
     let config = Config::read(directory)?;
     let attestation = inputs.attestation.map(device::read).transpose()?;
-    let mut device = Device::open(directory, &config)?;
-    // A nonce is of one use, whatever becomes of it.
-    device::used_nonce(directory)?;
+    let nonce = device::use_up_nonce(directory)?;
+    let mut device = Device::open(directory, &config, nonce)?;
     let done = install_on(&mut device, &config, attestation, inputs);
     // Whatever became of it is in the report (5.4.3.6).
     device.keep_report(directory)?;

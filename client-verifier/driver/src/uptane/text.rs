@@ -49,29 +49,8 @@ text! {
 }
 
 fn nonce(text: &str) -> Result<Nonce, &'static str> {
-    match <[u8; 16]>::try_from(from_hex(text).unwrap_or_default()) {
+    match <[u8; 16]>::try_from(hex::decode(text).unwrap_or_default()) {
         Ok(bytes) => Ok(Nonce(bytes)),
         Err(_) => Err("a nonce has 16 bytes in hexadecimal"),
     }
-}
-
-/// Bytes in hexadecimal; `None` if that is not what `text` is.
-pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|d| u8::try_from(d).ok())
-    };
-    let pairs = text.as_bytes().chunks(2);
-    pairs
-        .map(|pair| match pair {
-            [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
-            _ => None,
-        })
-        .collect()
-}
-
-/// Hexadecimal, in lower case.
-pub(super) fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::durable;
 use crate::store::StoreError;
-use crate::uptane::text::{self, from_hex, to_hex};
+use crate::uptane::text;
 
 const NAME: &str = "primary.json";
 const FORMAT: u32 = 1;
@@ -142,14 +142,14 @@ impl Record {
         let time = self.content.time.as_ref()?;
         Some(TimeFloor {
             time: time.floor,
-            keys: from_hex(&time.keys)?.try_into().ok()?,
+            keys: hex::decode(&time.keys).ok()?.try_into().ok()?,
         })
     }
 
     pub(super) fn attested(&mut self, floor: TimeFloor) -> Result<(), RecordError> {
         let time = Time {
             floor: floor.time,
-            keys: to_hex(&floor.keys),
+            keys: hex::encode(floor.keys),
         };
         self.change(|content| content.time = Some(time))
     }
@@ -175,7 +175,7 @@ impl From<&Mark> for Processed {
     fn from(mark: &Mark) -> Self {
         Self {
             targets_version: mark.version,
-            digest: to_hex(&mark.digest),
+            digest: hex::encode(mark.digest),
         }
     }
 }
@@ -185,7 +185,7 @@ fn read(bytes: &[u8]) -> Result<Content, String> {
     if content.format != FORMAT {
         return Err(format!("its format is {}, not {FORMAT}", content.format));
     }
-    let whole = |text: &String| from_hex(text).is_some_and(|bytes| bytes.len() == 32);
+    let whole = |text: &String| hex::decode(text).is_ok_and(|bytes| bytes.len() == 32);
     let processed = content.processed.as_ref().map(|p| whole(&p.digest));
     let time = content.time.as_ref().map(|time| whole(&time.keys));
     match processed != Some(false) && time != Some(false) {

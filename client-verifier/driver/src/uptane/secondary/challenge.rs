@@ -26,7 +26,7 @@ impl Challenge {
         Ok(Self {
             nonce: match chosen {
                 Some(nonce) => nonce,
-                None => random()?,
+                None => random_nonce()?,
             },
             since: uptime(),
         })
@@ -58,7 +58,11 @@ impl Challenge {
     }
 }
 
-fn random() -> Result<Nonce, Reject> {
+/// A nonce that nobody can say beforehand.
+///
+/// # Errors
+/// `time-unavailable` when the system has no random numbers.
+pub fn random_nonce() -> Result<Nonce, Reject> {
     let mut nonce = [0; 16];
     match SystemRandom::new().fill(&mut nonce) {
         Ok(()) => Ok(Nonce(nonce)),

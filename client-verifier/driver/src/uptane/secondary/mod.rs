@@ -13,6 +13,7 @@ mod plaintext;
 mod report;
 mod respond;
 
+pub use challenge::random_nonce;
 pub use host::{Health, Host};
 
 use std::time::Duration;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use countersign_verifier::uptane::{Installed, Mark, TimeFloor};
 
 use super::{EcuState, Installation, Reports, Stage};
-use crate::uptane::text::{self, Text, from_hex, to_hex};
+use crate::uptane::text::{self, Text};
 
 /// The one format there is so far.
 const FORMAT: &str = "countersign-ecu-state-1";
@@ -137,7 +137,7 @@ impl File {
             processed: state.processed.as_ref().map(Order::of),
             time: state.time.as_ref().map(|time| Time {
                 floor: time.time,
-                keys: to_hex(&time.keys),
+                keys: hex::encode(time.keys),
             }),
             report: Report::of(&state.reports)?,
         })
@@ -180,8 +180,8 @@ impl Image {
             other,
         } = &image.hashes;
         let known = [
-            ("sha256", sha256.as_ref().map(|digest| to_hex(digest))),
-            ("sha512", sha512.as_ref().map(|digest| to_hex(digest))),
+            ("sha256", sha256.as_ref().map(hex::encode)),
+            ("sha512", sha512.as_ref().map(hex::encode)),
         ];
         let known = known
             .into_iter()
@@ -233,7 +233,7 @@ impl Order {
     fn of(mark: &Mark) -> Self {
         Self {
             targets_version: mark.version,
-            sha256: to_hex(&mark.digest),
+            sha256: hex::encode(mark.digest),
         }
     }
 
@@ -305,8 +305,7 @@ impl Attack {
     }
 }
 
-fn digest<const N: usize>(hex: &str) -> Result<[u8; N], String> {
-    from_hex(hex)
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| format!("{hex:?} is not {N} bytes in hexadecimal"))
+fn digest<const N: usize>(text: &str) -> Result<[u8; N], String> {
+    let bytes = hex::decode(text).unwrap_or_default();
+    <[u8; N]>::try_from(bytes).map_err(|_| format!("{text:?} is not {N} bytes in hexadecimal"))
 }

@@ -1,4 +1,5 @@
-//! Keys out of `countersign-signing`, as an ECU wants them.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::sync::Arc;
