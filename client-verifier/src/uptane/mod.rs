@@ -25,7 +25,7 @@ pub use download::{DownloadStream, VerifiedDownload};
 pub use offline::{OfflineDirector, OfflineDirectorSession};
 pub use partial::{Partial, PartialSession};
 pub use resolve::{Resolve, Update};
-pub use time::{Attested, TimeFloor, attested_time};
+pub use time::{Attested, TimeFloor, attested_time, latest_attested};
 pub use vehicle::{Ecu, Ecus, Vehicle};
 
 pub(crate) use assignment::check_targets;

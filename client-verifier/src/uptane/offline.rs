@@ -181,18 +181,8 @@ impl OfflineDirectorSession {
         link::max_len(meta, self.context.limits.targets_len)
     }
 
-    /// It has to be for this vehicle: by its list of vehicles where there is one, and by the
-    /// serials of the ECUs, which are unique. It may be for other vehicles too.
     fn assigned(&self, targets: &Targets) -> Result<Vec<Assignment>, Reject> {
-        let vins = vins_of(targets).map_err(|error| Reject::metadata(&self.name, error))?;
-        if vins.is_some_and(|vins| !vins.contains(&self.vehicle.vin)) {
-            let detail = format!("it is not for vehicle {}", self.vehicle.vin);
-            return Err(Reject::new(Code::VehicleMismatch, &self.name, detail));
-        }
-        assignments(targets).map_err(|reject| Reject {
-            role: self.name.clone(),
-            ..reject
-        })
+        carried_assignments(targets, &self.name, &self.vehicle)
     }
 
     fn conclude(&self, keys: &Keys, targets: &Current<Targets>) -> Transition {
@@ -213,24 +203,44 @@ impl OfflineDirectorSession {
 impl Keys {
     fn of(followed: Followed, context: &Context) -> Result<Self, Reject> {
         let chain = followed.fresh(context.now)?;
-        let authority = |role| {
-            let root = chain.root.content();
-            match offline_authority(root, role) {
-                Ok(Some(authority)) => Ok(authority),
-                Ok(None) => {
-                    let detail = "the Director's Root names no keys for offline updates";
-                    Err(Reject::new(Code::SignatureThreshold, SNAPSHOT, detail))
-                }
-                Err(error) => Err(Reject::metadata(RoleType::Root.name(), error)),
-            }
-        };
         Ok(Self {
-            snapshot: authority(RoleType::Snapshot)?,
-            targets: authority(RoleType::Targets)?,
+            snapshot: authority_of(&chain, RoleType::Snapshot)?,
+            targets: authority_of(&chain, RoleType::Targets)?,
             valid_until: chain.root.content().expires(),
             chain,
         })
     }
+}
+
+/// Whom the Director's Root names for a role of offline updates.
+pub(super) fn authority_of(chain: &Chain, role: RoleType) -> Result<Authority, Reject> {
+    match offline_authority(chain.root.content(), role) {
+        Ok(Some(authority)) => Ok(authority),
+        Ok(None) => {
+            let detail = "the Director's Root names no keys for offline updates";
+            Err(Reject::new(Code::SignatureThreshold, SNAPSHOT, detail))
+        }
+        Err(error) => Err(Reject::metadata(RoleType::Root.name(), error)),
+    }
+}
+
+/// What the Offline Targets file `name` assigns. It has to be for this vehicle: by its list of
+/// vehicles where there is one, and by the serials of the ECUs, which are unique. It may be for
+/// other vehicles too.
+pub(super) fn carried_assignments(
+    targets: &Targets,
+    name: &str,
+    vehicle: &Vehicle,
+) -> Result<Vec<Assignment>, Reject> {
+    let vins = vins_of(targets).map_err(|error| Reject::metadata(name, error))?;
+    if vins.is_some_and(|vins| !vins.contains(&vehicle.vin)) {
+        let detail = format!("it is not for vehicle {}", vehicle.vin);
+        return Err(Reject::new(Code::VehicleMismatch, name, detail));
+    }
+    assignments(targets).map_err(|reject| Reject {
+        role: name.into(),
+        ..reject
+    })
 }
 
 impl Protocol for OfflineDirectorSession {

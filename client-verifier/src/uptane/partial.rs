@@ -1,16 +1,21 @@
 //! Partial verification (5.4.4.1): the Director's Root and Targets, and nothing else. It stops
 //! whoever has no key of the Director's Targets, and nobody who has one: that is why Secondaries
 //! should verify in full where they can.
+//!
+//! Out of an offline bundle (PURE-2) it is the Offline Targets file, in the same way.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use countersign_metadata::uptane::Vin;
-use countersign_metadata::{Role, RoleType, TargetFile, Targets, Verified};
+use countersign_metadata::{Authority, Role, RoleType, TargetFile, Targets, Verified};
 
-use super::assignment::{assignments, check_targets};
+use super::assignment::{Assignment, assignments, check_targets};
 use super::directed::{Directed, Verification};
 use super::director::Mark;
+use super::offline::{authority_of, carried_assignments};
 use super::vehicle::{Ecu, Ecus, Vehicle};
 use crate::chain::{Chain, KeyGroup, Recall};
 use crate::context::Context;
@@ -39,7 +44,17 @@ pub struct PartialSession {
     vehicle: Arc<Vehicle>,
     ecu: Ecu,
     context: Context,
+    file: File,
     state: State,
+}
+
+/// Which file it follows.
+#[derive(Debug)]
+enum File {
+    /// The Director's Targets.
+    Targets,
+    /// The Offline Targets file of this name.
+    Offline(String),
 }
 
 #[derive(Debug)]
@@ -58,6 +73,21 @@ type Transition = Result<State, Reject>;
 impl PartialSession {
     /// Goes on from the last Root, for one ECU of the vehicle `vin`.
     pub fn new(followed: Followed, vin: Vin, ecu: Ecu, context: Context) -> Self {
+        Self::of(File::Targets, followed, vin, ecu, context)
+    }
+
+    /// As [`PartialSession::new`], for the Offline Targets file `NAME.json` of a bundle (PURE-2).
+    pub fn offline(
+        followed: Followed,
+        vin: Vin,
+        ecu: Ecu,
+        name: impl Into<String>,
+        context: Context,
+    ) -> Self {
+        Self::of(File::Offline(name.into()), followed, vin, ecu, context)
+    }
+
+    fn of(file: File, followed: Followed, vin: Vin, ecu: Ecu, context: Context) -> Self {
         let state = match followed.fresh(context.now) {
             Ok(chain) => State::Stored(chain),
             Err(reject) => State::Refused(reject),
@@ -70,15 +100,46 @@ impl PartialSession {
             vehicle,
             ecu,
             context,
+            file,
             state,
         }
     }
 
+    fn is_carried(&self) -> bool {
+        matches!(self.file, File::Offline(_))
+    }
+
+    fn role(&self) -> &str {
+        match &self.file {
+            File::Targets => ROLE,
+            File::Offline(name) => name,
+        }
+    }
+
+    fn stored_as(&self) -> StoreName {
+        match &self.file {
+            File::Targets => StoreName::Targets,
+            File::Offline(name) => StoreName::OfflineTargets(name.clone()),
+        }
+    }
+
+    fn authority(&self, chain: &Chain) -> Result<Authority, Reject> {
+        match self.file {
+            File::Targets => Ok(chain.root.authority(RoleType::Targets)),
+            File::Offline(_) => authority_of(chain, RoleType::Targets),
+        }
+    }
+
     fn recall(&self, chain: Chain, stored: Stored) -> Transition {
-        let floor = match chain.recall(&stored, KeyGroup::Targets) {
+        let recall = match self.file {
+            File::Targets => chain.recall(&stored, KeyGroup::Targets),
+            // What the keys of today have not signed is no floor.
+            File::Offline(_) => Recall::Keep,
+        };
+        let floor = match recall {
             Recall::NeedRoot(version) => return Ok(State::History(chain, stored, version)),
             Recall::Forget => None,
-            Recall::Keep => link::floor(stored, &chain.root.authority(RoleType::Targets)),
+            Recall::Keep => link::floor(stored, &self.authority(&chain)?),
         };
         Ok(State::Fetch(chain, floor))
     }
@@ -87,26 +148,42 @@ impl PartialSession {
     fn fetched(&self, chain: Chain, floor: Option<Verified<Targets>>, reply: Reply) -> Transition {
         let bytes = match reply {
             Reply::Fetched(bytes) => bytes,
-            other => return Err(link::no_file(ROLE, other)),
+            other => return Err(link::no_file(self.role(), other)),
         };
-        link::within(ROLE, &bytes, self.context.limits.targets_len)?;
-        let authority = chain.root.authority(RoleType::Targets);
-        let file: Verified<Targets> = link::accept(bytes, ROLE, &authority)?;
+        link::within(self.role(), &bytes, self.context.limits.targets_len)?;
+        let authority = self.authority(&chain)?;
+        let file: Verified<Targets> = link::accept(bytes, self.role(), &authority)?;
         // Another vehicle's file says so, whatever its version.
-        self.vehicle.check_vin(file.content(), ROLE)?;
-        if let Some(floor) = &floor {
-            link::check_floor(&file, floor, ROLE)?;
+        self.assigned(file.content())?;
+        match floor {
+            // PURE-2: what came with a newer bundle is used instead.
+            Some(floor) if self.is_carried() && is_newer(&floor, &file) => {
+                let floor = Current::fresh(floor, self.role(), self.context.now)?;
+                return self.conclude(&chain, &floor);
+            }
+            Some(floor) => link::check_floor(&file, &floor, self.role())?,
+            None => {}
         }
-        check_targets(file.content(), &self.vehicle)?;
-        let file = Current::fresh(file, ROLE, self.context.now)?;
+        let file = Current::fresh(file, self.role(), self.context.now)?;
         Ok(State::Saved(chain, file))
+    }
+
+    /// What it assigns, if it is for this vehicle.
+    fn assigned(&self, targets: &Targets) -> Result<Vec<Assignment>, Reject> {
+        match &self.file {
+            File::Targets => {
+                check_targets(targets, &self.vehicle)?;
+                assignments(targets)
+            }
+            File::Offline(name) => carried_assignments(targets, name, &self.vehicle),
+        }
     }
 
     /// What it says for this ECU.
     fn conclude(&self, chain: &Chain, targets: &Current<Targets>) -> Transition {
         let content = targets.content();
-        let assignments = assignments(content)?;
-        let own = assignments
+        let own = self
+            .assigned(content)?
             .into_iter()
             .find(|assignment| assignment.custom.ecus.contains_key(&self.ecu.serial));
         let image = own.map(|assignment| {
@@ -117,7 +194,7 @@ impl PartialSession {
                     custom: None,
                     ..assignment.file
                 },
-                role: ROLE.into(),
+                role: self.role().into(),
                 repository: self.context.repository.clone(),
                 consistent: chain.root.content().consistent_snapshot,
                 valid_until: content.expires().min(chain.root.content().expires()),
@@ -153,17 +230,17 @@ impl Protocol for PartialSession {
         }
         match &self.state {
             State::Stored(_) => Step::Load {
-                name: StoreName::Targets,
+                name: self.stored_as(),
             },
             State::History(_, _, version) => Step::Load {
                 name: StoreName::RootHistory(*version),
             },
             State::Fetch(..) => Step::Fetch {
-                what: RemoteName::Targets(ROLE.into(), None),
+                what: RemoteName::Targets(self.role().into(), None),
                 max_len: self.context.limits.targets_len,
             },
             State::Saved(chain, file) => Step::Save {
-                name: StoreName::Targets,
+                name: self.stored_as(),
                 version: file.content().version(),
                 bytes: file.verified().received(),
                 accepted_under: chain.version(),
@@ -190,4 +267,8 @@ impl Protocol for PartialSession {
         };
         self.state = next.unwrap_or_else(State::Refused);
     }
+}
+
+fn is_newer(floor: &Verified<Targets>, file: &Verified<Targets>) -> bool {
+    floor.content().version() > file.content().version()
 }

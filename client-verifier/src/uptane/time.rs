@@ -87,6 +87,31 @@ pub fn attested_time(
     }))
 }
 
+/// The time for an update that is carried to a device without a network (PURE-2): nobody answers a
+/// nonce there, so it is the latest that was attested under the keys that the last Root names. `None`
+/// if this Root names no time server.
+///
+/// # Errors
+/// `time-unavailable` if nothing was attested under these keys.
+pub fn latest_attested(
+    followed: &Followed,
+    floor: Option<&TimeFloor>,
+) -> Result<Option<UtcTime>, Reject> {
+    let root = followed.root().content();
+    let server = time_server(root).map_err(|error| Reject::metadata("root", error))?;
+    let Some(authority) = server else {
+        return Ok(None);
+    };
+    let keys = fingerprint(&authority);
+    match floor.filter(|floor| floor.keys == keys) {
+        Some(floor) => Ok(Some(floor.time)),
+        None => {
+            let detail = "no time was attested yet under the time keys of the Director's Root";
+            Err(Reject::new(Code::TimeUnavailable, ROLE, detail))
+        }
+    }
+}
+
 /// Names a set of time keys with its threshold.
 fn fingerprint(authority: &Authority) -> [u8; 32] {
     let mut text = authority.threshold().to_string();

@@ -4,7 +4,7 @@
 use countersign_metadata::json::{Object, Value};
 use countersign_metadata::uptane::{OfflineUpdates, Vin, custom_with_vins, set_offline_updates};
 use countersign_metadata::{MetaFile, Snapshot, TargetPath, TargetsBuilder};
-use countersign_verifier::uptane::{Update, Verification};
+use countersign_verifier::uptane::{Partial, Update, Verification};
 use countersign_verifier::{Attack, Code, Profile, Reject};
 
 use crate::keys::{Signer, by_id, role_keys, signed};
@@ -462,4 +462,89 @@ fn an_offline_profile_never_asks_for_a_timestamp() {
     let files = &world.image.files;
     let trusted = car.image_as(Profile::Offline, world.now, files).unwrap();
     assert!(trusted.timestamp().is_none());
+}
+
+/// What a partially verifying ECU makes of a bundle.
+fn in_part(bundle: &Bundle, car: &mut Car) -> Result<Partial, Reject> {
+    let brake = ecu("S1", "brake-b");
+    car.partial_offline(&brake, NAME, &bundle.files(), bundle.world.now)
+}
+
+fn partial_car() -> Car {
+    World::new().secondary(ecu("S1", "brake-b"))
+}
+
+#[test]
+fn a_partial_secondary_takes_its_image_from_offline_targets() {
+    let bundle = Bundle::new();
+    let mut car = partial_car();
+    let image = in_part(&bundle, &mut car).unwrap().image.unwrap();
+    assert_eq!(image.path().as_str(), "brake/fw.img");
+    assert_eq!(image.verification(), Verification::Partial);
+    let expected = [
+        "director: fetch 2.root.json",
+        "director: save Root 2",
+        "director: fetch 3.root.json",
+        "director: fetch workshop-7.json",
+        "director: save OfflineTargets(\"workshop-7\") 1",
+    ];
+    assert_eq!(car.steps(""), expected);
+    // What it knew from the network stays as it was.
+    car.partial(&ecu("S1", "brake-b"), &bundle.world).unwrap();
+    in_part(&bundle, &mut car).unwrap();
+}
+
+#[test]
+fn a_partial_secondary_refuses_offline_targets_that_are_wrong() {
+    type Change = fn(&mut Bundle);
+    let wrong: [(Code, Change); 5] = [
+        (Code::SignatureThreshold, |bundle| {
+            bundle.targets_keys = bundle.snapshot_keys.clone();
+        }),
+        (Code::SignatureThreshold, |bundle| {
+            bundle.targets_keys = bundle.world.director.keys["targets"].clone();
+        }),
+        (Code::Expired, |bundle| {
+            bundle.targets.header.expires = "2029-12-31T23:59:59Z".parse().unwrap();
+        }),
+        (Code::VehicleMismatch, |bundle| {
+            let vins = custom_with_vins(&[other_vin()]);
+            bundle.targets.extra.insert("custom".into(), vins.into());
+        }),
+        (Code::DirectorHasDelegations, |bundle| {
+            let image = bundle.world.image.targets["targets"].delegations.clone();
+            bundle.targets.delegations = image;
+        }),
+    ];
+    for (code, change) in wrong {
+        let bundle = Bundle::new();
+        let mut car = partial_car();
+        in_part(&bundle, &mut car).unwrap();
+        let mut evil = bundle.clone();
+        evil.next();
+        change(&mut evil);
+        let before = car.director.clone();
+        let reject = in_part(&evil, &mut car).unwrap_err();
+        check(&reject, (code, NAME, DIRECTOR));
+        assert_eq!(car.director, before);
+    }
+}
+
+#[test]
+fn a_partial_secondary_uses_the_newer_bundle_that_it_had() {
+    let mut new = Bundle::new();
+    let old = new.clone();
+    new.next();
+    new.world.direct_nothing();
+    new.targets.targets.clear();
+    let mut car = partial_car();
+    let last = in_part(&new, &mut car).unwrap();
+    assert!(last.image.is_none());
+    let again = in_part(&old, &mut car).unwrap();
+    assert_eq!(again.mark, last.mark);
+    assert!(again.image.is_none());
+    let mut other = new.clone();
+    other.targets.extra.insert("x-note".into(), "other".into());
+    let reject = in_part(&other, &mut car).unwrap_err();
+    check(&reject, (Code::SameVersion, NAME, DIRECTOR));
 }

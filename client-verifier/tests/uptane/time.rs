@@ -2,7 +2,7 @@
 
 use countersign_metadata::uptane::{Nonce, set_time_server};
 use countersign_metadata::{MetaFile, Timestamp, UtcTime};
-use countersign_verifier::uptane::{Attested, TimeFloor, attested_time};
+use countersign_verifier::uptane::{Attested, TimeFloor, attested_time, latest_attested};
 use countersign_verifier::{Attack, Code, Followed, Reject};
 
 use crate::keys::{Signer, signed};
@@ -230,4 +230,23 @@ fn a_time_server_that_needs_nobody_is_malformed() {
     world.director.publish_root();
     let reject = attested_time(&followed_all(&world), None, &NONCE, None).unwrap_err();
     assert_eq!((reject.code, &*reject.role), (Code::Malformed, "root"));
+}
+
+#[test]
+fn without_a_network_the_time_is_the_latest_that_was_attested() {
+    let mut world = World::new();
+    let floor = judge(&world, at(&world, world.now), None).unwrap().floor;
+    let latest = |world: &World, floor| latest_attested(&followed_all(world), floor);
+    assert_eq!(latest(&world, Some(&floor)), Ok(Some(world.now)));
+    let none = latest(&world, None).unwrap_err();
+    assert_eq!(none.code, Code::TimeUnavailable);
+    // What stolen time keys have attested counts no longer when Root names others.
+    let other = world.director.new_key().key;
+    set_time_server(&mut world.director.root, [other], 1);
+    world.director.publish_root();
+    let gone = latest(&world, Some(&floor)).unwrap_err();
+    assert_eq!(gone.code, Code::TimeUnavailable);
+    world.director.root.extra.clear();
+    world.director.publish_root();
+    assert_eq!(latest(&world, Some(&floor)), Ok(None));
 }

@@ -151,6 +151,21 @@ impl Car {
         )
     }
 
+    /// Partial verification of the Offline Targets file `name` of a bundle (PURE-2).
+    pub(crate) fn partial_offline(
+        &mut self,
+        ecu: &Ecu,
+        name: &str,
+        files: &Files,
+        now: UtcTime,
+    ) -> Result<Partial, Reject> {
+        let followed = self.director_root(files)?;
+        let context = self.context(DIRECTOR, now, Profile::Tuf);
+        let mut session = PartialSession::offline(followed, vin(), ecu.clone(), name, context);
+        let (store, log) = (&mut self.director, &mut self.log);
+        run(&mut session, DIRECTOR, store, files, log)
+    }
+
     /// A bundle that was carried to the car (PURE-2): the Director's part and the Image
     /// repository's, with the Offline Targets file `name`.
     pub(crate) fn offline(
