@@ -9,7 +9,7 @@ use std::fs;
 
 use countersign_client::uptane::primary::{Cycle, EcuOutcome};
 
-use crate::narrator::Narrator;
+use crate::narrator::{Narrator, Verdict};
 use crate::stage::Stage;
 
 use self::world::{BRAKE, GATEWAY, TELEMATICS, TELEMATICS_FILE, World};
@@ -36,6 +36,7 @@ pub(crate) fn drive(stage: &Stage, narrator: &mut Narrator) -> Result<()> {
         .tell("key for its images in a token; a brake verifies in part, at the end of a TCP line");
     first_update(stage, narrator, &mut world)?;
     second_update(stage, narrator, &mut world)?;
+    third_update(stage, narrator, &mut world)?;
 
     narrator.chapter("Somebody steals the director's online keys");
     let stolen = attacks::play(narrator, &mut world)?;
@@ -98,6 +99,41 @@ fn second_update(stage: &Stage, narrator: &mut Narrator, world: &mut World) -> R
     Ok(())
 }
 
+fn third_update(stage: &Stage, narrator: &mut Narrator, world: &mut World) -> Result<()> {
+    narrator.chapter("A garage without a network: the next release comes on a stick");
+    world.assign(BRAKE, "brake-3.img")?;
+    let stick = world.carry("garage")?;
+    narrator.tell("both repositories' metadata and the image, in one plain tar; keys of their own");
+    narrator.tell("sign what is carried, and the latest time that was attested has to do");
+    let honest = fs::read(&stick)?;
+    let image = fs::read(stage.firmware.join("opensbi-fw_jump.bin"))?;
+    let mut windows = honest.windows(64);
+    let at = windows.position(|window| Some(window) == image.get(..64));
+    let mut changed = honest.clone();
+    *changed
+        .get_mut(at.ok_or("the image is not on the stick")?)
+        .ok_or("it ends")? ^= 1;
+    fs::write(&stick, changed)?;
+    let cycle = world.cycle_from(&stick)?;
+    narrator.verdict(
+        "a stick on which somebody has changed one bit of the image",
+        &Verdict::new("image-hash", "arbitrary-software"),
+        &attacks::verdict_of(&cycle),
+    );
+    fs::write(&stick, honest)?;
+    let cycle = world.cycle_from(&stick)?;
+    narrator.check(
+        "the stick as it left the director: the brake installs, with nobody to ask",
+        installed(&cycle) == 1 && world.active(BRAKE)? == image,
+    );
+    world.cycle()?;
+    narrator.check(
+        "back on the road, the director hears of it",
+        world.reported(BRAKE) == "brake-3.img",
+    );
+    Ok(())
+}
+
 fn recovery(narrator: &mut Narrator, world: &mut World, stolen: &attacks::Stolen) -> Result<()> {
     narrator.chapter("The director's root takes the stolen keys away");
     world.rotate()?;
@@ -106,7 +142,7 @@ fn recovery(narrator: &mut Narrator, world: &mut World, stolen: &attacks::Stolen
     let verdict = attacks::replay(world, stolen)?;
     narrator.verdict(
         "what the thief had signed, once more",
-        &crate::narrator::Verdict::new("signature-threshold", "arbitrary-software"),
+        &Verdict::new("signature-threshold", "arbitrary-software"),
         &verdict,
     );
     world.assign(GATEWAY, "gateway-3.img")?;

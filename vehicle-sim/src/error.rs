@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use countersign_client::client::ClientError;
 use countersign_client::install::InstallError;
 use countersign_client::store::StoreError;
+use countersign_client::uptane::bundle::BundleError;
 use countersign_client::uptane::primary::{PrimaryError, RecordError};
 use countersign_client::uptane::state::StateError;
 use countersign_metadata::MetadataError;
@@ -64,6 +65,9 @@ pub enum SimError {
     /// The Primary's record failed.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// A file that was carried to a vehicle is no offline bundle.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// A Primary cannot work.
     #[error(transparent)]
     Primary(#[from] PrimaryError),

@@ -3,6 +3,7 @@
 
 pub mod director;
 
+mod carry;
 mod controls;
 mod error;
 mod links;
@@ -13,6 +14,7 @@ mod records;
 mod service;
 mod vehicle;
 
+pub use carry::{ImageRepository, carry};
 pub use controls::Controls;
 pub use error::SimError;
 pub use office::{Office, Settings};

@@ -5,6 +5,7 @@
 //! D/image.root.json            the Image repository's first Root
 //! D/keys/NAME.pem              the root key; online keys by the version of the Root that names them
 //! D/roots/N.root.json          every Root
+//! D/offline.snapshot.json      the last Offline Snapshot
 //! D/vehicles/VIN.json          what is known of a vehicle
 //! D/vehicles/VIN.manifest      its last manifest
 //! D/content-keys/IMAGE         content key of an encrypted image, digests of both forms; secret
@@ -30,7 +31,8 @@ use countersign_verifier::{Context, StoreName};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::director::{Director, DirectorKeys, Lifetimes, OnlineKeys};
+use crate::carry::{ImageRepository, carry};
+use crate::director::{Director, DirectorKeys, Lifetimes, OfflineKeys, OnlineKeys};
 use crate::error::SimError;
 use crate::plan::Plan;
 use crate::provision::{Factory, make_folder, provision, write};
@@ -38,6 +40,7 @@ use crate::records;
 use crate::service::{Clock, Service, Shared};
 
 const SETTINGS: &str = "director.json";
+const OFFLINE_SNAPSHOT: &str = "offline.snapshot.json";
 
 /// Where the repositories are.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -75,6 +78,7 @@ impl Office {
         let keys = DirectorKeys {
             root: make_key(&secrets, "root")?,
             online: make_online_keys(&secrets, 1)?,
+            offline: offline_keys(|name| make_key(&secrets, name))?,
         };
         let now = Clock::default().now()?;
         let director = Director::new(keys, Lifetimes::default(), now)?;
@@ -105,8 +109,12 @@ impl Office {
         let keys = DirectorKeys {
             root: open_key(&secrets, "root")?,
             online: open_online_keys(&secrets, roots.len())?,
+            offline: offline_keys(|name| open_key(&secrets, name))?,
         };
-        let director = Director::restore(keys, Lifetimes::default(), roots)?;
+        let mut director = Director::restore(keys, Lifetimes::default(), roots)?;
+        if let Ok(snapshot) = fs::read(folder.join(OFFLINE_SNAPSHOT)) {
+            director.restore_carried(snapshot)?;
+        }
         let service = Service::new(director, folder.join("published"), clock);
         let office = Self {
             folder: folder.into(),
@@ -191,6 +199,27 @@ impl Office {
         self.look_up(image)?;
         self.restore_encrypted(image)?;
         self.service.lock().assign(vin, serial, image)
+    }
+
+    /// Writes what is assigned in a vehicle into the offline bundle at `path`, with the Offline
+    /// Targets file `name`.
+    ///
+    /// # Errors
+    /// [`SimError`]
+    pub fn carry(&self, vin: &Vin, name: &str, path: &Path) -> Result<(), SimError> {
+        let from = ImageRepository {
+            url: self.settings.image_url.clone(),
+            root: self.image_root()?,
+            fetcher: self.fetcher(),
+        };
+        let orders = self.service.lock().director().orders(vin);
+        for image in orders.keys() {
+            self.look_up(image)?;
+            self.restore_encrypted(image)?;
+        }
+        carry(&self.service, vin, name, from, path, |snapshot| {
+            write(&self.folder.join(OFFLINE_SNAPSHOT), snapshot)
+        })
     }
 
     /// Replaces the director's online keys by a new Root, and publishes everything anew.
@@ -351,6 +380,15 @@ fn online_keys(
         snapshot: key(&format!("snapshot-{generation}"))?,
         targets: key(&format!("targets-{generation}"))?,
         time: key(&format!("time-{generation}"))?,
+    })
+}
+
+fn offline_keys(
+    key: impl Fn(&str) -> Result<Box<dyn Signer>, SimError>,
+) -> Result<OfflineKeys, SimError> {
+    Ok(OfflineKeys {
+        snapshot: key("offline-snapshot")?,
+        targets: key("offline-targets")?,
     })
 }
 

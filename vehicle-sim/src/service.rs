@@ -48,6 +48,7 @@ pub struct Service {
     stolen: BTreeMap<Vin, BTreeMap<TargetPath, TargetFile>>,
     last: Option<Result<Receipt, ManifestRefusal>>,
     accepted: BTreeMap<Vin, Vec<u8>>,
+    reachable: bool,
 }
 
 /// A service that several vehicles share.
@@ -71,7 +72,13 @@ impl Service {
             stolen: BTreeMap::new(),
             last: None,
             accepted: BTreeMap::new(),
+            reachable: true,
         }
+    }
+
+    /// Whether vehicles can reach it.
+    pub fn set_reachable(&mut self, reachable: bool) {
+        self.reachable = reachable;
     }
 
     /// Lets vehicles share it.
@@ -229,13 +236,26 @@ impl Shared {
     }
 }
 
+impl Connection {
+    fn reach(&self) -> Result<MutexGuard<'_, Service>, FetchError> {
+        let service = self.service.lock();
+        match service.reachable {
+            true => Ok(service),
+            false => Err(FetchError::Disconnected {
+                url: format!("the director's service for {}", self.vin),
+                detail: "there is no network here".into(),
+            }),
+        }
+    }
+}
+
 impl DirectorLink for Connection {
     fn put_manifest(&mut self, manifest: &[u8]) -> Result<(), FetchError> {
-        self.service.lock().take_manifest(&self.vin, manifest)
+        self.reach()?.take_manifest(&self.vin, manifest)
     }
 
     fn attest(&mut self, nonces: &[Nonce]) -> Result<Option<Vec<u8>>, FetchError> {
-        let service = self.service.lock();
+        let service = self.reach()?;
         let now = service.clock.now();
         let attestation = now.and_then(|now| service.director.attest(nonces, now));
         attestation.map(Some).map_err(|_| FetchError::Unavailable {

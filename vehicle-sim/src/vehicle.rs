@@ -8,6 +8,7 @@ use std::time::Duration;
 use countersign_client::fetch::Fetcher;
 use countersign_client::install::FileSlots;
 use countersign_client::store::DirStore;
+use countersign_client::uptane::bundle::Bundle as CarriedBundle;
 use countersign_client::uptane::primary::{self, Bundle, Cycle, DirectorLink, Member, Primary};
 use countersign_client::uptane::secondary::{self, Secondary};
 use countersign_client::uptane::state::{EcuState, StateFile};
@@ -105,6 +106,14 @@ impl<Fe: Fetcher, D: DirectorLink> Vehicle<Fe, D> {
     /// [`SimError::Primary`] if this machine fails. What the vehicle refuses is in the result.
     pub fn cycle(&mut self) -> Result<Cycle, SimError> {
         Ok(self.primary.cycle()?)
+    }
+
+    /// One cycle with what was carried here (PURE-2).
+    ///
+    /// # Errors
+    /// [`SimError::Bundle`] if the file is no bundle; [`SimError::Primary`].
+    pub fn cycle_from(&mut self, bundle: &Path) -> Result<Cycle, SimError> {
+        Ok(self.primary.cycle_from(&mut CarriedBundle::open(bundle)?)?)
     }
 
     /// The world around one ECU.

@@ -84,6 +84,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) image_file: Option<PathBuf>,
 
+    /// An offline bundle that uptane-cycle and uptane-install take everything from
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) bundle: Option<PathBuf>,
+
     /// The repository's name in reports
     #[arg(
         long,

@@ -43,6 +43,7 @@ fn run_uptane(arguments: &Arguments, command: &Command) -> Result<Done, Reject> 
         image_url: arguments.image_url.as_deref(),
         attestation: arguments.time_attestation.as_deref(),
         image_file: arguments.image_file.as_deref(),
+        bundle: arguments.bundle.as_deref(),
     };
     match command {
         Command::UptaneInit {

@@ -113,6 +113,15 @@ impl Stage {
         object
     }
 
+    /// Without a Snapshot nobody knows the version: a Primary, or a Director that serves partially
+    /// verifying ECUs itself, has the newest file under its plain name.
+    fn serve_newest_targets(&self) {
+        let metadata = self.world.director_metadata(CAR);
+        let versions = (1..).map(|version| metadata.join(format!("{version}.targets.json")));
+        let newest = versions.take_while(|file| file.is_file()).last();
+        fs::copy(newest.unwrap(), metadata.join("targets.json")).unwrap();
+    }
+
     /// An attestation that answers the next nonce.
     fn attestation(&self) -> PathBuf {
         let nonce = self.run(&["uptane-nonce"]);
@@ -237,12 +246,7 @@ fn a_partially_verifying_ecu_is_given_its_image() {
     let stage = Stage::with("partial");
     stage.world.release("gateway.img", &stage.plan, 3, IMAGE);
     stage.world.assign("GATEWAY", "gateway.img");
-    // Without a Snapshot nobody knows the version: a Primary, or a Director that serves such ECUs
-    // itself, has the newest file under its plain name.
-    let metadata = stage.world.director_metadata(CAR);
-    let versions = (1..).map(|version| metadata.join(format!("{version}.targets.json")));
-    let newest = versions.take_while(|file| file.is_file()).last();
-    fs::copy(newest.unwrap(), metadata.join("targets.json")).unwrap();
+    stage.serve_newest_targets();
     let attestation = stage.attestation();
     let found = stage.at(&attestation, &["uptane-cycle"]);
     assert_eq!(
@@ -258,6 +262,72 @@ fn a_partially_verifying_ecu_is_given_its_image() {
     let done = stage.at(&attestation, &words);
     assert_eq!(done["ok"], true, "{done}");
     assert_eq!(stage.runs().as_deref(), Some(IMAGE));
+}
+
+/// A bundle with an image for the ECU, in a place where it has learned the time and has no network.
+fn carried(verification: &str) -> (Stage, PathBuf) {
+    let stage = Stage::with(verification);
+    stage.world.release("gateway.img", &stage.plan, 3, IMAGE);
+    stage.world.assign("GATEWAY", "gateway.img");
+    let bundle = stage.world.carry("workshop");
+    stage
+        .world
+        .service
+        .lock()
+        .director()
+        .withdraw(&vin(CAR), &serial("GATEWAY"));
+    stage.world.service.lock().publish(&vin(CAR)).unwrap();
+    let metadata = stage.world.director_metadata(CAR);
+    stage.serve_newest_targets();
+    let attestation = stage.attestation();
+    for command in ["uptane-cycle", "uptane-install"] {
+        let done = stage.at(&attestation, &[command]);
+        assert_eq!(done["ok"], true, "{done}");
+    }
+    fs::rename(&metadata, metadata.with_extension("unplugged")).unwrap();
+    (stage, bundle)
+}
+
+#[test]
+fn an_ecu_installs_from_a_bundle_without_a_network() {
+    let (stage, bundle) = carried("full");
+    let bundle = bundle.to_str().unwrap();
+    assert_eq!(code(&stage.run(&["uptane-cycle"])), "time-unavailable");
+    let found = stage.run(&["--bundle", bundle, "uptane-cycle"]);
+    let image = &found["update"]["images"][0];
+    assert_eq!(image["path"], "gateway.img", "{found}");
+    let done = stage.run(&["--bundle", bundle, "uptane-install"]);
+    assert_eq!(done["ok"], true, "{done}");
+    assert_eq!(stage.runs().as_deref(), Some(IMAGE));
+}
+
+#[test]
+fn a_partially_verifying_ecu_takes_a_bundle_too() {
+    let (stage, bundle) = carried("partial");
+    let bundle = bundle.to_str().unwrap();
+    let found = stage.run(&["--bundle", bundle, "uptane-cycle"]);
+    assert_eq!(
+        found["update"]["images"][0]["path"], "gateway.img",
+        "{found}"
+    );
+    let given = stage.file("given");
+    fs::write(&given, IMAGE).unwrap();
+    let image = ["--image-file", given.to_str().unwrap()];
+    let words = [&["--bundle", bundle][..], &image, &["uptane-install"]].concat();
+    let done = stage.run(&words);
+    assert_eq!(done["ok"], true, "{done}");
+    assert_eq!(stage.runs().as_deref(), Some(IMAGE));
+}
+
+#[test]
+fn what_is_no_bundle_is_refused_and_uses_no_nonce_up() {
+    let stage = Stage::with("full");
+    let attestation = stage.attestation();
+    for bundle in [stage.file("absent.tar"), stage.folder()] {
+        let words = ["--bundle", bundle.to_str().unwrap(), "uptane-cycle"];
+        assert_eq!(code(&stage.at(&attestation, &words)), "usage");
+    }
+    assert_eq!(stage.at(&attestation, &["uptane-cycle"])["ok"], true);
 }
 
 #[test]

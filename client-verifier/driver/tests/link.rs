@@ -88,7 +88,12 @@ fn every_message_survives_the_wire() {
     for request in [
         hello(),
         Request::Prepare {
+            offline: None,
             attestation: vec![1, 2, 3],
+        },
+        Request::Prepare {
+            offline: Some("workshop".into()),
+            attestation: Vec::new(),
         },
         Request::Activate { targets_version: 7 },
         Request::Abandon {},
@@ -151,7 +156,10 @@ fn messages_are_written_as_documented() {
             r#"{"type":"hello","version":1,"vin":"VIN1","primary":"primary"}"#,
         ),
         (
-            asked(Request::Prepare { attestation }),
+            asked(Request::Prepare {
+                offline: None,
+                attestation,
+            }),
             r#"{"type":"prepare"}"#,
         ),
         (

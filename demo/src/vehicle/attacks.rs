@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 
+use countersign_client::uptane::primary::Cycle;
 use countersign_metadata::uptane::{DirectorCustom, EcuSerial, HardwareId};
 use countersign_metadata::{TargetFile, TargetPath};
 use countersign_verifier::Reject;
@@ -20,7 +21,7 @@ pub(super) struct Stolen(Vec<(String, Vec<u8>)>);
 
 /// Plays all of them. The vehicle goes on running what it ran.
 pub(super) fn play(narrator: &mut Narrator, world: &mut World) -> Result<Stolen> {
-    let before = [world.active(GATEWAY)?, world.active(TELEMATICS)?];
+    let before = world.all_active()?;
     let evil = TargetFile::describing(b"evil");
     let orders = orders([("evil.img", order(evil, GATEWAY, "gateway-a", 9)?)])?;
     let stolen = attack(
@@ -55,7 +56,7 @@ pub(super) fn play(narrator: &mut Narrator, world: &mut World) -> Result<Stolen>
         plain,
         ("encryption-required", "eavesdrop"),
     )?;
-    let after = [world.active(GATEWAY)?, world.active(TELEMATICS)?];
+    let after = world.all_active()?;
     narrator.check("nothing of that was installed", before == after);
     Ok(stolen)
 }
@@ -97,12 +98,13 @@ fn another_vehicle(narrator: &mut Narrator, world: &mut World) -> Result<()> {
 }
 
 fn verdict(world: &mut World) -> Result<Verdict> {
+    Ok(verdict_of(&world.cycle_with_what_is_served()?))
+}
+
+pub(super) fn verdict_of(cycle: &Cycle) -> Verdict {
     let named = |reject: &Reject| Verdict::new(reject.code.name(), reject.attack().name());
-    let cycle = world.cycle_with_what_is_served()?;
-    Ok(cycle
-        .refused
-        .as_ref()
-        .map_or(Verdict::new("ok", "none"), named))
+    let refused = cycle.refused.as_ref();
+    refused.map_or(Verdict::new("ok", "none"), named)
 }
 
 /// An image as the image repository lists it, assigned by whoever has the director's keys.

@@ -14,10 +14,12 @@ use countersign_client::uptane::primary::Cycle;
 use countersign_metadata::uptane::{EcuSerial, HardwareId, Mapping, Vin};
 use countersign_metadata::{TargetFile, TargetPath};
 use countersign_signing::{Secrets, Signer};
-use countersign_vehicle_sim::director::{Director, DirectorKeys, Lifetimes, OnlineKeys};
+use countersign_vehicle_sim::director::{
+    Director, DirectorKeys, Lifetimes, OfflineKeys, OnlineKeys,
+};
 use countersign_vehicle_sim::{
-    BundlePolicy, Clock, Connection, Controls, DirectorConnection, EcuPlan, Factory, Plan, Service,
-    Shared, Vehicle, provision,
+    BundlePolicy, Clock, Connection, Controls, DirectorConnection, EcuPlan, Factory,
+    ImageRepository, Plan, Service, Shared, Vehicle, carry, provision,
 };
 use countersign_verifier::Context;
 use serde_json::json;
@@ -37,12 +39,13 @@ pub(super) const OTHER_VIN: &str = "JH4DB1550NS000306";
 pub(super) const TELEMATICS_FILE: &str = "u-boot-qemu-riscv64_smode.bin";
 
 /// Image, firmware, hardware, release counter, and whether it is confidential.
-const RELEASES: [(&str, &str, &str, u64, bool); 6] = [
+const RELEASES: [(&str, &str, &str, u64, bool); 7] = [
     ("gateway-1.img", "vmlinuz-old", "gateway-a", 1, false),
     ("gateway-2.img", "vmlinuz-new", "gateway-a", 2, false),
     ("gateway-3.img", "vmlinuz-old", "gateway-a", 3, false),
     ("brake.img", "u-boot-qemu_arm64.bin", "brake-c", 1, false),
     ("brake-2.img", "opensbi-fw_dynamic.bin", "brake-c", 2, false),
+    ("brake-3.img", "opensbi-fw_jump.bin", "brake-c", 3, false),
     ("telematics.img", TELEMATICS_FILE, "telematics-b", 1, true),
 ];
 
@@ -73,6 +76,9 @@ pub(super) struct World {
     service: Shared,
     vehicle: Vehicle<UrlFetcher, DirectorConnection>,
     folder: PathBuf,
+    /// The image repository as everybody finds it.
+    image_url: String,
+    image_root: Vec<u8>,
     /// What the vehicle gets to see of the director's files.
     mirror: PathBuf,
     plan: Plan,
@@ -91,6 +97,10 @@ impl World {
         let keys = DirectorKeys {
             root: make("root")?,
             online: online(&make, 1)?,
+            offline: OfflineKeys {
+                snapshot: make("offline-snapshot")?,
+                targets: make("offline-targets")?,
+            },
         };
         let now = system_time().ok_or("the clock is off")?;
         let mut director = Director::new(keys, Lifetimes::default(), now)?;
@@ -117,14 +127,15 @@ impl World {
             service.lock().register(&vin, record)?;
         }
         let (vin, folder) = (Vin::new(VIN)?, vehicle_folder(stage, 0));
-        let fetcher = UrlFetcher::new(HttpFetcher::new(Patience::default(), TlsRoots::mozilla()));
         let secrets = Secrets::unattended(&folder);
-        let vehicle = Vehicle::open(&folder, fetcher, service.link(&vin), &secrets)?;
+        let vehicle = Vehicle::open(&folder, fetcher(), service.link(&vin), &secrets)?;
         Ok(Self {
             plan: Plan::read(&folder)?,
             service,
             vehicle,
             folder,
+            image_url: image.url(""),
+            image_root,
             mirror: mirror(stage, 0),
             keys: 1,
             make_key: Box::new(make),
@@ -196,6 +207,31 @@ impl World {
         Ok(folder.join("metadata"))
     }
 
+    /// What is assigned, on a stick.
+    pub(super) fn carry(&self, name: &str) -> Result<PathBuf> {
+        let bundle = self.folder.with_extension("stick.tar");
+        let from = ImageRepository {
+            url: self.image_url.clone(),
+            root: self.image_root.clone(),
+            fetcher: fetcher(),
+        };
+        carry(&self.service, &Vin::new(VIN)?, name, from, &bundle, |_| {
+            Ok(())
+        })?;
+        Ok(bundle)
+    }
+
+    /// A cycle where nobody can be reached, with what is on the stick.
+    pub(super) fn cycle_from(&mut self, bundle: &Path) -> Result<Cycle> {
+        let away = self.mirror.with_extension("away");
+        fs::rename(&self.mirror, &away)?;
+        self.service.lock().set_reachable(false);
+        let cycle = self.vehicle.cycle_from(bundle);
+        self.service.lock().set_reachable(true);
+        fs::rename(&away, &self.mirror)?;
+        Ok(cycle?)
+    }
+
     /// New online keys by a new Root.
     pub(super) fn rotate(&mut self) -> Result<()> {
         self.keys += 1;
@@ -226,6 +262,12 @@ impl World {
     pub(super) fn active(&self, ecu: &str) -> Result<Vec<u8>> {
         let ecu = self.plan.ecu(&serial(ecu)?).ok_or("no such ECU")?;
         Ok(fs::read(ecu.active_image(&self.folder))?)
+    }
+
+    /// What all of them run.
+    pub(super) fn all_active(&self) -> Result<[Vec<u8>; 3]> {
+        let [gateway, telematics, brake] = [GATEWAY, TELEMATICS, BRAKE].map(|ecu| self.active(ecu));
+        Ok([gateway?, telematics?, brake?])
     }
 
     /// What an ECU has last reported to the director.
@@ -268,6 +310,10 @@ fn holds(folder: &Path, bytes: &[u8], except: &Path) -> Result<bool> {
     Ok(false)
 }
 
+fn fetcher() -> UrlFetcher {
+    UrlFetcher::new(HttpFetcher::new(Patience::default(), TlsRoots::mozilla()))
+}
+
 pub(super) fn serial(ecu: &str) -> Result<EcuSerial> {
     Ok(EcuSerial::new(ecu)?)
 }
@@ -283,11 +329,10 @@ fn online(make: &MakeKey, number: u32) -> Result<OnlineKeys> {
 
 /// The director takes in only what the verifier has found in the image repository.
 fn catalogue(stage: &Stage, image: &Server, director: &mut Director) -> Result<()> {
-    let fetcher = UrlFetcher::new(HttpFetcher::new(Patience::default(), TlsRoots::mozilla()));
     let mut store = MemoryStore::new();
     let root = fs::read(stage.published().join("metadata/1.root.json"))?;
     initialise(&mut store, root)?;
-    let mut client = Client::new(fetcher, store, &image.url("metadata"));
+    let mut client = Client::new(fetcher(), store, &image.url("metadata"));
     let now = system_time().ok_or("the clock is off")?;
     let mut trusted = client.refresh(Context::new(now))?;
     for (name, ..) in RELEASES {

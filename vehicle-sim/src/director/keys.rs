@@ -1,7 +1,9 @@
 //! The director's keys, and what they sign.
 
-use countersign_metadata::uptane::{TimeAttestation, set_time_server};
-use countersign_metadata::{RoleType, Root, Unsigned, UtcTime};
+use countersign_metadata::uptane::{
+    OfflineUpdates, TimeAttestation, set_offline_updates, set_time_server,
+};
+use countersign_metadata::{RoleKeys, RoleType, Root, Unsigned, UtcTime};
 use countersign_signing::{SignError, Signer};
 
 /// Keys that have to be at hand at any time.
@@ -17,13 +19,24 @@ pub struct OnlineKeys {
     pub time: Box<dyn Signer>,
 }
 
+/// Keys for what is carried to vehicles (PURE-2).
+#[derive(Debug)]
+pub struct OfflineKeys {
+    /// Signs the Offline Snapshot.
+    pub snapshot: Box<dyn Signer>,
+    /// Signs Offline Targets files.
+    pub targets: Box<dyn Signer>,
+}
+
 /// All keys of a director.
 #[derive(Debug)]
 pub struct DirectorKeys {
     /// Signs Roots.
     pub root: Box<dyn Signer>,
-    /// All others.
+    /// Signs what vehicles fetch.
     pub online: OnlineKeys,
+    /// Signs what is carried to them.
+    pub offline: OfflineKeys,
 }
 
 impl DirectorKeys {
@@ -32,6 +45,7 @@ impl DirectorKeys {
         let mut root = Root::new(expires, true);
         root.add_key(RoleType::Root, self.root.key());
         self.online.enter(&mut root);
+        set_offline_updates(&mut root, &self.offline.listed());
         root
     }
 
@@ -46,6 +60,18 @@ impl DirectorKeys {
         }
         self.online.enter(&mut next);
         next
+    }
+}
+
+impl OfflineKeys {
+    fn listed(&self) -> OfflineUpdates {
+        let keys = [self.snapshot.key(), self.targets.key()];
+        let role = |signer: &dyn Signer| RoleKeys::new([signer.keyid()], 1);
+        OfflineUpdates {
+            keys: keys.into_iter().map(|key| (key.id(), key)).collect(),
+            snapshot: role(&*self.snapshot),
+            targets: role(&*self.targets),
+        }
     }
 }
 

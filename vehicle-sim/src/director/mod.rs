@@ -4,6 +4,7 @@
 //! It decides and signs, and neither reads the clock nor the network. It stands in for the
 //! director service as vehicles see it.
 
+mod carrier;
 mod catalogue;
 mod desk;
 mod error;
@@ -16,19 +17,21 @@ mod vault;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
+use countersign_client::uptane::bundle;
 use countersign_encryption::{ContentKey, FileInfo};
 use countersign_metadata::json::Object;
 use countersign_metadata::uptane::{EcuSerial, EncryptedTarget, Nonce, TimeAttestation, Vin};
-use countersign_metadata::{Role as _, Root, Signed, TargetFile, TargetPath, UtcTime};
+use countersign_metadata::{Role as _, Root, Signed, Snapshot, TargetFile, TargetPath, UtcTime};
 use countersign_verifier::Code;
 
 pub use catalogue::{Catalogue, CatalogueImage};
 pub use desk::Lifetimes;
 pub use error::DirectorError;
 pub use inventory::{EcuRecord, Inventory, RegisterError, VehicleRecord};
-pub use keys::{DirectorKeys, OnlineKeys, signed};
+pub use keys::{DirectorKeys, OfflineKeys, OnlineKeys, signed};
 pub use manifest::{Heard, MAX_MANIFEST, ManifestRefusal, Receipt};
 
+use carrier::Carrier;
 use desk::{Desk, Press, later};
 use orders::Grounds;
 use vault::{Sealed, Vault};
@@ -43,6 +46,7 @@ pub struct Director {
     inventory: Inventory,
     catalogue: Catalogue,
     vault: Vault,
+    carrier: Carrier,
     vehicles: BTreeMap<Vin, Assigned>,
 }
 
@@ -74,6 +78,7 @@ impl Director {
             inventory: Inventory::default(),
             catalogue: Catalogue::default(),
             vault: Vault::default(),
+            carrier: Carrier::default(),
             vehicles: BTreeMap::new(),
         })
     }
@@ -98,6 +103,7 @@ impl Director {
             inventory: Inventory::default(),
             catalogue: Catalogue::default(),
             vault: Vault::default(),
+            carrier: Carrier::default(),
             vehicles: BTreeMap::new(),
         })
     }
@@ -282,6 +288,45 @@ impl Director {
             .into_iter()
             .chain(roots)
             .collect())
+    }
+
+    /// Signs what is assigned in a vehicle as the Offline Targets file `name` (PURE-2). Gives the
+    /// Director's part of a bundle, by the names that files have in one.
+    ///
+    /// # Errors
+    /// [`DirectorError::UnknownVehicle`], [`DirectorError::Sign`]
+    pub fn carry(
+        &mut self,
+        vin: &Vin,
+        name: &str,
+        now: UtcTime,
+    ) -> Result<BTreeMap<String, Vec<u8>>, DirectorError> {
+        let Some(assigned) = self.vehicles.get(vin) else {
+            return Err(DirectorError::UnknownVehicle(vin.clone()));
+        };
+        let orders = (vin, assigned.orders.clone());
+        let expires = later(now, self.lifetimes.targets)?;
+        let keys = &self.keys.offline;
+        let carried = self.carrier.issue(name, orders, expires, keys)?;
+        let roots = (1..).zip(&self.roots);
+        let roots = roots.map(|(version, file)| (format!("{version}.root.json"), file));
+        let mut members: BTreeMap<_, _> = roots
+            .map(|(name, file)| (bundle::DIRECTOR.to_owned() + &name, file.clone()))
+            .collect();
+        let offline = |name: &str| format!("{}{name}.json", bundle::OFFLINE);
+        members.insert(offline("snapshot"), carried.snapshot);
+        members.insert(offline(name), carried.targets);
+        Ok(members)
+    }
+
+    /// Goes on from the Offline Snapshot that was signed last.
+    ///
+    /// # Errors
+    /// [`DirectorError::Damaged`]
+    pub fn restore_carried(&mut self, snapshot: Vec<u8>) -> Result<(), DirectorError> {
+        let snapshot = Signed::<Snapshot>::parse(snapshot)?.decode_unverified()?;
+        self.carrier.snapshot = Some(snapshot);
+        Ok(())
     }
 
     /// What is assigned in a vehicle, by image.

@@ -283,6 +283,57 @@ fn a_confidential_image_that_is_released_again_is_encrypted_again() {
 }
 
 #[test]
+fn a_bundle_by_command() {
+    let terminal = Terminal::with_car();
+    let door = ecu("door");
+    terminal.cycle();
+    for (counter, image) in [(1, &b"new door"[..]), (2, b"newer door")] {
+        terminal
+            .world
+            .release_confidential("door.img", &door, counter, image);
+        let plain = terminal.file("door.bin", image);
+        let plain = plain.to_str().unwrap();
+        terminal.succeeds(&["encrypt", "door.img", plain, "--director", "fleet"]);
+        terminal.assign("door", "door.img");
+        // Each is another version of the Offline Targets file, by another process.
+        terminal.succeeds(&[
+            "bundle",
+            "VIN1",
+            "garage",
+            "update.tar",
+            "--director",
+            "fleet",
+        ]);
+        let cycle = [
+            "cycle",
+            "car",
+            "--bundle",
+            "update.tar",
+            "--director",
+            "fleet",
+        ];
+        let cycle = terminal.succeeds(&cycle);
+        assert_eq!(cycle["ecus"]["door"]["outcome"], "installed", "{cycle}");
+        assert_eq!(cycle["targetsVersion"], counter);
+    }
+    terminal.fails(
+        &["bundle", "VIN1", "a/b", "update.tar", "--director", "fleet"],
+        "no place in a bundle",
+    );
+    terminal.fails(
+        &[
+            "cycle",
+            "car",
+            "--bundle",
+            "door.bin",
+            "--director",
+            "fleet",
+        ],
+        "not an offline bundle",
+    );
+}
+
+#[test]
 fn commands_say_what_is_wrong() {
     let terminal = Terminal::with_car();
     let provision = |folder: &'static str, vin: &'static str, ecu: &'static str| {

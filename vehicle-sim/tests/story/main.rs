@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up has failed")]
 
 mod attacks;
+mod carried;
 mod command;
 mod honest;
 mod manifest;

@@ -150,7 +150,13 @@ fn update(world: &World, secondary: &mut Secondary, tree: &Tree) -> Result<Prepa
 
 fn prepare(secondary: &mut Secondary, attestation: Vec<u8>, tree: &Tree) -> Result<Prepared, Code> {
     let mut tree = tree.clone();
-    match secondary.respond(Request::Prepare { attestation }, &mut tree) {
+    match secondary.respond(
+        Request::Prepare {
+            offline: None,
+            attestation,
+        },
+        &mut tree,
+    ) {
         Answer::Prepared {
             image: Prepared::Staged,
             targets_version,

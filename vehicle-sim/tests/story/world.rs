@@ -19,10 +19,12 @@ use countersign_metadata::{
 use countersign_repo::policy::{Policy, RolePolicy, TopLevel};
 use countersign_repo::{NewTarget, Outgoing, Repository, Visibility};
 use countersign_signing::{Algorithm, KeyUri, Secrets, Signer};
-use countersign_vehicle_sim::director::{Director, DirectorKeys, Lifetimes, OnlineKeys, signed};
+use countersign_vehicle_sim::director::{
+    Director, DirectorKeys, Lifetimes, OfflineKeys, OnlineKeys, signed,
+};
 use countersign_vehicle_sim::{
-    Clock, Connection, DirectorConnection, EcuPlan, Factory, Plan, Service, Shared, Vehicle,
-    provision,
+    Clock, Connection, DirectorConnection, EcuPlan, Factory, ImageRepository, Plan, Service,
+    Shared, Vehicle, carry, provision,
 };
 use countersign_verifier::{Code, Context, StoreName};
 
@@ -85,6 +87,10 @@ impl World {
         let keys = DirectorKeys {
             root: new_key(&secrets, "director-root"),
             online: online_keys(&secrets, "1"),
+            offline: OfflineKeys {
+                snapshot: new_key(&secrets, "offline-snapshot"),
+                targets: new_key(&secrets, "offline-targets"),
+            },
         };
         let director = Director::new(keys, Lifetimes::default(), now).unwrap();
         let service = Service::new(director, folder.path().join("director"), clock.clone());
@@ -172,6 +178,18 @@ impl World {
         service
             .assign(&vin(CAR), &serial(ecu), &path(image))
             .unwrap();
+    }
+
+    /// Carries what is assigned in the usual vehicle to it, in a bundle.
+    pub(crate) fn carry(&self, name: &str) -> PathBuf {
+        let path = self.path().join(format!("{name}.tar"));
+        let from = ImageRepository {
+            url: format!("file://{}/", self.published().display()),
+            root: self.image_root.clone(),
+            fetcher: fetcher(),
+        };
+        carry(&self.service, &vin(CAR), name, from, &path, |_| Ok(())).unwrap();
+        path
     }
 
     /// What a thief with the director's keys would publish for the usual vehicle.

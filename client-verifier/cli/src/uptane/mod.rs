@@ -4,24 +4,25 @@
 mod config;
 mod device;
 mod director;
+mod partial;
 
 use std::path::Path;
 
-use countersign_client::client::{ClientError, initialise, run_session};
+use countersign_client::client::{ClientError, initialise};
 use countersign_client::fetch::UrlFetcher;
+use countersign_client::uptane::bundle::Bundle;
 use countersign_client::uptane::link::{
     Activated, Answer, Mirror, Prepared, Refusal, Request, Respond, VERSION, Verification,
 };
 use countersign_client::uptane::primary::{Cycle, Primary};
-use countersign_client::uptane::secondary::random_nonce;
-use countersign_client::uptane::state::StateFile;
 use countersign_metadata::uptane::Mapping;
-use countersign_verifier::uptane::{Directed, PartialSession, attested_time};
-use countersign_verifier::{Code, Context, FollowRoot, Limits, Reject};
+use countersign_verifier::uptane::Directed;
+use countersign_verifier::{Code, Reject};
 use serde_json::{Value, json};
 
 use self::config::Config;
 use self::device::Device;
+use crate::commands::usage;
 use crate::output::Done;
 
 /// Where things are that a command needs, beside the state directory.
@@ -35,6 +36,15 @@ pub(crate) struct Inputs<'a> {
     pub(crate) attestation: Option<&'a Path>,
     /// The image as it is served, for `uptane-install`.
     pub(crate) image_file: Option<&'a Path>,
+    /// An offline bundle, in the place of the repositories.
+    pub(crate) bundle: Option<&'a Path>,
+}
+
+impl Inputs<'_> {
+    fn open_bundle(&self) -> Result<Option<Bundle>, Reject> {
+        let bundle = self.bundle.map(Bundle::open).transpose();
+        bundle.map_err(|error| usage(error.to_string()))
+    }
 }
 
 /// `uptane-init`: what an ECU gets at the factory (Uptane 5.4.1).
@@ -86,6 +96,7 @@ pub(crate) fn cycle(
     inputs: &Inputs<'_>,
 ) -> Result<Done, Reject> {
     let config = Config::read(directory)?;
+    let bundle = inputs.open_bundle()?;
     match config.ecu.verification {
         Verification::Full => {
             let nonce = device::take_nonce(directory)?;
@@ -93,12 +104,22 @@ pub(crate) fn cycle(
             let parts = device.into_primary(fetcher, inputs)?;
             let mut primary = Primary::open(parts, &directory.join("primary"))
                 .map_err(|error| device::store_failed(&error))?;
-            let cycle = primary
-                .fetch()
-                .map_err(|error| device::store_failed(&error))?;
-            found_in_full(directory, cycle)
+            let cycle = match bundle {
+                Some(mut bundle) => primary.fetch_from(&mut bundle),
+                None => primary.fetch(),
+            };
+            found_in_full(
+                directory,
+                cycle.map_err(|error| device::store_failed(&error))?,
+            )
         }
-        Verification::Partial => partial_cycle(directory, &config, fetcher, inputs),
+        Verification::Partial => {
+            let source = match bundle {
+                Some(bundle) => partial::Source::carried(bundle),
+                None => partial::Source::online(fetcher, config.urls(Mapping::DIRECTOR, inputs)?),
+            };
+            partial::cycle(directory, &config, source, inputs)
+        }
     }
 }
 
@@ -110,75 +131,6 @@ fn found_in_full(directory: &Path, cycle: Cycle) -> Result<Done, Reject> {
     let images = cycle.images.iter();
     let images = images.map(|directed| describe(directed, Some(directory)));
     Ok(found(version, images.collect::<Result<_, _>>()?))
-}
-
-/// 5.4.4.1. The image comes from the Primary: `uptane-install` is given it as a file. What is
-/// refused is in the ECU's next report.
-fn partial_cycle(
-    directory: &Path,
-    config: &Config,
-    fetcher: UrlFetcher,
-    inputs: &Inputs<'_>,
-) -> Result<Done, Reject> {
-    let mut state = device::state(directory)?;
-    let done = verify_in_part(directory, config, fetcher, inputs, &mut state);
-    if let Err(reject) = &done {
-        let kept = state.change(|state| {
-            let version = state.processed().map_or(0, |mark| mark.version);
-            state.reports_mut().refused(version, reject);
-            Ok(())
-        });
-        kept.map_err(|error| device::store_failed(&error))?;
-    }
-    done
-}
-
-fn verify_in_part(
-    directory: &Path,
-    config: &Config,
-    mut fetcher: UrlFetcher,
-    inputs: &Inputs<'_>,
-    state: &mut StateFile,
-) -> Result<Done, Reject> {
-    let urls = config.urls(Mapping::DIRECTOR, inputs)?;
-    let mut store = device::vehicle_store(directory, Mapping::DIRECTOR)?;
-    let rejected = |error: ClientError| error.to_reject(Mapping::DIRECTOR);
-    let mut follow = FollowRoot::new(Limits::director(), Mapping::DIRECTOR);
-    let followed = run_session(&mut fetcher, &mut store, &urls, &mut follow).map_err(rejected)?;
-    let attestation = inputs.attestation.map(device::read).transpose()?;
-    let floor = state.state().time_floor().copied();
-    let nonce = match device::take_nonce(directory)? {
-        Some(nonce) => nonce,
-        None => random_nonce()?,
-    };
-    let attested = attested_time(&followed, attestation, &nonce, floor.as_ref())
-        .map_err(|reject| reject.at(Mapping::DIRECTOR))?;
-    let now = match attested {
-        Some(attested) => {
-            let keep = state.change(|state| {
-                state.time_attested(attested.floor);
-                Ok(())
-            });
-            keep.map_err(|error| device::store_failed(&error))?;
-            attested.now
-        }
-        None => device::system_time()?,
-    };
-    let context = Context {
-        repository: Mapping::DIRECTOR.into(),
-        limits: Limits::director(),
-        ..Context::new(now)
-    };
-    let mut session = PartialSession::new(followed, config.vin.clone(), config.ecu(), context);
-    let partial = run_session(&mut fetcher, &mut store, &urls, &mut session).map_err(rejected)?;
-    let images = partial
-        .image
-        .iter()
-        .map(|directed| describe(directed, None));
-    Ok(found(
-        partial.mark.version,
-        images.collect::<Result<_, _>>()?,
-    ))
 }
 
 fn found(version: u64, images: Vec<Value>) -> Done {
@@ -213,9 +165,11 @@ fn describe(directed: &Directed, directory: Option<&Path>) -> Result<Value, Reje
 pub(crate) fn install(directory: &Path, inputs: &Inputs<'_>) -> Result<Done, Reject> {
     let config = Config::read(directory)?;
     let attestation = inputs.attestation.map(device::read).transpose()?;
+    let bundle = inputs.open_bundle()?;
+    let offline = bundle.map(|bundle| bundle.targets_name().to_owned());
     let nonce = device::use_up_nonce(directory)?;
     let mut device = Device::open(directory, &config, nonce)?;
-    let done = install_on(&mut device, &config, attestation, inputs);
+    let done = install_on(&mut device, &config, (offline, attestation), inputs);
     // Whatever became of it is in the report (5.4.3.6).
     device.keep_report(directory)?;
     done
@@ -224,7 +178,7 @@ pub(crate) fn install(directory: &Path, inputs: &Inputs<'_>) -> Result<Done, Rej
 fn install_on(
     device: &mut Device<'_>,
     config: &Config,
-    attestation: Option<Vec<u8>>,
+    (offline, attestation): (Option<String>, Option<Vec<u8>>),
     inputs: &Inputs<'_>,
 ) -> Result<Done, Reject> {
     let directory = device.directory();
@@ -240,7 +194,9 @@ fn install_on(
         mirror.add_image(&name, path);
     }
     answered(device.ecu.respond(hello, &mut mirror))?;
+    mirror.set_offline(offline.clone());
     let prepare = Request::Prepare {
+        offline,
         attestation: attestation.unwrap_or_default(),
     };
     let prepared = device.ecu.respond(prepare, &mut mirror);

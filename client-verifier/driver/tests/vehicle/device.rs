@@ -257,7 +257,13 @@ impl Door {
     /// A whole cycle up to the first phase.
     pub(crate) fn try_prepare(&mut self, site: &mut Site) -> Answer {
         let attestation = site.attest(self.hello());
-        self.ask(Request::Prepare { attestation }, site)
+        self.ask(
+            Request::Prepare {
+                offline: None,
+                attestation,
+            },
+            site,
+        )
     }
 
     pub(crate) fn prepare(&mut self, site: &mut Site) -> Prepared {

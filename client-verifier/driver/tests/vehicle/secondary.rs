@@ -210,7 +210,13 @@ fn without_a_fresh_time_nothing_is_believed() {
         (forged, "signature-threshold"),
         (b"{}".to_vec(), "malformed"),
     ] {
-        let refusal = refused(door.ask(Request::Prepare { attestation }, &mut site));
+        let refusal = refused(door.ask(
+            Request::Prepare {
+                offline: None,
+                attestation,
+            },
+            &mut site,
+        ));
         assert_eq!(refusal.name, name);
     }
     assert_eq!(door.prepare(&mut site), STAGED);
@@ -222,7 +228,13 @@ fn without_a_fresh_time_nothing_is_believed() {
     let nonce = door.hello();
     let old = site.attest(nonce);
     door.hello();
-    let replayed = refused(door.ask(Request::Prepare { attestation: old }, &mut site));
+    let replayed = refused(door.ask(
+        Request::Prepare {
+            offline: None,
+            attestation: old,
+        },
+        &mut site,
+    ));
     assert_eq!(replayed.name, "time-replayed");
 }
 
@@ -450,7 +462,7 @@ proptest! {
         let attestation = site.attest(door.hello());
         let site = &mut site;
         let mut hostile = Hostile { site, until, at, change };
-        let answer = door.ask(Request::Prepare { attestation }, &mut hostile);
+        let answer = door.ask(Request::Prepare { offline: None, attestation }, &mut hostile);
         let staged = matches!(answer, Answer::Prepared { image: Prepared::Staged, .. });
         door.try_activate(1);
         let runs = device.active();

@@ -16,6 +16,10 @@ Examples:
 A confidential image is encrypted by the director before it is assigned:
   vehicle-sim encrypt brakes/7.4.img build/brake.img --director fleet
 
+What is assigned can be carried to a vehicle that has no network:
+  vehicle-sim bundle VIN1 workshop stick/update.tar --director fleet
+  vehicle-sim cycle car1 --director fleet --bundle stick/update.tar
+
 Keys in a token (make the token first; the PIN comes from COUNTERSIGN_PIN):
   vehicle-sim provision car2 --director fleet --vin VIN2 --ecu gateway2=gw-2 \\
       --signing-key 'gateway2=pkcs11:token=car2;object=sign' \\
@@ -94,6 +98,17 @@ pub(crate) enum Command {
         #[command(flatten)]
         director: DirectorFolder,
     },
+    /// Write what is assigned in a vehicle into an offline bundle
+    Bundle {
+        /// The vehicle
+        vin: String,
+        /// What its Offline Targets file is called
+        name: String,
+        /// The bundle
+        file: PathBuf,
+        #[command(flatten)]
+        director: DirectorFolder,
+    },
     /// Replace the director's online keys by a new Root
     Rotate {
         #[command(flatten)]
@@ -105,6 +120,9 @@ pub(crate) enum Command {
         vehicle: PathBuf,
         #[command(flatten)]
         director: DirectorFolder,
+        /// Take metadata and images out of this offline bundle
+        #[arg(long, value_name = "FILE")]
+        bundle: Option<PathBuf>,
     },
     /// Show what the ECUs of a vehicle have installed
     Status {

@@ -88,11 +88,27 @@ pub(crate) fn run(arguments: Arguments) -> Result<Done, SimError> {
                 "{image} is assigned to ECU {serial} of vehicle {vin}"
             )))
         }
+        Command::Bundle {
+            vin,
+            name,
+            file,
+            director,
+        } => {
+            open(&director)?.carry(&Vin::new(&vin)?, &name, &file)?;
+            Ok(Done::line(format!(
+                "what is assigned in vehicle {vin} is in {}",
+                file.display()
+            )))
+        }
         Command::Rotate { director } => {
             open(&director)?.rotate()?;
             Ok(Done::line("the director has new online keys".into()))
         }
-        Command::Cycle { vehicle, director } => cycle(&vehicle, &director),
+        Command::Cycle {
+            vehicle,
+            director,
+            bundle,
+        } => cycle(&vehicle, &director, bundle.as_deref()),
         Command::Status { vehicle } => show_status(&vehicle),
     }
 }
@@ -127,12 +143,20 @@ fn director(
     )))
 }
 
-fn cycle(folder: &Path, director: &DirectorFolder) -> Result<Done, SimError> {
+fn cycle(
+    folder: &Path,
+    director: &DirectorFolder,
+    bundle: Option<&Path>,
+) -> Result<Done, SimError> {
     let office = open(director)?;
     let plan = Plan::read(folder)?;
     let link = office.service().link(&plan.vin);
     let secrets = Secrets::unattended(folder);
-    let cycle = Vehicle::open(folder, office.fetcher(), link, &secrets)?.cycle();
+    let mut vehicle = Vehicle::open(folder, office.fetcher(), link, &secrets)?;
+    let cycle = match bundle {
+        Some(bundle) => vehicle.cycle_from(bundle),
+        None => vehicle.cycle(),
+    };
     office.keep()?;
     Ok(tell(&cycle?))
 }

@@ -11,24 +11,51 @@
 //! images/CONTENT-NAME                  the images, named by their content
 //! ```
 //!
+//! CONTENT-NAME is `sha256-` and the digest in hexadecimal, or `sha512-` where there is only that,
+//! of what travels: the ciphertext of an encrypted image. It is cut off after 100 characters, so that
+//! every reader of tar files can have it.
+//!
 //! Only regular files with such names are taken, and each name once. Nothing is unpacked: a bundle
 //! is a fetcher like others, and what comes out of it is verified like everything that is fetched.
+
+mod write;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use countersign_metadata::RoleType;
+
 use crate::durable;
 use crate::fetch::{Body, FetchError, Fetcher};
+
+pub use write::BundleWriter;
 
 /// Members of one bundle: two chains of 1,024 Roots, 64 roles, and the images of a large vehicle.
 const MAX_MEMBERS: usize = 4096;
 
+/// The folder of the Director's Roots.
+pub const DIRECTOR: &str = "director/metadata/";
+
 /// The folder of the Offline Snapshot and of the Offline Targets file.
-pub(crate) const OFFLINE: &str = "director/offline/";
+pub const OFFLINE: &str = "director/offline/";
+
+/// The folder of the Image repository's metadata.
+pub const IMAGE: &str = "image/metadata/";
+
+const IMAGES: &str = "images/";
 
 const SNAPSHOT: &str = "snapshot.json";
+
+/// The name of a member is a folder of at most 155 and a file of at most 100 characters.
+const MAX_NAME: usize = 100;
+
+/// The member that is the image of this content name.
+pub fn image_member(content_name: &str) -> String {
+    let cut = content_name.get(..MAX_NAME).unwrap_or(content_name);
+    format!("{IMAGES}{cut}")
+}
 
 /// Why a file is no offline bundle. No member of it was used.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +105,7 @@ impl Bundle {
         let opened = durable::open_regular(path).map_err(io_failed)?;
         let (file, length) = opened.ok_or_else(|| io_failed(io::ErrorKind::NotFound.into()))?;
         let members = members(&file, length).map_err(malformed)?;
-        let targets = the_targets(&members).map_err(malformed)?;
+        let targets = the_targets(members.keys().map(String::as_str)).map_err(malformed)?;
         Ok(Self {
             file,
             members,
@@ -140,21 +167,26 @@ fn members(file: &File, length: u64) -> Result<BTreeMap<String, (u64, u64)>, Str
 
 /// Whether `name` is one of the names above.
 fn is_member(name: &str) -> bool {
-    let folders = ["director/metadata/", OFFLINE, "image/metadata/", "images/"];
+    let folders = [DIRECTOR, OFFLINE, IMAGE, IMAGES];
     let within = folders.iter().find_map(|folder| name.strip_prefix(folder));
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
     let whole =
         |file: &str| !file.is_empty() && !file.starts_with('.') && file.bytes().all(is_plain);
-    within
-        .is_some_and(|file| whole(file) && (name.starts_with("images/") || file.ends_with(".json")))
+    within.is_some_and(|file| whole(file) && (name.starts_with(IMAGES) || file.ends_with(".json")))
 }
 
 /// PURE-2: exactly one Offline Targets file.
-fn the_targets(members: &BTreeMap<String, (u64, u64)>) -> Result<String, String> {
-    let offline = members.keys().filter_map(|name| name.strip_prefix(OFFLINE));
+fn the_targets<'m>(members: impl Iterator<Item = &'m str>) -> Result<String, String> {
+    let offline = members.filter_map(|name| name.strip_prefix(OFFLINE));
     let targets: Vec<&str> = offline.filter(|file| *file != SNAPSHOT).collect();
     match targets[..] {
-        [file] => Ok(file.strip_suffix(".json").unwrap_or(file).to_owned()),
+        [file] => {
+            let name = file.strip_suffix(".json").unwrap_or(file);
+            match RoleType::from_name(name) {
+                None => Ok(name.to_owned()),
+                Some(role) => Err(format!("its Offline Targets file is called {role}")),
+            }
+        }
         _ => Err(format!(
             "it has {} Offline Targets files, not one",
             targets.len()
@@ -248,6 +280,21 @@ mod tests {
             );
         }
         assert!(open(&[TARGETS, snapshot]).is_ok());
+        // Where they are served further, such names mean other files.
+        for role in ["root", "targets", "timestamp"] {
+            let name = format!("director/offline/{role}.json");
+            let refused = open(&[(&name, b"{}", FILE)]).unwrap_err().to_string();
+            assert!(refused.contains(role), "{refused}");
+        }
+    }
+
+    #[test]
+    fn names_of_images_are_short_enough_for_every_tar() {
+        let long = format!("sha512-{}", "ab".repeat(64));
+        let name = image_member(&long);
+        assert_eq!(name.len(), "images/".len() + 100);
+        assert!(open(&[TARGETS, (&name, b"image", FILE)]).is_ok());
+        assert_eq!(image_member("sha256-00"), "images/sha256-00");
     }
 
     #[test]

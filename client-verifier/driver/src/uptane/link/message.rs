@@ -39,6 +39,10 @@ pub enum Request {
     },
     /// Verify the metadata, and stage the image that it names for you.
     Prepare {
+        /// The name of the Offline Targets file, where all of it comes out of an offline bundle
+        /// (PURE-2).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        offline: Option<String>,
         /// The signed attestation of the time; empty if the Primary has none.
         #[serde(skip)]
         attestation: Vec<u8>,
@@ -322,7 +326,7 @@ pub trait Message: Serialize + DeserializeOwned {
 impl Message for Request {
     fn body(&mut self) -> Option<&mut Vec<u8>> {
         match self {
-            Self::Prepare { attestation } => Some(attestation),
+            Self::Prepare { attestation, .. } => Some(attestation),
             _ => None,
         }
     }

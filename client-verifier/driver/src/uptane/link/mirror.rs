@@ -18,6 +18,8 @@ use crate::store::{Store, StoreError};
 pub struct Mirror<'a> {
     director: &'a mut dyn Store,
     image: &'a mut dyn Store,
+    /// The Offline Targets file that is served in the place of the Director's Targets.
+    offline: Option<String>,
     images: BTreeMap<String, PathBuf>,
     /// The metadata file of the last fetch: it comes in parts.
     last: Option<(Wanted, Vec<u8>)>,
@@ -29,9 +31,16 @@ impl<'a> Mirror<'a> {
         Self {
             director,
             image,
+            offline: None,
             images: BTreeMap::new(),
             last: None,
         }
+    }
+
+    /// Serves what came out of an offline bundle (PURE-2): of the Director, the Offline Snapshot and
+    /// the Offline Targets file of this name.
+    pub fn set_offline(&mut self, name: Option<String>) {
+        self.offline = name;
     }
 
     /// Serves the file at `file` as the image of this name. Nothing else on the disk can be had.
@@ -48,7 +57,14 @@ impl<'a> Mirror<'a> {
             Repository::Director => &mut self.director,
             Repository::Image => &mut self.image,
         };
+        let is_carried = *repository == Repository::Director && self.offline.is_some();
         let (stored_as, version) = match name {
+            RemoteName::Snapshot(None) if is_carried => (StoreName::OfflineSnapshot, None),
+            RemoteName::Targets(name, None)
+                if is_carried && self.offline.as_ref() == Some(&name) =>
+            {
+                (StoreName::OfflineTargets(name), None)
+            }
             RemoteName::Root(version) => (StoreName::RootHistory(version), Some(version)),
             RemoteName::Timestamp => (StoreName::Timestamp, None),
             RemoteName::Snapshot(version) => (StoreName::Snapshot, version),

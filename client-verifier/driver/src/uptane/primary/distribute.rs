@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use countersign_metadata::uptane::{EcuSerial, Nonce};
 use countersign_verifier::{Code, Reject};
 
-use super::images::Files;
 use super::manifest::Nothing;
 use super::{Bundle, DirectorLink, EcuOutcome, Found, OwnEcu, Primary, Stop};
 use crate::fetch::Fetcher;
@@ -94,7 +93,7 @@ where
         for (serial, greeted) in greeted.0 {
             let outcome = match greeted {
                 Err(outcome) => outcome,
-                Ok(_) => match self.prepare(&serial, &found.attestation, &found.files) {
+                Ok(_) => match self.prepare(&serial, found) {
                     Ok(Prepared::Nothing) => EcuOutcome::Nothing,
                     Ok(Prepared::Staged) => {
                         staged.push(serial.clone());
@@ -150,17 +149,14 @@ where
         Ok(())
     }
 
-    fn prepare(
-        &mut self,
-        serial: &EcuSerial,
-        attestation: &[u8],
-        files: &Files,
-    ) -> Result<Prepared, EcuOutcome> {
+    fn prepare(&mut self, serial: &EcuSerial, found: &Found) -> Result<Prepared, EcuOutcome> {
         let request = Request::Prepare {
-            attestation: attestation.to_vec(),
+            offline: found.offline.clone(),
+            attestation: found.attestation.clone(),
         };
         let mut mirror = Mirror::new(&mut self.parts.director_store, &mut self.parts.image_store);
-        for (name, path) in files {
+        mirror.set_offline(found.offline.clone());
+        for (name, path) in &found.files {
             mirror.add_image(name, path.clone());
         }
         let answer = match self.parts.secondaries.get_mut(serial) {

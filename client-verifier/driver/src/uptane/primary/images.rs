@@ -3,7 +3,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use countersign_metadata::UtcTime;
 use countersign_metadata::uptane::Mapping;
@@ -14,6 +14,7 @@ use super::{DirectorLink, OwnEcu, Primary, Stop, fetch_stop};
 use crate::fetch::{FetchError, Fetcher};
 use crate::files::{DownloadError, FilesError, ImageCheck, TargetDir, Wanted, download};
 use crate::store::Store;
+use crate::uptane::bundle::{Bundle, image_member};
 use crate::uptane::keys::EcuSigner;
 
 /// Files by the names that ECUs ask for.
@@ -27,54 +28,36 @@ where
     O: OwnEcu,
     K: EcuSigner,
 {
+    /// From where each image is served.
     pub(super) fn download(&mut self, update: &Update, now: UtcTime) -> Result<Files, Stop> {
-        let directory = TargetDir::open(&self.record.images())?;
-        let names = update.images.iter().map(Directed::content_name);
-        self.keep_only(&names.collect::<Result<_, _>>()?)?;
-        let mut files = Files::new();
-        for directed in &update.images {
-            let name = directed.content_name()?;
-            if let Entry::Vacant(place) = files.entry(name) {
-                let path = self.download_one(&directory, place.key(), directed, now)?;
-                place.insert(path);
-            }
-        }
-        Ok(files)
+        let images = update.images.iter();
+        let from = images.map(|directed| Ok((directed, self.addresses(directed)?)));
+        let from = from.collect::<Result<Vec<_>, Reject>>()?;
+        let folder = self.folder_for(update)?;
+        gather(
+            &mut self.parts.fetcher,
+            &self.record.partial(),
+            &folder,
+            &from,
+            now,
+        )
     }
 
-    fn download_one(
+    /// Out of a bundle.
+    pub(super) fn unpack(
         &mut self,
-        directory: &TargetDir,
-        name: &str,
-        directed: &Directed,
+        bundle: &mut Bundle,
+        update: &Update,
         now: UtcTime,
-    ) -> Result<PathBuf, Stop> {
-        let (length, _) = directed.download();
-        let mut last = None;
-        for url in self.addresses(directed)? {
-            let wanted = Wanted {
-                url: &url,
-                name,
-                length,
-                key: name,
-            };
-            let mut new_check = || Check(directed.open_download(now));
-            let partial = self.record.partial();
-            let done = download(
-                &mut self.parts.fetcher,
-                &wanted,
-                directory,
-                &partial,
-                &mut new_check,
-            );
-            match done {
-                Ok(done) => return Ok(done.path),
-                Err(DownloadError::Refused(reject)) => return Err(reject.into()),
-                Err(DownloadError::Files(error)) => return Err(error.into()),
-                Err(DownloadError::Fetch(error)) => last = Some(error),
-            }
-        }
-        Err(not_had(directed, last))
+    ) -> Result<Files, Stop> {
+        let images = update.images.iter();
+        let from = images.map(|directed| {
+            let member = image_member(&directed.content_name()?);
+            Ok((directed, vec![member]))
+        });
+        let from = from.collect::<Result<Vec<_>, Reject>>()?;
+        let folder = self.folder_for(update)?;
+        gather(bundle, &self.record.partial(), &folder, &from, now)
     }
 
     fn addresses(&self, directed: &Directed) -> Result<Vec<String>, Reject> {
@@ -96,8 +79,11 @@ where
         })
     }
 
-    /// Removes images of updates that were superseded.
-    fn keep_only(&self, names: &BTreeSet<String>) -> Result<(), Stop> {
+    /// The folder for these images, without those of updates that were superseded.
+    fn folder_for(&self, update: &Update) -> Result<TargetDir, Stop> {
+        let opened = TargetDir::open(&self.record.images())?;
+        let names = update.images.iter().map(Directed::content_name);
+        let names: BTreeSet<String> = names.collect::<Result<_, _>>()?;
         let folder = self.record.images();
         let failed = |error| Stop::from(FilesError::io("tidy", &folder)(error));
         for entry in std::fs::read_dir(&folder).map_err(failed)? {
@@ -107,7 +93,7 @@ where
                 std::fs::remove_file(entry.path()).map_err(failed)?;
             }
         }
-        Ok(())
+        Ok(opened)
     }
 
     /// Every ECU is through: the files have served their purpose.
@@ -122,6 +108,53 @@ where
         }
         Ok(())
     }
+}
+
+/// Every image once, however many ECUs it is for.
+fn gather(
+    fetcher: &mut dyn Fetcher,
+    partial: &Path,
+    folder: &TargetDir,
+    from: &[(&Directed, Vec<String>)],
+    now: UtcTime,
+) -> Result<Files, Stop> {
+    let mut files = Files::new();
+    for (directed, urls) in from {
+        if let Entry::Vacant(place) = files.entry(directed.content_name()?) {
+            let path = get(fetcher, urls, place.key(), (folder, partial), directed, now)?;
+            place.insert(path);
+        }
+    }
+    Ok(files)
+}
+
+/// From the first address that can be reached.
+fn get(
+    fetcher: &mut dyn Fetcher,
+    urls: &[String],
+    name: &str,
+    (directory, partial): (&TargetDir, &Path),
+    directed: &Directed,
+    now: UtcTime,
+) -> Result<PathBuf, Stop> {
+    let (length, _) = directed.download();
+    let mut last = None;
+    for url in urls {
+        let wanted = Wanted {
+            url,
+            name,
+            length,
+            key: name,
+        };
+        let mut new_check = || Check(directed.open_download(now));
+        match download(fetcher, &wanted, directory, partial, &mut new_check) {
+            Ok(done) => return Ok(done.path),
+            Err(DownloadError::Refused(reject)) => return Err(reject.into()),
+            Err(DownloadError::Files(error)) => return Err(error.into()),
+            Err(DownloadError::Fetch(error)) => last = Some(error),
+        }
+    }
+    Err(not_had(directed, last))
 }
 
 fn not_had(directed: &Directed, error: Option<FetchError>) -> Stop {

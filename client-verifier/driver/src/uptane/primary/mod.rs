@@ -7,6 +7,7 @@
 //! The ECUs prepare first and activate afterwards, so that by the usual policy a bundle is
 //! installed on all of them or on none.
 
+mod carried;
 mod distribute;
 mod images;
 mod manifest;
@@ -197,6 +198,8 @@ struct Found {
     files: Files,
     /// Empty if there is none.
     attestation: Vec<u8>,
+    /// The Offline Targets file, where all of it came out of a bundle.
+    offline: Option<String>,
 }
 
 /// What the metadata asks for.
@@ -234,15 +237,8 @@ where
     pub fn cycle(&mut self) -> Result<Cycle, PrimaryError> {
         self.between_reports(|primary, cycle| {
             let greeted = primary.greet();
-            let Some(found) = primary.find(&greeted, cycle)? else {
-                return Ok(());
-            };
-            cycle.ecus = primary.distribute(&found, greeted)?;
-            if primary.is_over(&cycle.ecus) {
-                primary.record.processed(found.update.mark)?;
-                primary.tidy(&found.files)?;
-            }
-            Ok(())
+            let found = primary.find(&greeted, cycle)?;
+            primary.install(found, greeted, cycle)
         })
     }
 
@@ -256,6 +252,24 @@ where
             let greeted = primary.greet();
             primary.find(&greeted, cycle).map(drop)
         })
+    }
+
+    /// 5.4.2.5 to 5.4.2.7, for what was found.
+    fn install(
+        &mut self,
+        found: Option<Found>,
+        greeted: Greeted,
+        cycle: &mut Cycle,
+    ) -> Result<(), Stop> {
+        let Some(found) = found else {
+            return Ok(());
+        };
+        cycle.ecus = self.distribute(&found, greeted)?;
+        if self.is_over(&cycle.ecus) {
+            self.record.processed(found.update.mark)?;
+            self.tidy(&found.files)?;
+        }
+        Ok(())
     }
 
     fn between_reports(
@@ -301,6 +315,7 @@ where
             update,
             files,
             attestation: attestation.unwrap_or_default(),
+            offline: None,
         }))
     }
 
@@ -360,12 +375,7 @@ where
     /// 5.4.4.2 steps 2 to 5.
     fn director_metadata(&mut self, followed: Followed, now: UtcTime) -> Result<Director, Stop> {
         let urls = self.urls(Mapping::DIRECTOR, "metadata/");
-        let context = Context {
-            repository: Mapping::DIRECTOR.into(),
-            limits: Limits::director(),
-            ..Context::new(now)
-        };
-        let mut session = DirectorSession::new(followed, self.vehicle(), context);
+        let mut session = DirectorSession::new(followed, self.vehicle(), director_context(now));
         let director = run_session(
             &mut self.parts.fetcher,
             &mut self.parts.director_store,
@@ -387,18 +397,12 @@ where
             return Ok(Wanted::Images(Update { images, mark }));
         }
         let urls = self.urls(Mapping::IMAGE, "metadata/");
-        let context = Context {
-            repository: Mapping::IMAGE.into(),
-            profile: Profile::Image,
-            ..Context::new(now)
-        };
+        let context = image_context(Profile::Image, now);
+        let installed = self.installed_here();
         let (fetcher, store) = (&mut self.parts.fetcher, &mut self.parts.image_store);
         let mut session = Session::with_context(context);
         let image: Result<Trusted, _> = run_session(fetcher, store, &urls, &mut session);
         let mut image = image.map_err(|error| stop(error, Mapping::IMAGE))?;
-        let own = self.parts.own.installed();
-        let installed = own.map(|own| (self.parts.serial.clone(), own));
-        let installed: BTreeMap<EcuSerial, Installed> = installed.into_iter().collect();
         let mut resolve = director.resolve(&mut image, &self.parts.mapping, &installed);
         let update = run_session(fetcher, store, &urls, &mut resolve);
         let update = update.map_err(|error| stop(error, Mapping::IMAGE))?;
@@ -415,11 +419,34 @@ where
         }
     }
 
+    /// What the Primary itself has installed; of the Secondaries' counters it only hears.
+    fn installed_here(&self) -> BTreeMap<EcuSerial, Installed> {
+        let own = self.parts.own.installed();
+        let own = own.map(|own| (self.parts.serial.clone(), own));
+        own.into_iter().collect()
+    }
+
     /// A repository's mirrors: its metadata is below `metadata/`, its images below `targets/`.
     fn urls(&self, repository: &str, part: &str) -> Vec<String> {
         let urls = self.parts.mapping.urls(repository).iter();
         urls.map(|url| format!("{}{part}", with_slash(url)))
             .collect()
+    }
+}
+
+fn director_context(now: UtcTime) -> Context {
+    Context {
+        repository: Mapping::DIRECTOR.into(),
+        limits: Limits::director(),
+        ..Context::new(now)
+    }
+}
+
+fn image_context(profile: Profile, now: UtcTime) -> Context {
+    Context {
+        repository: Mapping::IMAGE.into(),
+        profile,
+        ..Context::new(now)
     }
 }
 

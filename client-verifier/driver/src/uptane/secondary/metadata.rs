@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use countersign_metadata::UtcTime;
+use countersign_metadata::uptane::EcuSerial;
 use countersign_verifier::uptane::{
-    Attested, Directed, DirectorSession, Ecus, Mark, PartialSession, Vehicle, attested_time,
+    Attested, Directed, DirectorSession, Ecus, Installed, Mark, OfflineDirectorSession,
+    PartialSession, Update, Vehicle, attested_time, latest_attested,
 };
 use countersign_verifier::{Code, Context, FollowRoot, Followed, Profile, Reject, Session};
 
@@ -19,6 +22,15 @@ pub(super) struct Verified {
     pub(super) image: Option<Directed>,
     /// The mark of the Director's Targets.
     pub(super) mark: Mark,
+}
+
+impl Verified {
+    fn of(update: Update) -> Self {
+        Self {
+            image: update.images.into_iter().next(),
+            mark: update.mark,
+        }
+    }
 }
 
 impl Secondary {
@@ -50,17 +62,38 @@ impl Secondary {
                 })?;
                 now
             }
-            None => self.parts.host.time().ok_or_else(|| {
-                let detail = "the Director's Root names no time server, and this ECU has no \
-                              secure clock of its own";
-                Reject::new(Code::TimeUnavailable, "time", detail)
-            })?,
+            None => self.own_time()?,
         };
+        self.set_clock(time);
+        Ok(())
+    }
+
+    /// Step 1 without a network: the latest time that was attested. The clock may have gone on since.
+    pub(super) fn recall_time(&mut self, followed: &Followed) -> Result<(), Reject> {
+        let floor = self.state().time_floor().copied();
+        let attested = latest_attested(followed, floor.as_ref())
+            .map_err(|reject| reject.at(Repository::Director.name()))?;
+        let time = match attested {
+            Some(time) => self.now().map_or(time, |now| now.max(time)),
+            None => self.own_time()?,
+        };
+        self.set_clock(time);
+        Ok(())
+    }
+
+    fn own_time(&mut self) -> Result<UtcTime, Reject> {
+        self.parts.host.time().ok_or_else(|| {
+            let detail = "the Director's Root names no time server, and this ECU has no \
+                          secure clock of its own";
+            Reject::new(Code::TimeUnavailable, "time", detail)
+        })
+    }
+
+    fn set_clock(&mut self, time: UtcTime) {
         self.clock = Some(Clock {
             time,
             since: uptime(),
         });
-        Ok(())
     }
 
     /// Step 2: what both repositories ask of this ECU, or the Director alone where that is how it
@@ -83,12 +116,8 @@ impl Secondary {
         done: Option<Mark>,
         fetch: &mut Fetch<'_>,
     ) -> Result<Verified, Reject> {
-        let vehicle = Vehicle {
-            vin: self.parts.vin.clone(),
-            ecus: Ecus::Own(self.parts.ecu.clone()),
-        };
         let context = self.context(Repository::Director)?;
-        let mut session = DirectorSession::new(followed, vehicle, context);
+        let mut session = DirectorSession::new(followed, self.vehicle(), context);
         let store = self.parts.director.as_mut();
         let director = follow(&mut session, Repository::Director, store, fetch)?;
         let mark = director.mark();
@@ -105,20 +134,63 @@ impl Secondary {
             ..self.context(Repository::Image)?
         };
         let mut session = Session::with_context(context);
-        let own = self.state().installed(&self.parts.ecu.hardware_id);
-        let installed: BTreeMap<_, _> = own
-            .map(|image| (self.parts.ecu.serial.clone(), image.clone()))
-            .into_iter()
-            .collect();
+        let installed = self.installed_here();
         let store = self.parts.image.as_mut();
         let mut image = follow(&mut session, Repository::Image, store, fetch)?;
         let mut resolve = director.resolve(&mut image, &self.parts.mapping, &installed);
-        let store = self.parts.image.as_mut();
         let update = follow(&mut resolve, Repository::Image, store, fetch)?;
-        Ok(Verified {
-            image: update.images.into_iter().next(),
-            mark: update.mark,
-        })
+        Ok(Verified::of(update))
+    }
+
+    /// Step 2 for what comes out of an offline bundle (PURE-2), with the Offline Targets file
+    /// `name`.
+    pub(super) fn verify_carried(
+        &mut self,
+        followed: Followed,
+        name: &str,
+        fetch: &mut Fetch<'_>,
+    ) -> Result<Verified, Reject> {
+        let context = self.context(Repository::Director)?;
+        if self.parts.verification == Verification::Partial {
+            let (vin, ecu) = (self.parts.vin.clone(), self.parts.ecu.clone());
+            let mut session = PartialSession::offline(followed, vin, ecu, name, context);
+            let store = self.parts.director.as_mut();
+            let partial = follow(&mut session, Repository::Director, store, fetch)?;
+            return Ok(Verified {
+                image: partial.image,
+                mark: partial.mark,
+            });
+        }
+        let mut session = OfflineDirectorSession::new(followed, self.vehicle(), name, context);
+        let store = self.parts.director.as_mut();
+        let director = follow(&mut session, Repository::Director, store, fetch)?;
+        let context = Context {
+            profile: Profile::Offline,
+            ..self.context(Repository::Image)?
+        };
+        let mut session = Session::with_context(context);
+        let installed = self.installed_here();
+        let store = self.parts.image.as_mut();
+        let mut image = follow(&mut session, Repository::Image, store, fetch)?;
+        let mut resolve = director.resolve(&mut image, &self.parts.mapping, &installed);
+        let update = follow(&mut resolve, Repository::Image, store, fetch)?;
+        Ok(Verified::of(update))
+    }
+
+    fn vehicle(&self) -> Vehicle {
+        Vehicle {
+            vin: self.parts.vin.clone(),
+            ecus: Ecus::Own(self.parts.ecu.clone()),
+        }
+    }
+
+    /// What this ECU has installed, for the release counters.
+    fn installed_here(&self) -> BTreeMap<EcuSerial, Installed> {
+        let ecu = &self.parts.ecu;
+        let own = self.state().installed(&ecu.hardware_id);
+        own.map(|image| (ecu.serial.clone(), image.clone()))
+            .into_iter()
+            .collect()
     }
 
     fn verify_in_part(

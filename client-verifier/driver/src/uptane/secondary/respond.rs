@@ -12,6 +12,13 @@ use crate::uptane::link::{
 use crate::uptane::primary::OwnEcu;
 use crate::uptane::state::StateError;
 
+/// What there is to prepare.
+struct Order {
+    /// The Offline Targets file, where all comes out of an offline bundle.
+    offline: Option<String>,
+    attestation: Option<Vec<u8>>,
+}
+
 impl Secondary {
     fn answer(&mut self, request: Request, source: &mut dyn Source) -> Result<Answer, Reject> {
         match request {
@@ -30,7 +37,16 @@ impl Secondary {
                     nonce,
                 })
             }
-            Request::Prepare { attestation } => self.prepare(attestation, source),
+            Request::Prepare {
+                offline,
+                attestation,
+            } => {
+                let order = Order {
+                    offline,
+                    attestation: Some(attestation).filter(|bytes| !bytes.is_empty()),
+                };
+                self.prepare(order, source)
+            }
             Request::Activate { targets_version } => {
                 let staged = self.staged();
                 if staged.is_none_or(|mark| mark.version != targets_version) {
@@ -63,9 +79,9 @@ impl Secondary {
     }
 
     /// Steps 1 to 4. What is refused is in the next report.
-    fn prepare(&mut self, attestation: Vec<u8>, source: &mut dyn Source) -> Result<Answer, Reject> {
+    fn prepare(&mut self, order: Order, source: &mut dyn Source) -> Result<Answer, Reject> {
         let mut version = self.processed_version();
-        let prepared = self.verify_and_stage(attestation, source, &mut version);
+        let prepared = self.verify_and_stage(order, source, &mut version);
         if let Err(reject) = &prepared {
             self.note_refusal(version, reject)?;
         }
@@ -78,7 +94,7 @@ impl Secondary {
 
     fn verify_and_stage(
         &mut self,
-        attestation: Vec<u8>,
+        order: Order,
         source: &mut dyn Source,
         version: &mut u64,
     ) -> Result<Prepared, Reject> {
@@ -89,11 +105,16 @@ impl Secondary {
             fetch_metadata(source, repository, name, max_len)
                 .map_err(|error| error.to_reject().at(repository.name()))
         };
-        let attestation = Some(attestation).filter(|bytes| !bytes.is_empty());
         let followed = self.follow_root(&mut fetch)?;
-        self.learn_time(&followed, attestation)?;
+        match (order.attestation, &order.offline) {
+            (None, Some(_)) => self.recall_time(&followed)?,
+            (attestation, _) => self.learn_time(&followed, attestation)?,
+        }
         let done = self.state().processed().copied();
-        let verified = self.verify(followed, done, &mut fetch)?;
+        let verified = match order.offline {
+            Some(name) => self.verify_carried(followed, &name, &mut fetch)?,
+            None => self.verify(followed, done, &mut fetch)?,
+        };
         let mark = verified.mark;
         *version = mark.version;
         let wanted = verified.image.filter(|directed| !self.runs(directed));

@@ -1,0 +1,51 @@
+//! What a director signs for updates that are carried to vehicles (PURE-2).
+
+use std::collections::BTreeMap;
+
+use countersign_metadata::json::Object;
+use countersign_metadata::uptane::{Vin, custom_with_vins};
+use countersign_metadata::{MetaFile, Snapshot, TargetFile, TargetPath, TargetsBuilder, UtcTime};
+use countersign_signing::SignError;
+
+use super::keys::{OfflineKeys, signed};
+
+/// The Offline Snapshot, which lists every Offline Targets file that there was.
+#[derive(Debug, Default)]
+pub(super) struct Carrier {
+    pub(super) snapshot: Option<Snapshot>,
+}
+
+/// The signed files.
+pub(super) struct Carried {
+    pub(super) snapshot: Vec<u8>,
+    pub(super) targets: Vec<u8>,
+}
+
+impl Carrier {
+    /// The next version of the Offline Targets file `name`, for one vehicle.
+    pub(super) fn issue(
+        &mut self,
+        name: &str,
+        (vin, orders): (&Vin, BTreeMap<TargetPath, TargetFile>),
+        expires: UtcTime,
+        keys: &OfflineKeys,
+    ) -> Result<Carried, SignError> {
+        let mut snapshot = match &self.snapshot {
+            Some(last) => last.next(expires),
+            None => Snapshot::new(expires),
+        };
+        let version = snapshot.role(name).map_or(0, |file| file.version) + 1;
+        snapshot.set_role(name, MetaFile::version(version));
+        let mut targets = TargetsBuilder::new(expires);
+        targets.header.version = version;
+        targets.targets = orders;
+        let vins = custom_with_vins(std::slice::from_ref(vin));
+        targets.extra = Object::from_iter([("custom".into(), vins.into())]);
+        let carried = Carried {
+            snapshot: signed(snapshot.to_payload(), &*keys.snapshot)?,
+            targets: signed(targets.to_payload(), &*keys.targets)?,
+        };
+        self.snapshot = Some(snapshot);
+        Ok(carried)
+    }
+}
