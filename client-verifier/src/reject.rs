@@ -66,6 +66,7 @@ codes! {
     HardwareMismatch = 508, "hardware-mismatch", ArbitrarySoftware, "The image is for other hardware.";
     VehicleMismatch = 509, "vehicle-mismatch", Replay, "The Director's metadata is for another vehicle.";
     RepositoryMapping = 510, "repository-mapping", ArbitrarySoftware, "The repository mapping does not ask both repositories for this image.";
+    OfflineNameMismatch = 511, "offline-name-mismatch", MixAndMatch, "The Offline Targets file is another one than its name in the bundle says.";
     TargetNotFound = 600, "target-not-found", None, "No role that is trusted for the path lists it.";
     UnsafeFilename = 601, "unsafe-filename", ArbitrarySoftware, "The target path could leave its directory.";
     ImageHash = 602, "image-hash", ArbitrarySoftware, "The image is not the one that was signed.";

@@ -43,6 +43,9 @@ pub const MAX_CONSTRAINTS: usize = 1024;
 /// Vehicles that one Offline Targets file can name: a workshop's or a ferry's load.
 pub const MAX_VINS: usize = 4096;
 
+/// Characters of the name of an Offline Targets file: a small ECU keeps it as part of a file's name.
+pub const MAX_OFFLINE_NAME: usize = 64;
+
 /// Characters in a text for people or a name in `custom` and in reports.
 pub const MAX_TEXT: usize = 512;
 

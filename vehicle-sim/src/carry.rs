@@ -2,7 +2,7 @@
 //! of it, in one file on a stick.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use countersign_client::client::{Client, ClientError};
@@ -10,7 +10,7 @@ use countersign_client::fetch::UrlFetcher;
 use countersign_client::files::TargetDir;
 use countersign_client::store::{MemoryStore, Store as _};
 use countersign_client::uptane::bundle::{self, BundleWriter, image_member};
-use countersign_metadata::uptane::{DirectorCustom, EncryptedTarget, Vin};
+use countersign_metadata::uptane::{DirectorCustom, EncryptedTarget, OfflineName, Vin};
 use countersign_metadata::{
     Hashes, MetadataError, Role, Root, Signed, TargetFile, Targets, UtcTime,
 };
@@ -32,54 +32,67 @@ pub struct ImageRepository {
 }
 
 /// Writes what is assigned in a vehicle into the bundle at `path`, with the Offline Targets file
-/// `name`. `keep` makes the Offline Snapshot durable, before anybody can have the bundle: no version
-/// is signed twice.
+/// `name`. `keep` makes the Offline Snapshot durable as soon as it is signed, so that no version is
+/// signed twice.
 ///
 /// # Errors
 /// [`SimError`]; then there is no new bundle.
 pub fn carry(
     service: &Shared,
     vin: &Vin,
-    name: &str,
+    name: &OfflineName,
     from: ImageRepository,
     path: &Path,
     keep: impl FnOnce(&[u8]) -> Result<(), SimError>,
 ) -> Result<(), SimError> {
-    let unfinished = path.with_extension("unfinished");
-    let file = File::create(&unfinished).map_err(SimError::io("make", &unfinished))?;
-    let mut tar = BundleWriter::new(BufWriter::new(file));
-    let add = |tar: &mut BundleWriter<_>, name: &str, bytes: &[u8]| {
-        let added = tar.add(name, bytes.len() as u64, bytes);
-        added.map_err(SimError::io("write", &unfinished))
-    };
     let mut service = service.lock();
     let now = service.clock().now()?;
-    let members = service.director().carry(vin, name, now)?;
-    for (name, bytes) in &members {
-        add(&mut tar, name, bytes)?;
-    }
-    let mut source = Source::new(from, now)?;
     let orders = service.director().orders(vin);
+    let mut source = Source::new(from, now)?;
+    let mut images = Vec::new();
     for (image, order) in &orders {
         let listed = source.client.find(&mut source.trusted, image.as_str())?;
-        let (file, hashes) = match encrypted(order) {
+        if !listed.file().hashes.agree(&order.hashes) {
+            return Err(DirectorError::Superseded(image.clone()).into());
+        }
+        images.push(match encrypted(order) {
             Some(target) => (service.blob(&target), target.hashes),
             None => (source.download(&listed)?, order.hashes.clone()),
-        };
-        let image = File::open(&file).map_err(SimError::io("read", &file))?;
-        let length = image.metadata().map_err(SimError::io("read", &file))?.len();
-        let member = image_member(&content_name(&hashes));
-        let added = tar.add(&member, length, image);
-        added.map_err(SimError::io("write", &unfinished))?;
+        });
     }
-    for (name, bytes) in source.metadata()? {
-        add(&mut tar, &name, &bytes)?;
-    }
-    let done = tar.finish().and_then(|mut out| out.flush());
-    done.map_err(SimError::io("write", &unfinished))?;
+    let members = service.director().carry(vin, name, now)?;
     let snapshot = members.get(&format!("{}snapshot.json", bundle::OFFLINE));
     snapshot.map_or(Ok(()), |snapshot| keep(snapshot))?;
-    fs::rename(&unfinished, path).map_err(SimError::io("name", path))
+
+    let unfinished = path.with_extension("unfinished");
+    let metadata = members.into_iter().chain(source.metadata()?);
+    let written = write(&unfinished, metadata, &images).map_err(SimError::io("write", &unfinished));
+    match written {
+        Ok(()) => fs::rename(&unfinished, path).map_err(SimError::io("name", path)),
+        Err(error) => {
+            let _ = fs::remove_file(&unfinished);
+            Err(error)
+        }
+    }
+}
+
+fn write(
+    path: &Path,
+    metadata: impl IntoIterator<Item = (String, Vec<u8>)>,
+    images: &[(PathBuf, Hashes)],
+) -> io::Result<()> {
+    let mut tar = BundleWriter::new(BufWriter::new(File::create(path)?));
+    for (name, bytes) in metadata {
+        tar.add(&name, bytes.len() as u64, &bytes[..])?;
+    }
+    for (file, hashes) in images {
+        let image = File::open(file)?;
+        let length = image.metadata()?.len();
+        tar.add(&image_member(&content_name(hashes)), length, image)?;
+    }
+    let mut file = tar.finish()?;
+    file.flush()?;
+    file.get_ref().sync_all()
 }
 
 /// A client of the Image repository, which has in its store what a vehicle will need.
@@ -123,14 +136,16 @@ impl Source {
     }
 
     /// What it has verified, by the names that files have in a bundle.
-    fn metadata(mut self) -> Result<Vec<(String, Vec<u8>)>, SimError> {
+    fn metadata(&mut self) -> Result<Vec<(String, Vec<u8>)>, SimError> {
+        let consistent = self.trusted.root().content().consistent_snapshot;
         let files = self.client.store().files();
         let named = files.filter_map(|(name, stored)| {
             let bytes = &stored.bytes;
             let role = |name: &str| {
+                let version = version_of::<Targets>(bytes)?;
                 Ok(RemoteName::Targets(
                     name.into(),
-                    Some(version_of::<Targets>(bytes)?),
+                    consistent.then_some(version),
                 ))
             };
             let name = match name {

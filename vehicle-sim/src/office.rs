@@ -24,7 +24,7 @@ use countersign_client::client::Client;
 use countersign_client::fetch::UrlFetcher;
 use countersign_client::store::{MemoryStore, Store as _};
 use countersign_encryption::{ContentKey, KEY_LEN};
-use countersign_metadata::uptane::{EcuSerial, Mapping, Vin};
+use countersign_metadata::uptane::{EcuSerial, Mapping, OfflineName, Vin};
 use countersign_metadata::{Hashes, TargetPath, percent_encode};
 use countersign_signing::{Algorithm, KeyUri, Secrets, Signer};
 use countersign_verifier::{Context, StoreName};
@@ -112,8 +112,11 @@ impl Office {
             offline: offline_keys(|name| open_key(&secrets, name))?,
         };
         let mut director = Director::restore(keys, Lifetimes::default(), roots)?;
-        if let Ok(snapshot) = fs::read(folder.join(OFFLINE_SNAPSHOT)) {
-            director.restore_carried(snapshot)?;
+        let offline = folder.join(OFFLINE_SNAPSHOT);
+        match fs::read(&offline) {
+            Ok(snapshot) => director.restore_carried(snapshot)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(SimError::io("read", &offline)(error)),
         }
         let service = Service::new(director, folder.join("published"), clock);
         let office = Self {
@@ -206,7 +209,7 @@ impl Office {
     ///
     /// # Errors
     /// [`SimError`]
-    pub fn carry(&self, vin: &Vin, name: &str, path: &Path) -> Result<(), SimError> {
+    pub fn carry(&self, vin: &Vin, name: &OfflineName, path: &Path) -> Result<(), SimError> {
         let from = ImageRepository {
             url: self.settings.image_url.clone(),
             root: self.image_root()?,
@@ -218,7 +221,14 @@ impl Office {
             self.restore_encrypted(image)?;
         }
         carry(&self.service, vin, name, from, path, |snapshot| {
-            write(&self.folder.join(OFFLINE_SNAPSHOT), snapshot)
+            let path = self.folder.join(OFFLINE_SNAPSHOT);
+            let unfinished = path.with_extension("unfinished");
+            let written = fs::File::create(&unfinished).and_then(|mut file| {
+                file.write_all(snapshot)?;
+                file.sync_all()?;
+                fs::rename(&unfinished, &path)
+            });
+            written.map_err(SimError::io("write", &path))
         })
     }
 

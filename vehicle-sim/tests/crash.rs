@@ -25,13 +25,26 @@ const NEW: &[u8] = b"the new image, which is long enough to be written in more t
 /// A folder as it was, to be brought back again and again.
 struct Garage {
     world: World,
+    /// The command that installs.
+    cycle: &'static [&'static str],
 }
+
+const ONLINE: &[&str] = &["cycle", "car", "--director", "fleet"];
+const CARRIED: &[&str] = &[
+    "cycle",
+    "car",
+    "--director",
+    "fleet",
+    "--bundle",
+    "update.tar",
+];
 
 impl Garage {
     /// A director that has assigned an image to both ECUs of a vehicle, one of them encrypted.
-    fn new() -> Self {
+    fn new(cycle: &'static [&'static str]) -> Self {
         let garage = Self {
             world: World::new(),
+            cycle,
         };
         let published = garage.world.published();
         let url = format!("file://{}/", published.display());
@@ -69,6 +82,14 @@ impl Garage {
             let image = format!("{serial}.img");
             garage.succeeds(&["assign", "VIN1", serial, &image, "--director", "fleet"]);
         }
+        garage.succeeds(&[
+            "bundle",
+            "VIN1",
+            "garage",
+            "update.tar",
+            "--director",
+            "fleet",
+        ]);
         for folder in ["car", "fleet"] {
             garage.copy(folder, &format!("{folder}.before"));
         }
@@ -104,7 +125,7 @@ impl Garage {
         for folder in ["car", "fleet"] {
             self.copy(&format!("{folder}.before"), folder);
         }
-        let output = self.run(&["cycle", "car", "--director", "fleet"], Some(point));
+        let output = self.run(self.cycle, Some(point));
         let cut = output.status.signal() == Some(SIGABRT);
         assert!(cut || output.status.success(), "{point}: {output:?}");
         cut
@@ -124,9 +145,9 @@ impl Garage {
                 "{serial} after point {point}: {image:?}"
             );
         }
-        let cycle = self.run(&["cycle", "car", "--director", "fleet"], None);
+        let cycle = self.run(self.cycle, None);
         assert!(cycle.status.success(), "after point {point}: {cycle:?}");
-        let next = self.succeeds(&["cycle", "car", "--director", "fleet"]);
+        let next = self.succeeds(self.cycle);
         assert_eq!(next["ecus"], serde_json::json!({}), "after point {point}");
         let status = self.succeeds(&["status", "car"]);
         for serial in ["primary", "door"] {
@@ -163,17 +184,28 @@ const STRIDE: usize = 23;
 
 #[test]
 fn a_power_cut_at_some_points_of_a_cycle_is_survived() {
-    survives(STRIDE);
+    survives(ONLINE, STRIDE);
+}
+
+#[test]
+fn a_power_cut_at_some_points_of_an_update_from_a_stick_is_survived() {
+    survives(CARRIED, STRIDE);
 }
 
 #[test]
 #[ignore = "takes minutes: every point"]
 fn a_power_cut_at_any_point_of_a_cycle_is_survived() {
-    survives(1);
+    survives(ONLINE, 1);
 }
 
-fn survives(stride: usize) {
-    let garage = Garage::new();
+#[test]
+#[ignore = "takes minutes: every point"]
+fn a_power_cut_at_any_point_of_an_update_from_a_stick_is_survived() {
+    survives(CARRIED, 1);
+}
+
+fn survives(cycle: &'static [&'static str], stride: usize) {
+    let garage = Garage::new(cycle);
     let mut point = 1;
     while garage.cut_at(point) {
         garage.check(point);

@@ -13,7 +13,7 @@ use countersign_client::uptane::link::{
     MAX_BODY, Message, Mirror, Part, Prepared, Refusal, Reply, Repository, Request, Respond,
     SecondaryLink, SecondaryServer, Source, TcpLink, VERSION, Verification, Wanted, fetch_metadata,
 };
-use countersign_metadata::uptane::{EcuSerial, HardwareId, Nonce, Vin};
+use countersign_metadata::uptane::{EcuSerial, HardwareId, Nonce, OfflineName, Vin};
 use countersign_verifier::{self as verifier, Code, Reject, RemoteName};
 use proptest::prelude::*;
 
@@ -92,7 +92,7 @@ fn every_message_survives_the_wire() {
             attestation: vec![1, 2, 3],
         },
         Request::Prepare {
-            offline: Some("workshop".into()),
+            offline: Some(OfflineName::new("workshop").unwrap()),
             attestation: Vec::new(),
         },
         Request::Activate { targets_version: 7 },

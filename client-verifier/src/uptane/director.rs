@@ -60,7 +60,7 @@ impl Protocol for DirectorSession {
                 repository: trusted.context.repository.clone(),
                 verification: Verification::Full,
             };
-            Ok(Director { trusted, claims })
+            Ok(Director { claims })
         })
     }
 
@@ -69,12 +69,11 @@ impl Protocol for DirectorSession {
     }
 }
 
-/// The current state of the Director's repository, and what it assigns. Nothing of it may be
+/// What the Director assigns, by its repository or by an offline bundle. Nothing of it may be
 /// installed on the Director's word alone: [`Director::resolve`] asks the Image repository.
 #[derive(Debug)]
 pub struct Director {
-    trusted: Trusted,
-    claims: Claims,
+    pub(super) claims: Claims,
 }
 
 /// What a Director says, in a form that the Image repository is asked about.
@@ -114,18 +113,22 @@ impl Director {
         &self.claims.assignments
     }
 
-    /// The four roles.
-    pub fn trusted(&self) -> &Trusted {
-        &self.trusted
-    }
-
-    /// The mark of the current Targets.
+    /// The mark of the Targets, or of the Offline Targets file.
     pub fn mark(&self) -> Mark {
         self.claims.mark
     }
 
-    /// Looks for every image in the Image repository and compares (5.4.4.2 step 10). `installed`
-    /// is what was installed last, by ECU.
+    /// How the Image repository is to be followed, to be asked about this.
+    pub fn image_profile(&self) -> Profile {
+        match self.claims.verification {
+            Verification::Offline => Profile::Offline,
+            Verification::Full | Verification::Partial => Profile::Image,
+        }
+    }
+
+    /// Looks for every image in the Image repository and compares (5.4.4.2 step 10). `image` has
+    /// been followed as [`Director::image_profile`] says; `installed` is what was installed last, by
+    /// ECU.
     pub fn resolve<'i>(
         self,
         image: &'i mut Trusted,

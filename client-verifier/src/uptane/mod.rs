@@ -22,7 +22,7 @@ pub use assignment::Assignment;
 pub use directed::{Directed, Installed, Origin, Verification};
 pub use director::{Director, DirectorSession, Mark};
 pub use download::{DownloadStream, VerifiedDownload};
-pub use offline::{OfflineDirector, OfflineDirectorSession};
+pub use offline::OfflineDirectorSession;
 pub use partial::{Partial, PartialSession};
 pub use resolve::{Resolve, Update};
 pub use time::{Attested, TimeFloor, attested_time, latest_attested};

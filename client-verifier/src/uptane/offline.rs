@@ -5,21 +5,19 @@
 //! stored and newer than the bundle is used instead of it.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use countersign_metadata::uptane::{EcuSerial, Mapping, offline_authority, vins_of};
+use countersign_metadata::uptane::{OfflineCustom, OfflineName, offline_authority};
 use countersign_metadata::{
     Authority, MetaFile, Role, RoleType, Snapshot, Targets, UtcTime, Verified,
 };
 
 use super::assignment::{Assignment, assignments};
-use super::directed::{Installed, Verification};
-use super::director::{Claims, Mark};
-use super::resolve::Resolve;
+use super::directed::Verification;
+use super::director::{Claims, Director, Mark};
 use super::vehicle::Vehicle;
 use crate::chain::Chain;
 use crate::context::Context;
@@ -29,36 +27,10 @@ use crate::names::{RemoteName, StoreName};
 use crate::refresh::{Followed, check_entries, misuse};
 use crate::reject::{Code, Reject};
 use crate::session::{Protocol, Reply, Step, Stored};
-use crate::trusted::Trusted;
 
 const SNAPSHOT: &str = "offline-snapshot";
 
-/// What the Director assigns by an offline bundle. As with [`Director`](super::Director), the
-/// Image repository's part of the bundle has to say the same.
-#[derive(Debug)]
-pub struct OfflineDirector {
-    claims: Claims,
-}
-
-impl OfflineDirector {
-    /// The mark of the Offline Targets file.
-    pub fn mark(&self) -> Mark {
-        self.claims.mark
-    }
-
-    /// As [`Director::resolve`](super::Director::resolve), in a session of the Image repository
-    /// with [`Profile::Offline`](crate::Profile::Offline).
-    pub fn resolve<'i>(
-        self,
-        image: &'i mut Trusted,
-        mapping: &'i Mapping,
-        installed: &'i BTreeMap<EcuSerial, Installed>,
-    ) -> Resolve<'i> {
-        Resolve::new(self.claims, image, mapping, installed)
-    }
-}
-
-/// Verifies the Director's side of an offline bundle. Ends with [`OfflineDirector`].
+/// Verifies the Director's side of an offline bundle. Ends with [`Director`].
 ///
 /// What it fetches as Snapshot is the Offline Snapshot of the bundle, and as a Targets role the
 /// Offline Targets file; it stores them under names of their own.
@@ -66,8 +38,8 @@ impl OfflineDirector {
 pub struct OfflineDirectorSession {
     vehicle: Arc<Vehicle>,
     context: Context,
-    /// The name of the one Offline Targets file in the bundle, without `.json`.
-    name: String,
+    /// The one Offline Targets file in the bundle.
+    name: OfflineName,
     state: State,
 }
 
@@ -79,7 +51,7 @@ enum State {
     StoredTargets(Keys, MetaFile),
     FetchTargets(Keys, MetaFile, Option<Verified<Targets>>),
     SavedTargets(Keys, Current<Targets>),
-    Done(Box<OfflineDirector>),
+    Done(Box<Director>),
     Refused(Reject),
     Over,
 }
@@ -98,15 +70,10 @@ type Transition = Result<State, Reject>;
 
 impl OfflineDirectorSession {
     /// Goes on from the last Root, for the file `NAME.json` that the bundle holds.
-    pub fn new(
-        followed: Followed,
-        vehicle: Vehicle,
-        name: impl Into<String>,
-        context: Context,
-    ) -> Self {
+    pub fn new(followed: Followed, vehicle: Vehicle, name: OfflineName, context: Context) -> Self {
         Self {
             vehicle: Arc::new(vehicle),
-            name: name.into(),
+            name,
             state: Keys::of(followed, &context).map_or_else(State::Refused, State::StoredSnapshot),
             context,
         }
@@ -139,11 +106,15 @@ impl OfflineDirectorSession {
 
     fn look_up(&self, mut keys: Keys, snapshot: &Current<Snapshot>) -> Transition {
         keys.valid_until = keys.valid_until.min(snapshot.content().expires());
-        match snapshot.content().role(&self.name) {
+        match snapshot.content().role(self.name.as_str()) {
             Some(meta) => Ok(State::StoredTargets(keys, meta.clone())),
             None => {
                 let detail = "the Offline Snapshot does not list this file";
-                Err(Reject::new(Code::RoleNotInSnapshot, &self.name, detail))
+                Err(Reject::new(
+                    Code::RoleNotInSnapshot,
+                    self.name.as_str(),
+                    detail,
+                ))
             }
         }
     }
@@ -152,7 +123,7 @@ impl OfflineDirectorSession {
         let floor = link::floor::<Targets>(stored, &keys.targets);
         match floor {
             Some(file) if link::is_named(&file, &meta) => {
-                let file = Current::fresh(file, &self.name, self.context.now)?;
+                let file = Current::fresh(file, self.name.as_str(), self.context.now)?;
                 self.conclude(&keys, &file)
             }
             floor => Ok(State::FetchTargets(keys, meta, floor)),
@@ -168,12 +139,12 @@ impl OfflineDirectorSession {
     ) -> Transition {
         let bytes = match reply {
             Reply::Fetched(bytes) => bytes,
-            other => return Err(link::no_file(&self.name, other)),
+            other => return Err(link::no_file(self.name.as_str(), other)),
         };
-        link::within(&self.name, &bytes, self.max_len(meta))?;
-        let file = link::check(bytes, &self.name, meta, &keys.targets, floor)?;
+        link::within(self.name.as_str(), &bytes, self.max_len(meta))?;
+        let file = link::check(bytes, self.name.as_str(), meta, &keys.targets, floor)?;
         self.assigned(file.content())?;
-        let file = Current::fresh(file, &self.name, self.context.now)?;
+        let file = Current::fresh(file, self.name.as_str(), self.context.now)?;
         Ok(State::SavedTargets(keys, file))
     }
 
@@ -187,7 +158,7 @@ impl OfflineDirectorSession {
 
     fn conclude(&self, keys: &Keys, targets: &Current<Targets>) -> Transition {
         let content = targets.content();
-        Ok(State::Done(Box::new(OfflineDirector {
+        Ok(State::Done(Box::new(Director {
             claims: Claims {
                 vehicle: Arc::clone(&self.vehicle),
                 assignments: self.assigned(content)?,
@@ -224,29 +195,34 @@ pub(super) fn authority_of(chain: &Chain, role: RoleType) -> Result<Authority, R
     }
 }
 
-/// What the Offline Targets file `name` assigns. It has to be for this vehicle: by its list of
-/// vehicles where there is one, and by the serials of the ECUs, which are unique. It may be for
-/// other vehicles too.
+/// What the Offline Targets file `name` assigns. It has to be that one, and for this vehicle: by its
+/// list of vehicles where there is one, and by the serials of the ECUs, which are unique. It may be
+/// for other vehicles too.
 pub(super) fn carried_assignments(
     targets: &Targets,
-    name: &str,
+    name: &OfflineName,
     vehicle: &Vehicle,
 ) -> Result<Vec<Assignment>, Reject> {
-    let vins = vins_of(targets).map_err(|error| Reject::metadata(name, error))?;
-    if vins.is_some_and(|vins| !vins.contains(&vehicle.vin)) {
+    let role = name.as_str();
+    let custom = OfflineCustom::of(targets).map_err(|error| Reject::metadata(role, error))?;
+    if custom.name != *name {
+        let detail = format!("this is {}", custom.name);
+        return Err(Reject::new(Code::OfflineNameMismatch, role, detail));
+    }
+    if custom.vins.is_some_and(|vins| !vins.contains(&vehicle.vin)) {
         let detail = format!("it is not for vehicle {}", vehicle.vin);
-        return Err(Reject::new(Code::VehicleMismatch, name, detail));
+        return Err(Reject::new(Code::VehicleMismatch, role, detail));
     }
     assignments(targets).map_err(|reject| Reject {
-        role: name.into(),
+        role: role.into(),
         ..reject
     })
 }
 
 impl Protocol for OfflineDirectorSession {
-    type Output = OfflineDirector;
+    type Output = Director;
 
-    fn next(&mut self) -> Step<'_, OfflineDirector> {
+    fn next(&mut self) -> Step<'_, Director> {
         if matches!(self.state, State::Done(_) | State::Refused(_) | State::Over) {
             return Step::Done(match core::mem::replace(&mut self.state, State::Over) {
                 State::Done(director) => Ok(*director),
@@ -264,14 +240,14 @@ impl Protocol for OfflineDirectorSession {
             },
             State::SavedSnapshot(keys, file) => save(StoreName::OfflineSnapshot, keys, file),
             State::StoredTargets(..) => Step::Load {
-                name: StoreName::OfflineTargets(self.name.clone()),
+                name: StoreName::OfflineTargets(self.name.to_string()),
             },
             State::FetchTargets(_, meta, _) => Step::Fetch {
-                what: RemoteName::Targets(self.name.clone(), None),
+                what: RemoteName::Targets(self.name.to_string(), None),
                 max_len: self.max_len(meta),
             },
             State::SavedTargets(keys, file) => {
-                save(StoreName::OfflineTargets(self.name.clone()), keys, file)
+                save(StoreName::OfflineTargets(self.name.to_string()), keys, file)
             }
             State::Done(_) | State::Refused(_) | State::Over => {
                 Step::Done(Err(misuse("the session is over")))

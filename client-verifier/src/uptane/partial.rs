@@ -5,11 +5,11 @@
 //! Out of an offline bundle (PURE-2) it is the Offline Targets file, in the same way.
 
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use countersign_metadata::uptane::Vin;
+use countersign_metadata::uptane::{OfflineName, Vin};
 use countersign_metadata::{Authority, Role, RoleType, TargetFile, Targets, Verified};
 
 use super::assignment::{Assignment, assignments, check_targets};
@@ -54,7 +54,7 @@ enum File {
     /// The Director's Targets.
     Targets,
     /// The Offline Targets file of this name.
-    Offline(String),
+    Offline(OfflineName),
 }
 
 #[derive(Debug)]
@@ -81,10 +81,10 @@ impl PartialSession {
         followed: Followed,
         vin: Vin,
         ecu: Ecu,
-        name: impl Into<String>,
+        name: OfflineName,
         context: Context,
     ) -> Self {
-        Self::of(File::Offline(name.into()), followed, vin, ecu, context)
+        Self::of(File::Offline(name), followed, vin, ecu, context)
     }
 
     fn of(file: File, followed: Followed, vin: Vin, ecu: Ecu, context: Context) -> Self {
@@ -112,14 +112,14 @@ impl PartialSession {
     fn role(&self) -> &str {
         match &self.file {
             File::Targets => ROLE,
-            File::Offline(name) => name,
+            File::Offline(name) => name.as_str(),
         }
     }
 
     fn stored_as(&self) -> StoreName {
         match &self.file {
             File::Targets => StoreName::Targets,
-            File::Offline(name) => StoreName::OfflineTargets(name.clone()),
+            File::Offline(name) => StoreName::OfflineTargets(name.to_string()),
         }
     }
 

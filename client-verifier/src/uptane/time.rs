@@ -106,7 +106,8 @@ pub fn latest_attested(
     match floor.filter(|floor| floor.keys == keys) {
         Some(floor) => Ok(Some(floor.time)),
         None => {
-            let detail = "no time was attested yet under the time keys of the Director's Root";
+            let detail = "no time was attested to this ECU under the time keys of the Director's Root; \
+                          it takes one update over the network before this one";
             Err(Reject::new(Code::TimeUnavailable, ROLE, detail))
         }
     }

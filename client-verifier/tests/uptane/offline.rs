@@ -2,7 +2,9 @@
 //! own, there is no Timestamp, and what the vehicle has that is newer stays in force.
 
 use countersign_metadata::json::{Object, Value};
-use countersign_metadata::uptane::{OfflineUpdates, Vin, custom_with_vins, set_offline_updates};
+use countersign_metadata::uptane::{
+    OfflineCustom, OfflineName, OfflineUpdates, Vin, set_offline_updates,
+};
 use countersign_metadata::{MetaFile, Snapshot, TargetPath, TargetsBuilder};
 use countersign_verifier::uptane::{Partial, Update, Verification};
 use countersign_verifier::{Attack, Code, Profile, Reject};
@@ -13,6 +15,17 @@ use crate::world::repo::Files;
 use crate::world::{DIRECTOR, IMAGE, World, check, ecu, image, other_vin, primary_of, vin};
 
 const NAME: &str = "workshop-7";
+
+fn named(name: &str) -> OfflineName {
+    OfflineName::new(name).unwrap()
+}
+
+/// What an Offline Targets file says of itself.
+fn custom(name: &str, vins: Option<&[Vin]>) -> Value {
+    let vins = vins.map(<[Vin]>::to_vec);
+    let name = named(name);
+    OfflineCustom { name, vins }.to_object().into()
+}
 const SNAPSHOT: &str = "offline-snapshot";
 
 /// What is carried, and who signs the Director's part of it.
@@ -41,6 +54,7 @@ impl Bundle {
         let expires = world.director.in_hours(90 * 24);
         let mut targets = TargetsBuilder::new(expires);
         targets.targets = world.director.targets["targets"].targets.clone();
+        targets.extra.insert("custom".into(), custom(NAME, None));
         let mut snapshot = Snapshot::new(expires);
         snapshot.set_role(NAME, MetaFile::version(1));
         Self {
@@ -76,7 +90,7 @@ impl Bundle {
 
     fn install(&self, car: &mut Car) -> Result<Update, Reject> {
         let world = &self.world;
-        car.offline(NAME, &self.files(), &world.image.files, world.now)
+        car.offline(&named(NAME), &self.files(), &world.image.files, world.now)
     }
 
     fn car(&self) -> Car {
@@ -155,7 +169,7 @@ fn a_director_that_names_nobody_for_it_has_no_offline_updates() {
     files.remove("2.root.json");
     let mut car = world.primary();
     let reject = car
-        .offline(NAME, &files, &world.image.files, world.now)
+        .offline(&named(NAME), &files, &world.image.files, world.now)
         .unwrap_err();
     check(&reject, (Code::SignatureThreshold, SNAPSHOT, DIRECTOR));
 }
@@ -234,7 +248,7 @@ fn the_offline_targets_file_is_the_one_that_the_offline_snapshot_names() {
     let (files, world) = (bundle.files(), &bundle.world);
     let mut car = bundle.car();
     let reject = car
-        .offline("workshop-8", &files, &world.image.files, world.now)
+        .offline(&named("workshop-8"), &files, &world.image.files, world.now)
         .unwrap_err();
     check(&reject, (Code::RoleNotInSnapshot, "workshop-8", DIRECTOR));
 }
@@ -275,9 +289,8 @@ fn a_bundle_may_be_for_several_vehicles_and_each_takes_its_own() {
     let ecus = [("P1", "pcu-a"), ("P2", "pcu-a"), ("P3", "pcu-a")];
     world.direct("pcu.img", &ecus);
     bundle.targets.targets = world.director.targets["targets"].targets.clone();
-    let vins = |vins: &[Vin]| Value::from(custom_with_vins(vins));
-    let extra = &mut bundle.targets.extra;
-    extra.insert("custom".into(), vins(&[other_vin(), vin()]));
+    let vins = custom(NAME, Some(&[other_vin(), vin()]));
+    bundle.targets.extra.insert("custom".into(), vins);
     let mut car = bundle.car();
     assert_eq!(bundle.install(&mut car).unwrap().images.len(), 2);
     let mut other = bundle.car();
@@ -467,7 +480,7 @@ fn an_offline_profile_never_asks_for_a_timestamp() {
 /// What a partially verifying ECU makes of a bundle.
 fn in_part(bundle: &Bundle, car: &mut Car) -> Result<Partial, Reject> {
     let brake = ecu("S1", "brake-b");
-    car.partial_offline(&brake, NAME, &bundle.files(), bundle.world.now)
+    car.partial_offline(&brake, &named(NAME), &bundle.files(), bundle.world.now)
 }
 
 fn partial_car() -> Car {
@@ -508,8 +521,8 @@ fn a_partial_secondary_refuses_offline_targets_that_are_wrong() {
             bundle.targets.header.expires = "2029-12-31T23:59:59Z".parse().unwrap();
         }),
         (Code::VehicleMismatch, |bundle| {
-            let vins = custom_with_vins(&[other_vin()]);
-            bundle.targets.extra.insert("custom".into(), vins.into());
+            let vins = custom(NAME, Some(&[other_vin()]));
+            bundle.targets.extra.insert("custom".into(), vins);
         }),
         (Code::DirectorHasDelegations, |bundle| {
             let image = bundle.world.image.targets["targets"].delegations.clone();
@@ -547,4 +560,51 @@ fn a_partial_secondary_uses_the_newer_bundle_that_it_had() {
     other.targets.extra.insert("x-note".into(), "other".into());
     let reject = in_part(&other, &mut car).unwrap_err();
     check(&reject, (Code::SameVersion, NAME, DIRECTOR));
+}
+
+#[test]
+fn one_offline_targets_file_does_not_pass_as_another() {
+    // Two bundles of the same version, of which one is older: its file under the newer one's name.
+    let spring = Bundle::new();
+    let mut swapped = Bundle::new();
+    swapped
+        .targets
+        .extra
+        .insert("custom".into(), custom("spring", None));
+    let mut car = swapped.car();
+    let reject = swapped.install(&mut car).unwrap_err();
+    check(&reject, (Code::OfflineNameMismatch, NAME, DIRECTOR));
+    assert_eq!(reject.attack(), Attack::MixAndMatch);
+    let mut small = partial_car();
+    let reject = in_part(&swapped, &mut small).unwrap_err();
+    check(&reject, (Code::OfflineNameMismatch, NAME, DIRECTOR));
+    // Nothing of it is kept, and the honest one is taken.
+    assert_eq!(spring.install(&mut car).unwrap().images.len(), 2);
+    assert!(in_part(&spring, &mut small).unwrap().image.is_some());
+}
+
+#[test]
+fn what_was_signed_for_the_network_does_not_pass_as_a_bundle() {
+    // Even where the same key signs both, as PURE-2 allows.
+    let mut bundle = Bundle::new();
+    bundle.targets_keys = bundle.world.director.keys["targets"].clone();
+    let offline = OfflineUpdates {
+        keys: by_id(bundle.snapshot_keys.iter().chain(&bundle.targets_keys)),
+        snapshot: role_keys(&bundle.snapshot_keys),
+        targets: role_keys(&bundle.targets_keys),
+    };
+    set_offline_updates(&mut bundle.world.director.root, &offline);
+    bundle.world.director.publish_root();
+    bundle.world.publish();
+    let mut files = bundle.files();
+    let online = bundle.world.director.file("targets").unwrap().clone();
+    files.insert(format!("{NAME}.json"), online);
+    let brake = ecu("S1", "brake-b");
+    let now = bundle.world.now;
+    let mut car = partial_car();
+    let reject = car
+        .partial_offline(&brake, &named(NAME), &files, now)
+        .unwrap_err();
+    check(&reject, (Code::Malformed, NAME, DIRECTOR));
+    assert!(in_part(&bundle, &mut car).unwrap().image.is_some());
 }

@@ -11,7 +11,7 @@ use countersign_client::fetch::{HttpFetcher, Patience, TlsRoots, UrlFetcher};
 use countersign_client::store::MemoryStore;
 use countersign_client::uptane::link::Verification;
 use countersign_client::uptane::primary::Cycle;
-use countersign_metadata::uptane::{EcuSerial, HardwareId, Mapping, Vin};
+use countersign_metadata::uptane::{EcuSerial, HardwareId, Mapping, OfflineName, Vin};
 use countersign_metadata::{TargetFile, TargetPath};
 use countersign_signing::{Secrets, Signer};
 use countersign_vehicle_sim::director::{
@@ -215,9 +215,8 @@ impl World {
             root: self.image_root.clone(),
             fetcher: fetcher(),
         };
-        carry(&self.service, &Vin::new(VIN)?, name, from, &bundle, |_| {
-            Ok(())
-        })?;
+        let (vin, name) = (Vin::new(VIN)?, OfflineName::new(name)?);
+        carry(&self.service, &vin, &name, from, &bundle, |_| Ok(()))?;
         Ok(bundle)
     }
 

@@ -14,7 +14,7 @@ use crate::json::{Object, Value, parse_canonical};
 use crate::limits::{MAX_ATTACKS, MAX_TEXT};
 use crate::path::TargetPath;
 use crate::time::UtcTime;
-use crate::uptane::EcuSerial;
+use crate::uptane::{EcuSerial, OfflineName};
 
 /// The content of an ECU version report. Signed by the ECU's own key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +66,11 @@ pub struct DetectedAttack {
 /// How an update ended. The texts are cut at [`MAX_TEXT`] characters when written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// `targets_version`: the version of the Director's Targets that ordered it.
+    /// `targets_version`: the version of the Director's Targets that ordered it, or of the Offline
+    /// Targets file.
     pub targets_version: u64,
+    /// `offline`: the name of the Offline Targets file, if it was one (PURE-2).
+    pub offline: Option<OfflineName>,
     /// `code`: 0 for success, else that of the refusal.
     pub code: u16,
     /// `name` of the code.
@@ -202,8 +205,16 @@ impl DetectedAttack {
 impl Outcome {
     fn decode(path: String, value: Value) -> Result<Self, MetadataError> {
         let mut fields = Fields::of(path, value)?;
+        let offline = match fields.members_has("offline") {
+            true => {
+                let name = fields.string("offline")?;
+                Some(OfflineName::at(&fields.path_of("offline"), &name)?)
+            }
+            false => None,
+        };
         Ok(Self {
             targets_version: fields.unsigned("targets_version", 0)?,
+            offline,
             code: code(&mut fields)?,
             name: fields.text("name", MAX_TEXT)?,
             message: fields.text("message", MAX_TEXT)?,
@@ -217,7 +228,11 @@ impl Outcome {
             ("name", cut(&self.name)),
             ("message", cut(&self.message)),
         ];
-        with(&Object::new(), members).into()
+        let mut outcome = with(&Object::new(), members);
+        if let Some(name) = &self.offline {
+            outcome.insert("offline".into(), name.as_str().into());
+        }
+        outcome.into()
     }
 }
 

@@ -4,16 +4,12 @@
 //! Director names its vehicle: otherwise another vehicle's high version numbers could be replayed
 //! to this one and lock it out.
 
-use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use crate::error::MetadataError;
 use crate::field::{Fields, with};
 use crate::header::Role;
-use crate::json::{Object, Value};
-use crate::limits::MAX_VINS;
-use crate::targets::Targets;
+use crate::json::Object;
 use crate::uptane::Vin;
 
 /// `custom.vin` of a Director's Timestamp, Snapshot or Targets.
@@ -33,26 +29,6 @@ pub fn vin_of<T: Role>(role: &T) -> Result<Option<Vin>, MetadataError> {
     }
 }
 
-/// `custom.vins` of an Offline Targets file: the only vehicles it is for, where given.
-///
-/// # Errors
-/// [`MetadataError::Field`] when it is not a list of 1 to [`MAX_VINS`] identifiers.
-pub fn vins_of(targets: &Targets) -> Result<Option<Vec<Vin>>, MetadataError> {
-    let Some(mut custom) = top_custom(targets)? else {
-        return Ok(None);
-    };
-    if !custom.members_has("vins") {
-        return Ok(None);
-    }
-    let path = custom.path_of("vins");
-    let texts = custom.strings("vins")?;
-    if !(1..=MAX_VINS).contains(&texts.len()) {
-        return custom.fail("vins", format!("must list 1 to {MAX_VINS} vehicles"));
-    }
-    let vins = texts.iter().map(|text| Vin::at(&path, text));
-    vins.collect::<Result<_, _>>().map(Some)
-}
-
 /// A `custom` that names one vehicle, for the `extra` of a Director's role.
 ///
 /// ```
@@ -67,12 +43,6 @@ pub fn vins_of(targets: &Targets) -> Result<Option<Vec<Vin>>, MetadataError> {
 /// ```
 pub fn custom_with_vin(vin: &Vin) -> Object {
     with(&Object::new(), [("vin", vin.as_str().into())])
-}
-
-/// A `custom` that names the vehicles of an Offline Targets file.
-pub fn custom_with_vins(vins: &[Vin]) -> Object {
-    let vins: Value = vins.iter().map(|vin| vin.as_str().into()).collect();
-    with(&Object::new(), [("vins", vins)])
 }
 
 /// The top-level `custom` of a role file, where given.

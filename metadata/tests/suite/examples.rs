@@ -186,6 +186,7 @@ fn report() -> EcuVersionReport {
         report_counter: 41,
         outcome: Some(Outcome {
             targets_version: 9,
+            offline: None,
             code: 0,
             name: "installed".into(),
             message: "brake/3.1.img is confirmed".into(),

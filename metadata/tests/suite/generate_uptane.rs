@@ -3,8 +3,8 @@
 use countersign_metadata::TargetPath;
 use countersign_metadata::uptane::{
     Confidentiality, ConstrainedImage, Constraint, DetectedAttack, DirectorCustom, EcuSerial,
-    EcuVersionReport, EncryptedTarget, HardwareId, ImageCustom, InstalledImage, Nonce, Outcome,
-    TimeAttestation, WrappedKey,
+    EcuVersionReport, EncryptedTarget, HardwareId, ImageCustom, InstalledImage, Nonce, OfflineName,
+    Outcome, TimeAttestation, WrappedKey,
 };
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
@@ -141,9 +141,12 @@ pub fn report() -> impl Strategy<Value = EcuVersionReport> {
             role,
         },
     );
-    let outcome = (any::<u64>(), any::<u16>(), text(), text()).prop_map(
-        |(targets_version, code, name, message)| Outcome {
+    let offline = option::of("[A-Za-z0-9][A-Za-z0-9._-]{9,60}")
+        .prop_map(|name| name.map(|name| OfflineName::new(&name).unwrap()));
+    let outcome = (any::<u64>(), offline, any::<u16>(), text(), text()).prop_map(
+        |(targets_version, offline, code, name, message)| Outcome {
             targets_version,
+            offline,
             code,
             name,
             message,

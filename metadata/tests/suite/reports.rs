@@ -108,6 +108,11 @@ fn reports_and_attestations_are_read_strictly() {
             "outcome.message",
         ),
         ("\"targets_version\":4,", "", "outcome.targets_version"),
+        (
+            "\"targets_version\":4,",
+            "\"targets_version\":4,\"offline\":\"a/b\",",
+            "outcome.offline",
+        ),
         ("\"outcome\":{", "\"outcome\":null,\"x\":{", "outcome"),
     ] {
         if field.is_empty() {
@@ -261,6 +266,7 @@ fn a_report_that_says_too_much_is_cut_and_stays_readable() {
     report.attacks_detected = vec![attack; 100];
     report.outcome = Some(Outcome {
         targets_version: 1,
+        offline: None,
         code: 1,
         name: long.clone(),
         message: long,

@@ -2,8 +2,8 @@
 
 use countersign_metadata::json::{Object, Value, parse};
 use countersign_metadata::uptane::{
-    Mapping, OfflineUpdates, Vin, custom_with_vin, custom_with_vins, offline_authority,
-    set_offline_updates, set_time_server, time_server, vin_of, vins_of,
+    Mapping, OfflineCustom, OfflineName, OfflineUpdates, Vin, custom_with_vin, offline_authority,
+    set_offline_updates, set_time_server, time_server, vin_of,
 };
 use countersign_metadata::{
     Key, KeyId, RoleKeys, RoleType, Root, Snapshot, TargetPath, Targets, TargetsBuilder,
@@ -47,7 +47,7 @@ fn a_directors_file_names_its_vehicle() {
 }
 
 #[test]
-fn offline_targets_can_name_their_vehicles() {
+fn offline_targets_say_who_they_are_and_for_whom() {
     let targets = |custom: Option<Value>| {
         let mut builder = TargetsBuilder::new(time());
         builder
@@ -55,20 +55,56 @@ fn offline_targets_can_name_their_vehicles() {
             .extend(custom.map(|custom| ("custom".to_owned(), custom)));
         decode::<Targets>(&builder.to_payload()).unwrap().0
     };
-    let vins = [vin("V1"), vin("V2")];
-    let custom = custom_with_vins(&vins);
-    assert_eq!(
-        vins_of(&targets(Some(custom.into()))),
-        Ok(Some(vins.to_vec()))
-    );
-    assert_eq!(vins_of(&targets(None)), Ok(None));
-    assert_eq!(vins_of(&targets(Some(Object::new().into()))), Ok(None));
-    let many = vec![vin("V"); 4097];
-    for bad in [custom_with_vins(&[]), custom_with_vins(&many)] {
-        assert!(vins_of(&targets(Some(bad.into()))).is_err());
+    let mut custom = OfflineCustom {
+        name: OfflineName::new("workshop-7").unwrap(),
+        vins: Some(vec![vin("V1"), vin("V2")]),
+    };
+    let read =
+        |custom: &OfflineCustom| OfflineCustom::of(&targets(Some(custom.to_object().into())));
+    assert_eq!(read(&custom).as_ref(), Ok(&custom));
+    custom.vins = None;
+    assert_eq!(read(&custom).as_ref(), Ok(&custom));
+    for bad in [Vec::new(), vec![vin("V"); 4097]] {
+        custom.vins = Some(bad);
+        assert!(read(&custom).is_err());
     }
-    let bad = Object::from([("vins".into(), Value::from("V1"))]);
-    assert!(vins_of(&targets(Some(bad.into()))).is_err());
+    assert!(OfflineCustom::of(&targets(None)).is_err());
+    for bad in [
+        "{}",
+        r#"{"name":"x","vins":"V1"}"#,
+        r#"{"name":1}"#,
+        r#"{"name":"a/b"}"#,
+    ] {
+        let bad = parse(bad.as_bytes()).unwrap();
+        assert!(OfflineCustom::of(&targets(Some(bad))).is_err());
+    }
+}
+
+#[test]
+fn names_of_offline_targets_are_plain_file_names() {
+    let longest = "x".repeat(64);
+    for good in ["a", "7", "workshop-7", "A.b_c-d", "roots", longest.as_str()] {
+        assert_eq!(OfflineName::new(good).unwrap().as_str(), good);
+    }
+    let too_long = "x".repeat(65);
+    for bad in [
+        "",
+        ".",
+        "..",
+        ".a",
+        "-a",
+        "a b",
+        "a/b",
+        "a%20b",
+        "\u{e9}",
+        "snapshot",
+        "root",
+        "targets",
+        "timestamp",
+        too_long.as_str(),
+    ] {
+        assert!(OfflineName::new(bad).is_err(), "{bad:?}");
+    }
 }
 
 fn root() -> Root {

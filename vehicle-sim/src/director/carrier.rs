@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use countersign_metadata::json::Object;
-use countersign_metadata::uptane::{Vin, custom_with_vins};
+use countersign_metadata::uptane::{OfflineCustom, OfflineName, Vin};
 use countersign_metadata::{MetaFile, Snapshot, TargetFile, TargetPath, TargetsBuilder, UtcTime};
 use countersign_signing::SignError;
 
@@ -25,7 +25,7 @@ impl Carrier {
     /// The next version of the Offline Targets file `name`, for one vehicle.
     pub(super) fn issue(
         &mut self,
-        name: &str,
+        name: &OfflineName,
         (vin, orders): (&Vin, BTreeMap<TargetPath, TargetFile>),
         expires: UtcTime,
         keys: &OfflineKeys,
@@ -34,13 +34,16 @@ impl Carrier {
             Some(last) => last.next(expires),
             None => Snapshot::new(expires),
         };
-        let version = snapshot.role(name).map_or(0, |file| file.version) + 1;
-        snapshot.set_role(name, MetaFile::version(version));
+        let version = snapshot.role(name.as_str()).map_or(0, |file| file.version) + 1;
+        snapshot.set_role(name.as_str(), MetaFile::version(version));
         let mut targets = TargetsBuilder::new(expires);
         targets.header.version = version;
         targets.targets = orders;
-        let vins = custom_with_vins(std::slice::from_ref(vin));
-        targets.extra = Object::from_iter([("custom".into(), vins.into())]);
+        let custom = OfflineCustom {
+            name: name.clone(),
+            vins: Some(vec![vin.clone()]),
+        };
+        targets.extra = Object::from_iter([("custom".into(), custom.to_object().into())]);
         let carried = Carried {
             snapshot: signed(snapshot.to_payload(), &*keys.snapshot)?,
             targets: signed(targets.to_payload(), &*keys.targets)?,

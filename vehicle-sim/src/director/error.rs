@@ -68,6 +68,9 @@ pub enum DirectorError {
     /// The bytes are not those that the Image repository lists.
     #[error("these bytes are not {0} as the Image repository lists it")]
     OtherImage(TargetPath),
+    /// The Image repository lists something else under this path by now.
+    #[error("{0} was released again since it was assigned; assign it again")]
+    Superseded(TargetPath),
     /// A vehicle that cannot be registered.
     #[error(transparent)]
     Register(#[from] RegisterError),

@@ -20,7 +20,9 @@ use std::io::{Read, Write};
 use countersign_client::uptane::bundle;
 use countersign_encryption::{ContentKey, FileInfo};
 use countersign_metadata::json::Object;
-use countersign_metadata::uptane::{EcuSerial, EncryptedTarget, Nonce, TimeAttestation, Vin};
+use countersign_metadata::uptane::{
+    EcuSerial, EncryptedTarget, Nonce, OfflineName, TimeAttestation, Vin,
+};
 use countersign_metadata::{Role as _, Root, Signed, Snapshot, TargetFile, TargetPath, UtcTime};
 use countersign_verifier::Code;
 
@@ -298,7 +300,7 @@ impl Director {
     pub fn carry(
         &mut self,
         vin: &Vin,
-        name: &str,
+        name: &OfflineName,
         now: UtcTime,
     ) -> Result<BTreeMap<String, Vec<u8>>, DirectorError> {
         let Some(assigned) = self.vehicles.get(vin) else {
@@ -315,7 +317,7 @@ impl Director {
             .collect();
         let offline = |name: &str| format!("{}{name}.json", bundle::OFFLINE);
         members.insert(offline("snapshot"), carried.snapshot);
-        members.insert(offline(name), carried.targets);
+        members.insert(offline(name.as_str()), carried.targets);
         Ok(members)
     }
 
@@ -358,6 +360,7 @@ impl Director {
             let failed = heard.outcome.as_ref().is_some_and(|outcome| {
                 let tried = [Code::InstallFailed, Code::NotConfirmed];
                 tried.iter().any(|code| code.number() == outcome.code)
+                    && outcome.offline.is_none()
                     && Some(outcome.targets_version) == last
             });
             if failed && !receipt.stale.contains(serial) {

@@ -1,13 +1,20 @@
 //! Updates that are carried to a vehicle without a network (PURE-2).
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 
-use countersign_client::uptane::primary::{Cycle, EcuOutcome};
+use countersign_client::fetch::FetchError;
+use countersign_client::uptane::bundle::BundleWriter;
+use countersign_client::uptane::primary::{Cycle, DirectorLink, EcuOutcome};
+use countersign_client::uptane::secondary::Health;
+use countersign_metadata::uptane::Nonce;
 use countersign_vehicle_sim::{EcuPlan, SimError};
 use countersign_verifier::Code;
 
-use crate::world::{CAR, World, assert_installed, ecu, outcome, over_tcp, partial, refused};
+use crate::world::{
+    CAR, World, assert_installed, ecu, outcome, over_tcp, partial, refused, refuses, vin,
+};
 
 /// One of each kind.
 fn ecus() -> [EcuPlan; 3] {
@@ -133,6 +140,146 @@ fn a_stick_of_another_name_takes_nothing_back_either() {
     let cycle = world.install(&old);
     assert_eq!(refused(&cycle), Some(Code::DirectorImageMismatch));
     assert!(world.all_run("summer"));
+}
+
+#[test]
+fn of_two_sticks_the_older_images_are_refused_by_their_release_counters() {
+    let [primary, ..] = ecus();
+    let world = World::with_driven_car();
+    for (counter, name) in [(1, "spring"), (2, "summer")] {
+        let image = format!("{name}.img");
+        world.release(&image, &primary, counter, name.as_bytes());
+        world.assign("primary", &image);
+        world.carry(name);
+    }
+    let stick = |name: &str| world.path().join(format!("{name}.tar"));
+    world.install(&stick("summer"));
+    assert_eq!(world.runs(&primary), b"summer");
+    let cycle = world.install(&stick("spring"));
+    assert_eq!(refused(&cycle), Some(Code::ReleaseCounterRollback));
+    assert_eq!(world.runs(&primary), b"summer");
+}
+
+#[test]
+fn the_older_file_of_another_stick_does_not_pass_as_the_newer_one() {
+    let world = World::with_driven_car();
+    world.release_for_all(1, "spring");
+    let old = fs::read(world.carry("spring")).unwrap();
+    world.release_for_all(2, "summer");
+    let bundle = world.carry("summer");
+    let honest = fs::read(&bundle).unwrap();
+    fs::write(&bundle, with_file_of(&honest, "summer", &old, "spring")).unwrap();
+    let cycle = world.install(&bundle);
+    assert_eq!(refused(&cycle), Some(Code::OfflineNameMismatch));
+    fs::write(&bundle, &honest).unwrap();
+    world.install(&bundle);
+    assert!(world.all_run("summer"));
+}
+
+/// The bundle `honest`, with the Offline Targets file of another one under its own name.
+fn with_file_of(honest: &[u8], name: &str, other: &[u8], other_name: &str) -> Vec<u8> {
+    let targets = |name: &str| format!("director/offline/{name}.json");
+    let members = |tar: &[u8]| -> Vec<(String, Vec<u8>)> {
+        let mut archive = tar::Archive::new(tar);
+        let entries = archive.entries().unwrap();
+        let read = entries.map(|entry| {
+            let mut entry = entry.unwrap();
+            let path = entry.path().unwrap().to_str().unwrap().to_owned();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            (path, bytes)
+        });
+        read.collect()
+    };
+    let (_, foreign) = members(other)
+        .into_iter()
+        .find(|(path, _)| *path == targets(other_name))
+        .unwrap();
+    let mut writer = BundleWriter::new(Vec::new());
+    for (path, bytes) in members(honest) {
+        let bytes = match path == targets(name) {
+            true => &foreign,
+            false => &bytes,
+        };
+        writer.add(&path, bytes.len() as u64, &bytes[..]).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+#[test]
+fn the_stick_and_the_network_do_not_undo_each_other() {
+    let [primary, ..] = ecus();
+    let world = World::with_driven_car();
+    let assign = |counter: u64, name: &str| {
+        let image = format!("{name}.img");
+        world.release(&image, &primary, counter, name.as_bytes());
+        world.assign("primary", &image);
+    };
+    assign(1, "road");
+    assert_installed(&world.cycle(), &["primary"]);
+    // What is on the stick is newer than what the director goes on to ask for.
+    let online = world.service.lock().director().orders(&vin(CAR));
+    assign(2, "garage");
+    let bundle = world.carry("garage");
+    world.forge(online);
+    assert_eq!(refused(&world.cycle()), None);
+    world.install(&bundle);
+    assert_eq!(world.runs(&primary), b"garage");
+    for _ in 0..3 {
+        let online = world.cycle();
+        assert_eq!(refused(&online), None, "{online:?}");
+        let carried = world.install(&bundle);
+        assert!(carried.images.is_empty(), "{carried:?}");
+        assert_eq!(world.runs(&primary), b"garage");
+    }
+}
+
+#[test]
+fn an_image_on_a_stick_that_does_not_work_is_not_tried_at_every_start() {
+    let [primary, ..] = ecus();
+    let world = World::with_driven_car();
+    world.release("bad.img", &primary, 1, b"does not start");
+    world.assign("primary", "bad.img");
+    let bundle = world.carry("garage");
+    world
+        .service
+        .lock()
+        .director()
+        .withdraw(&vin(CAR), &primary.serial);
+    world.service.lock().publish(&vin(CAR)).unwrap();
+    let mut vehicle = world.start(CAR);
+    let controls = vehicle.controls(&primary.serial).unwrap().clone();
+    controls.set_health(Health::Fails("it hangs".into()));
+    let cycle = vehicle.cycle_from(&bundle).unwrap();
+    assert!(refuses(&cycle, "primary", Code::NotConfirmed), "{cycle:?}");
+    for _ in 0..3 {
+        assert_eq!(refused(&vehicle.cycle().unwrap()), None);
+        let again = vehicle.cycle_from(&bundle).unwrap();
+        assert!(again.images.is_empty(), "{again:?}");
+    }
+    assert!(world.runs_the_factory_image(&primary));
+}
+
+/// A network in which somebody answers everything with something.
+struct Portal;
+
+impl DirectorLink for Portal {
+    fn put_manifest(&mut self, _: &[u8]) -> Result<(), FetchError> {
+        Ok(())
+    }
+
+    fn attest(&mut self, _: &[Nonce]) -> Result<Option<Vec<u8>>, FetchError> {
+        Ok(Some(b"<html>Please log in</html>".to_vec()))
+    }
+}
+
+#[test]
+fn a_network_that_answers_nonsense_is_no_worse_than_none() {
+    let world = World::with_driven_car();
+    world.release_for_all(1, "spring");
+    let bundle = world.carry("spring");
+    let cycle = world.start_with(CAR, Portal).cycle_from(&bundle).unwrap();
+    assert_installed(&cycle, &["primary", "brake", "lamp"]);
 }
 
 #[test]

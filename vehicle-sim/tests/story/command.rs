@@ -318,7 +318,7 @@ fn a_bundle_by_command() {
     }
     terminal.fails(
         &["bundle", "VIN1", "a/b", "update.tar", "--director", "fleet"],
-        "no place in a bundle",
+        "letters, digits",
     );
     terminal.fails(
         &[

@@ -11,7 +11,7 @@ use countersign_client::uptane::link::{Refusal, Verification};
 use countersign_client::uptane::primary::{Cycle, DirectorLink, EcuOutcome};
 use countersign_metadata::json::Object;
 use countersign_metadata::uptane::{
-    DirectorCustom, EcuSerial, HardwareId, ImageCustom, Mapping, Vin, custom_with_vin,
+    DirectorCustom, EcuSerial, HardwareId, ImageCustom, Mapping, OfflineName, Vin, custom_with_vin,
 };
 use countersign_metadata::{
     Header, MetaFile, Snapshot, TargetFile, TargetPath, TargetsBuilder, Timestamp,
@@ -188,7 +188,8 @@ impl World {
             root: self.image_root.clone(),
             fetcher: fetcher(),
         };
-        carry(&self.service, &vin(CAR), name, from, &path, |_| Ok(())).unwrap();
+        let name = OfflineName::new(name).unwrap();
+        carry(&self.service, &vin(CAR), &name, from, &path, |_| Ok(())).unwrap();
         path
     }
 

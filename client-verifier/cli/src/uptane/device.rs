@@ -56,11 +56,7 @@ pub(super) struct Device<'a> {
 }
 
 impl<'a> Device<'a> {
-    pub(super) fn open(
-        directory: &'a Path,
-        config: &'a Config,
-        nonce: Option<Nonce>,
-    ) -> Result<Self, Reject> {
+    pub(super) fn open(directory: &'a Path, config: &'a Config) -> Result<Self, Reject> {
         let secrets = Secrets::unattended(directory);
         let own = &config.ecu;
         let key = |uri: &String| image_key(uri, &secrets);
@@ -86,10 +82,7 @@ impl<'a> Device<'a> {
             },
             host: Box::new(Machine),
         };
-        let mut ecu = Secondary::new(parts)?;
-        if let Some(nonce) = nonce {
-            ecu.choose_nonce(nonce);
-        }
+        let ecu = Secondary::new(parts)?;
         Ok(Self {
             ecu,
             directory,
@@ -273,29 +266,58 @@ pub(super) fn fresh_nonce(directory: &Path) -> Result<String, Reject> {
     Ok(nonce)
 }
 
-/// The nonce for a cycle, if one was chosen. It is for this cycle and the installation after it:
-/// no later cycle finds it, so that one attestation does not show the same time for ever.
-pub(super) fn take_nonce(directory: &Path) -> Result<Option<Nonce>, Reject> {
-    let Some(nonce) = read_nonce(&directory.join(NONCE))? else {
+/// The nonce that `attestation` has to answer in a cycle, if there is an attestation and a nonce was
+/// chosen for it. It is for this cycle and the installation after it: no later cycle finds it, so that
+/// one attestation does not show the same time for ever.
+pub(super) fn take_nonce(
+    directory: &Path,
+    attestation: Option<&Path>,
+) -> Result<Option<Nonce>, Reject> {
+    if attestation.is_none() {
         return Ok(None);
-    };
-    let (from, to) = (directory.join(NONCE), directory.join(CYCLED));
-    fs::rename(&from, &to).map_err(|error| io_failed("rename", &from, &error))?;
-    Ok(Some(nonce))
+    }
+    let (chosen, cycled) = (directory.join(NONCE), directory.join(CYCLED));
+    let nonce = read_nonce(&chosen)?;
+    match nonce {
+        Some(_) => fs::rename(&chosen, &cycled).map_err(|e| io_failed("rename", &chosen, &e))?,
+        None => remove(&cycled)?,
+    }
+    sync(directory)?;
+    Ok(nonce)
 }
 
-/// The nonce for an installation: that of the cycle before it, or one that was chosen since. It is
-/// gone afterwards.
-pub(super) fn use_up_nonce(directory: &Path) -> Result<Option<Nonce>, Reject> {
+/// The nonce that `attestation` has to answer in an installation: that of the cycle before it, or one
+/// that was chosen since. It is gone afterwards.
+pub(super) fn use_up_nonce(
+    directory: &Path,
+    attestation: Option<&Path>,
+) -> Result<Option<Nonce>, Reject> {
+    if attestation.is_none() {
+        return Ok(None);
+    }
     let mut found = None;
     for name in [CYCLED, NONCE] {
         let path = directory.join(name);
-        if let Some(nonce) = read_nonce(&path)? {
-            found = Some(nonce);
-            fs::remove_file(&path).map_err(|error| io_failed("remove", &path, &error))?;
-        }
+        found = read_nonce(&path)?.or(found);
+        remove(&path)?;
     }
+    sync(directory)?;
     Ok(found)
+}
+
+fn remove(path: &Path) -> Result<(), Reject> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(io_failed("remove", path, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A used nonce must not be back after a power cut.
+fn sync(directory: &Path) -> Result<(), Reject> {
+    let synced = fs::File::open(directory).and_then(|folder| folder.sync_all());
+    synced.map_err(|error| io_failed("write", directory, &error))
 }
 
 fn read_nonce(path: &Path) -> Result<Option<Nonce>, Reject> {

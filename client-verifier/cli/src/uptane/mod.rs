@@ -15,7 +15,7 @@ use countersign_client::uptane::link::{
     Activated, Answer, Mirror, Prepared, Refusal, Request, Respond, VERSION, Verification,
 };
 use countersign_client::uptane::primary::{Cycle, Primary};
-use countersign_metadata::uptane::Mapping;
+use countersign_metadata::uptane::{Mapping, OfflineName};
 use countersign_verifier::uptane::Directed;
 use countersign_verifier::{Code, Reject};
 use serde_json::{Value, json};
@@ -99,8 +99,10 @@ pub(crate) fn cycle(
     let bundle = inputs.open_bundle()?;
     match config.ecu.verification {
         Verification::Full => {
-            let nonce = device::take_nonce(directory)?;
-            let device = Device::open(directory, &config, nonce)?;
+            let mut device = Device::open(directory, &config)?;
+            if let Some(nonce) = device::take_nonce(directory, inputs.attestation)? {
+                device.ecu.choose_nonce(nonce);
+            }
             let parts = device.into_primary(fetcher, inputs)?;
             let mut primary = Primary::open(parts, &directory.join("primary"))
                 .map_err(|error| device::store_failed(&error))?;
@@ -166,9 +168,11 @@ pub(crate) fn install(directory: &Path, inputs: &Inputs<'_>) -> Result<Done, Rej
     let config = Config::read(directory)?;
     let attestation = inputs.attestation.map(device::read).transpose()?;
     let bundle = inputs.open_bundle()?;
-    let offline = bundle.map(|bundle| bundle.targets_name().to_owned());
-    let nonce = device::use_up_nonce(directory)?;
-    let mut device = Device::open(directory, &config, nonce)?;
+    let offline = bundle.map(|bundle| bundle.targets_name().clone());
+    let mut device = Device::open(directory, &config)?;
+    if let Some(nonce) = device::use_up_nonce(directory, inputs.attestation)? {
+        device.ecu.choose_nonce(nonce);
+    }
     let done = install_on(&mut device, &config, (offline, attestation), inputs);
     // Whatever became of it is in the report (5.4.3.6).
     device.keep_report(directory)?;
@@ -178,7 +182,7 @@ pub(crate) fn install(directory: &Path, inputs: &Inputs<'_>) -> Result<Done, Rej
 fn install_on(
     device: &mut Device<'_>,
     config: &Config,
-    (offline, attestation): (Option<String>, Option<Vec<u8>>),
+    (offline, attestation): (Option<OfflineName>, Option<Vec<u8>>),
     inputs: &Inputs<'_>,
 ) -> Result<Done, Reject> {
     let directory = device.directory();

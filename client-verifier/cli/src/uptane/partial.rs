@@ -8,7 +8,7 @@ use countersign_client::uptane::bundle::{self, Bundle};
 use countersign_client::uptane::secondary::random_nonce;
 use countersign_client::uptane::state::StateFile;
 use countersign_metadata::UtcTime;
-use countersign_metadata::uptane::Mapping;
+use countersign_metadata::uptane::{Mapping, OfflineName};
 use countersign_verifier::uptane::{PartialSession, attested_time, latest_attested};
 use countersign_verifier::{Context, FollowRoot, Followed, Limits, Reject};
 
@@ -22,7 +22,7 @@ pub(super) struct Source {
     roots: Vec<String>,
     targets: Vec<String>,
     /// The Offline Targets file of a bundle.
-    offline: Option<String>,
+    offline: Option<OfflineName>,
 }
 
 impl Source {
@@ -39,7 +39,7 @@ impl Source {
         Self {
             roots: vec![bundle::DIRECTOR.into()],
             targets: vec![bundle::OFFLINE.into()],
-            offline: Some(bundle.targets_name().into()),
+            offline: Some(bundle.targets_name().clone()),
             fetcher: Box::new(bundle),
         }
     }
@@ -54,11 +54,15 @@ pub(super) fn cycle(
     inputs: &Inputs<'_>,
 ) -> Result<Done, Reject> {
     let mut state = device::state(directory)?;
+    let offline = source.offline.clone();
     let done = verify_in_part(directory, config, source, inputs, &mut state);
     if let Err(reject) = &done {
         let kept = state.change(|state| {
-            let version = state.processed().map_or(0, |mark| mark.version);
-            state.reports_mut().refused(version, reject);
+            let last = state.processed().filter(|_| offline.is_none());
+            let version = last.map_or(0, |mark| mark.version);
+            state
+                .reports_mut()
+                .refused(version, offline.as_ref(), reject);
             Ok(())
         });
         kept.map_err(|error| device::store_failed(&error))?;
@@ -86,7 +90,7 @@ fn verify_in_part(
                 .map_err(|reject| reject.at(Mapping::DIRECTOR))?;
             latest.map_or_else(device::system_time, Ok)?
         }
-        _ => learn_time(directory, &followed, attestation, state)?,
+        _ => learn_time(directory, &followed, (attestation, inputs), state)?,
     };
     let context = Context {
         repository: Mapping::DIRECTOR.into(),
@@ -114,10 +118,10 @@ fn verify_in_part(
 fn learn_time(
     directory: &Path,
     followed: &Followed,
-    attestation: Option<Vec<u8>>,
+    (attestation, inputs): (Option<Vec<u8>>, &Inputs<'_>),
     state: &mut StateFile,
 ) -> Result<UtcTime, Reject> {
-    let nonce = match device::take_nonce(directory)? {
+    let nonce = match device::take_nonce(directory, inputs.attestation)? {
         Some(nonce) => nonce,
         None => random_nonce()?,
     };

@@ -1,6 +1,6 @@
 //! Types of the metadata as JSON strings, for serde.
 
-use countersign_metadata::uptane::{EcuSerial, HardwareId, Nonce, Vin};
+use countersign_metadata::uptane::{EcuSerial, HardwareId, Nonce, OfflineName, Vin};
 use countersign_metadata::{TargetPath, UtcTime};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -24,6 +24,26 @@ pub(super) fn deserialize<'de, T: Text, D: Deserializer<'de>>(from: D) -> Result
     T::from_text(&text).map_err(D::Error::custom)
 }
 
+/// For `#[serde(with = "text::optional")]`.
+pub(super) mod optional {
+    use super::{Deserialize, Deserializer, Error, Serialize, Serializer, Text};
+
+    pub(in crate::uptane) fn serialize<T: Text, S: Serializer>(
+        value: &Option<T>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.as_ref().map(Text::to_text).serialize(to)
+    }
+
+    pub(in crate::uptane) fn deserialize<'de, T: Text, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<T>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        let read = text.map(|text| T::from_text(&text));
+        read.transpose().map_err(D::Error::custom)
+    }
+}
+
 macro_rules! text {
     ($($type:ty, $read:expr;)*) => {
         $(impl Text for $type {
@@ -43,6 +63,7 @@ text! {
     Vin, Vin::new;
     EcuSerial, EcuSerial::new;
     HardwareId, HardwareId::new;
+    OfflineName, OfflineName::new;
     TargetPath, |text| TargetPath::new(text);
     UtcTime, |text| text.parse::<UtcTime>();
     Nonce, nonce;

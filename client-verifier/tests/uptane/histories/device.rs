@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use countersign_metadata::UtcTime;
-use countersign_metadata::uptane::{EcuSerial, Mapping, Nonce};
+use countersign_metadata::uptane::{EcuSerial, Mapping, Nonce, OfflineName};
 use countersign_verifier::uptane::{
     Directed, DirectorSession, Ecu, Ecus, Installed, Mark, OfflineDirectorSession, PartialSession,
     TimeFloor, Update, Vehicle, attested_time,
@@ -174,7 +174,12 @@ impl Device {
     ) -> Result<(), Stop> {
         let (followed, now) = self.start(stage, director, mail.clock, power)?;
         let (vehicle, tuf) = (self.vehicle.clone(), context(DIRECTOR, now, Profile::Tuf));
-        let mut session = OfflineDirectorSession::new(followed, vehicle, WORKSHOP, tuf);
+        let mut session = OfflineDirectorSession::new(
+            followed,
+            vehicle,
+            OfflineName::new(WORKSHOP).unwrap(),
+            tuf,
+        );
         let directs = self.run(&mut session, DIRECTOR, director, stage, power)?;
         let mut listed = self.list(stage, image, now, Profile::Offline, power)?;
         let (mapping, installed) = (self.mapping.clone(), self.installed.clone());

@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use countersign_metadata::uptane::{OfflineUpdates, custom_with_vins, set_offline_updates};
+use countersign_metadata::uptane::{
+    OfflineCustom, OfflineName, OfflineUpdates, set_offline_updates,
+};
 use countersign_metadata::{MetaFile, Snapshot, TargetsBuilder};
 
 use super::facts::name_of;
@@ -32,8 +34,13 @@ impl Stage {
         let mut targets = TargetsBuilder::new(expires);
         targets.header.version = version;
         targets.targets = files(&self.assigned);
-        let vins = custom_with_vins(&[vin()]);
-        targets.extra.insert("custom".into(), vins.into());
+        let custom = OfflineCustom {
+            name: OfflineName::new(WORKSHOP).unwrap(),
+            vins: Some(vec![vin()]),
+        };
+        targets
+            .extra
+            .insert("custom".into(), custom.to_object().into());
         let mut snapshot = Snapshot::new(expires);
         snapshot.header.version = version;
         snapshot.set_role(WORKSHOP, MetaFile::version(version));

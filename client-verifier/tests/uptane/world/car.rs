@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_metadata::uptane::{EcuSerial, Mapping, Nonce};
+use countersign_metadata::uptane::{EcuSerial, Mapping, Nonce, OfflineName};
 use countersign_metadata::{Role, UtcTime};
 use countersign_verifier::uptane::{
     Directed, Director, DirectorSession, Ecu, Installed, OfflineDirectorSession, Partial,
@@ -155,13 +155,14 @@ impl Car {
     pub(crate) fn partial_offline(
         &mut self,
         ecu: &Ecu,
-        name: &str,
+        name: &OfflineName,
         files: &Files,
         now: UtcTime,
     ) -> Result<Partial, Reject> {
         let followed = self.director_root(files)?;
         let context = self.context(DIRECTOR, now, Profile::Tuf);
-        let mut session = PartialSession::offline(followed, vin(), ecu.clone(), name, context);
+        let mut session =
+            PartialSession::offline(followed, vin(), ecu.clone(), name.clone(), context);
         let (store, log) = (&mut self.director, &mut self.log);
         run(&mut session, DIRECTOR, store, files, log)
     }
@@ -170,7 +171,7 @@ impl Car {
     /// repository's, with the Offline Targets file `name`.
     pub(crate) fn offline(
         &mut self,
-        name: &str,
+        name: &OfflineName,
         director: &Files,
         image: &Files,
         now: UtcTime,
@@ -178,7 +179,7 @@ impl Car {
         let followed = self.director_root(director)?;
         let context = self.context(DIRECTOR, now, Profile::Tuf);
         let vehicle = self.vehicle.clone();
-        let mut session = OfflineDirectorSession::new(followed, vehicle, name, context);
+        let mut session = OfflineDirectorSession::new(followed, vehicle, name.clone(), context);
         let assigned = run(
             &mut session,
             DIRECTOR,

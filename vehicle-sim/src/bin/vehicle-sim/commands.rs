@@ -10,7 +10,7 @@ use countersign_client::uptane::link::Verification;
 use countersign_client::uptane::primary::{Cycle, EcuOutcome};
 use countersign_metadata::TargetPath;
 use countersign_metadata::percent_encode;
-use countersign_metadata::uptane::{EcuSerial, HardwareId, Vin};
+use countersign_metadata::uptane::{EcuSerial, HardwareId, OfflineName, Vin};
 use countersign_signing::{KeyUri, Secrets};
 use countersign_vehicle_sim::{
     BundlePolicy, Clock, Connection, EcuPlan, Office, Plan, Settings, SimError, Vehicle, status,
@@ -94,7 +94,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<Done, SimError> {
             file,
             director,
         } => {
-            open(&director)?.carry(&Vin::new(&vin)?, &name, &file)?;
+            let (vin, name) = (Vin::new(&vin)?, OfflineName::new(&name)?);
+            open(&director)?.carry(&vin, &name, &file)?;
             Ok(Done::line(format!(
                 "what is assigned in vehicle {vin} is in {}",
                 file.display()

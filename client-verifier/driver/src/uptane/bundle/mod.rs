@@ -25,7 +25,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use countersign_metadata::RoleType;
+use countersign_metadata::uptane::OfflineName;
 
 use crate::durable;
 use crate::fetch::{Body, FetchError, Fetcher};
@@ -85,7 +85,7 @@ pub struct Bundle {
     file: File,
     /// Where each member begins, and how long it is, in bytes.
     members: BTreeMap<String, (u64, u64)>,
-    targets: String,
+    targets: OfflineName,
 }
 
 impl Bundle {
@@ -114,7 +114,7 @@ impl Bundle {
     }
 
     /// The name of the one Offline Targets file, without `.json`.
-    pub fn targets_name(&self) -> &str {
+    pub fn targets_name(&self) -> &OfflineName {
         &self.targets
     }
 }
@@ -176,17 +176,12 @@ fn is_member(name: &str) -> bool {
 }
 
 /// PURE-2: exactly one Offline Targets file.
-fn the_targets<'m>(members: impl Iterator<Item = &'m str>) -> Result<String, String> {
+fn the_targets<'m>(members: impl Iterator<Item = &'m str>) -> Result<OfflineName, String> {
     let offline = members.filter_map(|name| name.strip_prefix(OFFLINE));
     let targets: Vec<&str> = offline.filter(|file| *file != SNAPSHOT).collect();
     match targets[..] {
-        [file] => {
-            let name = file.strip_suffix(".json").unwrap_or(file);
-            match RoleType::from_name(name) {
-                None => Ok(name.to_owned()),
-                Some(role) => Err(format!("its Offline Targets file is called {role}")),
-            }
-        }
+        [file] => OfflineName::new(file.strip_suffix(".json").unwrap_or(file))
+            .map_err(|error| format!("the name of the Offline Targets file {file}: {error}")),
         _ => Err(format!(
             "it has {} Offline Targets files, not one",
             targets.len()
@@ -229,7 +224,7 @@ mod tests {
     fn members_are_fetched_whole_or_from_the_middle() {
         let root = ("image/metadata/2.root.json", &b"root"[..], FILE);
         let mut bundle = open(&[TARGETS, root]).unwrap();
-        assert_eq!(bundle.targets_name(), "spring");
+        assert_eq!(bundle.targets_name().as_str(), "spring");
         assert_eq!(fetch_bytes(&mut bundle, root.0, 4).unwrap(), b"root");
         assert!(matches!(
             fetch_bytes(&mut bundle, root.0, 3),
@@ -281,7 +276,7 @@ mod tests {
         }
         assert!(open(&[TARGETS, snapshot]).is_ok());
         // Where they are served further, such names mean other files.
-        for role in ["root", "targets", "timestamp"] {
+        for role in ["root", "targets", "timestamp", "a%20b"] {
             let name = format!("director/offline/{role}.json");
             let refused = open(&[(&name, b"{}", FILE)]).unwrap_err().to_string();
             assert!(refused.contains(role), "{refused}");

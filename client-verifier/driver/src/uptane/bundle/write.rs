@@ -94,7 +94,7 @@ mod tests {
         }
         writer.finish().unwrap();
         let mut bundle = Bundle::open(&path).unwrap();
-        assert_eq!(bundle.targets_name(), "spring");
+        assert_eq!(bundle.targets_name().as_str(), "spring");
         assert_eq!(fetch_bytes(&mut bundle, root, 4).unwrap(), b"root");
         assert_eq!(fetch_bytes(&mut bundle, &image, 5).unwrap(), b"image");
     }

@@ -5,7 +5,7 @@
 //! serialisation of these types, with the bytes that a message brings as the body of its frame.
 
 use countersign_metadata::RoleType;
-use countersign_metadata::uptane::{EcuSerial, HardwareId, Nonce, Vin};
+use countersign_metadata::uptane::{EcuSerial, HardwareId, Nonce, OfflineName, Vin};
 use countersign_verifier::{Reject, RemoteName};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -41,8 +41,12 @@ pub enum Request {
     Prepare {
         /// The name of the Offline Targets file, where all of it comes out of an offline bundle
         /// (PURE-2).
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        offline: Option<String>,
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            with = "text::optional"
+        )]
+        offline: Option<OfflineName>,
         /// The signed attestation of the time; empty if the Primary has none.
         #[serde(skip)]
         attestation: Vec<u8>,

@@ -6,6 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use countersign_metadata::RoleType;
+use countersign_metadata::uptane::OfflineName;
 use countersign_verifier::{RemoteName, StoreName};
 use serde::Deserialize;
 
@@ -19,7 +20,7 @@ pub struct Mirror<'a> {
     director: &'a mut dyn Store,
     image: &'a mut dyn Store,
     /// The Offline Targets file that is served in the place of the Director's Targets.
-    offline: Option<String>,
+    offline: Option<OfflineName>,
     images: BTreeMap<String, PathBuf>,
     /// The metadata file of the last fetch: it comes in parts.
     last: Option<(Wanted, Vec<u8>)>,
@@ -39,7 +40,7 @@ impl<'a> Mirror<'a> {
 
     /// Serves what came out of an offline bundle (PURE-2): of the Director, the Offline Snapshot and
     /// the Offline Targets file of this name.
-    pub fn set_offline(&mut self, name: Option<String>) {
+    pub fn set_offline(&mut self, name: Option<OfflineName>) {
         self.offline = name;
     }
 
@@ -57,12 +58,11 @@ impl<'a> Mirror<'a> {
             Repository::Director => &mut self.director,
             Repository::Image => &mut self.image,
         };
-        let is_carried = *repository == Repository::Director && self.offline.is_some();
+        let carried = self.offline.as_ref().map(OfflineName::as_str);
+        let carried = carried.filter(|_| *repository == Repository::Director);
         let (stored_as, version) = match name {
-            RemoteName::Snapshot(None) if is_carried => (StoreName::OfflineSnapshot, None),
-            RemoteName::Targets(name, None)
-                if is_carried && self.offline.as_ref() == Some(&name) =>
-            {
+            RemoteName::Snapshot(None) if carried.is_some() => (StoreName::OfflineSnapshot, None),
+            RemoteName::Targets(name, None) if carried == Some(name.as_str()) => {
                 (StoreName::OfflineTargets(name), None)
             }
             RemoteName::Root(version) => (StoreName::RootHistory(version), Some(version)),

@@ -3,12 +3,12 @@
 use countersign_metadata::UtcTime;
 use countersign_metadata::uptane::{Mapping, Nonce};
 use countersign_verifier::uptane::{OfflineDirectorSession, latest_attested};
-use countersign_verifier::{FollowRoot, Followed, Limits, Profile, Session};
+use countersign_verifier::{FollowRoot, Followed, Limits};
 
 use super::distribute::Greeted;
 use super::{
-    Cycle, DirectorLink, Found, OwnEcu, Primary, PrimaryError, Stop, director_context,
-    image_context, stop,
+    Cycle, DirectorLink, Found, ImageRepository, OwnEcu, Primary, PrimaryError, Stop,
+    director_context, stop,
 };
 use crate::client::run_session;
 use crate::fetch::Fetcher;
@@ -55,50 +55,60 @@ where
         cycle: &mut Cycle,
     ) -> Result<Option<Found>, Stop> {
         let nonce = greeted.nonce_of(&self.parts.serial)?;
-        let vehicle = self.vehicle();
-        let name = bundle.targets_name().to_owned();
-        let director_failed = |error| stop(error, Mapping::DIRECTOR);
+        let name = bundle.targets_name().clone();
+        let failed = |error| stop(error, Mapping::DIRECTOR);
 
         let mut session = FollowRoot::new(Limits::default(), Mapping::DIRECTOR);
         let store = &mut self.parts.director_store;
-        let followed = run_session(bundle, store, &[bundle::DIRECTOR.into()], &mut session)
-            .map_err(director_failed)?;
-        let nonces: Vec<Nonce> = greeted.nonces().collect();
-        // That there is no network is what bundles are for.
-        let attestation = self.attestation(&followed, &nonces).unwrap_or_default();
-        let now = match attestation {
-            Some(_) => self.now(&followed, attestation.clone(), &nonce)?,
-            None => self.latest_time(&followed, &nonce)?,
-        };
+        let followed = run_session(bundle, store, &[bundle::DIRECTOR.into()], &mut session);
+        let followed = followed.map_err(failed)?;
+        let (now, attestation) = self.time_here(&followed, greeted, &nonce)?;
 
-        let context = director_context(now);
-        let mut session = OfflineDirectorSession::new(followed, vehicle, name.as_str(), context);
+        let (vehicle, context) = (self.vehicle(), director_context(now));
+        let mut session = OfflineDirectorSession::new(followed, vehicle, name.clone(), context);
         let store = &mut self.parts.director_store;
-        let director = run_session(bundle, store, &[bundle::OFFLINE.into()], &mut session)
-            .map_err(director_failed)?;
-        let mark = director.mark();
-        cycle.mark = Some(mark);
-        if self.record.is_processed(&mark) {
+        let director = run_session(bundle, store, &[bundle::OFFLINE.into()], &mut session);
+        let director = director.map_err(failed)?;
+        cycle.mark = Some(director.mark());
+        if self.record.is_processed(&director.mark()) {
             return Ok(None);
         }
 
-        let urls = [bundle::IMAGE.into()];
         let installed = self.installed_here();
-        let store = &mut self.parts.image_store;
-        let mut session = Session::with_context(image_context(Profile::Offline, now));
-        let image_failed = |error| stop(error, Mapping::IMAGE);
-        let mut image = run_session(bundle, store, &urls, &mut session).map_err(image_failed)?;
-        let mut resolve = director.resolve(&mut image, &self.parts.mapping, &installed);
-        let update = run_session(bundle, store, &urls, &mut resolve).map_err(image_failed)?;
-
+        let mut image = ImageRepository {
+            fetcher: bundle,
+            store: &mut self.parts.image_store,
+            urls: &[bundle::IMAGE.into()],
+        };
+        let update = image.resolve(director, &self.parts.mapping, &installed, now)?;
         let files = self.unpack(bundle, &update, now)?;
         cycle.images.clone_from(&update.images);
         Ok(Some(Found {
             update,
             files,
-            attestation: attestation.unwrap_or_default(),
+            attestation,
             offline: Some(name),
         }))
+    }
+
+    /// The time, and the attestation of it, which is empty if there is none that can be believed.
+    /// That there is no network, or one that answers nonsense, is what bundles are for.
+    fn time_here(
+        &mut self,
+        followed: &Followed,
+        greeted: &Greeted,
+        nonce: &Nonce,
+    ) -> Result<(UtcTime, Vec<u8>), Stop> {
+        let nonces: Vec<Nonce> = greeted.nonces().collect();
+        let attestation = self.attestation(followed, &nonces).unwrap_or_default();
+        if let Some(attestation) = attestation {
+            match self.now(followed, Some(attestation.clone()), nonce) {
+                Ok(now) => return Ok((now, attestation)),
+                Err(Stop::Refused(reject)) => self.parts.own.note(&reject)?,
+                Err(local) => return Err(local),
+            }
+        }
+        Ok((self.latest_time(followed, nonce)?, Vec::new()))
     }
 
     fn latest_time(&mut self, followed: &Followed, nonce: &Nonce) -> Result<UtcTime, Stop> {

@@ -16,13 +16,15 @@ mod record;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use countersign_metadata::uptane::{EcuSerial, HardwareId, Mapping, Nonce, Vin, time_server};
+use countersign_metadata::uptane::{
+    EcuSerial, HardwareId, Mapping, Nonce, OfflineName, Vin, time_server,
+};
 use countersign_metadata::{Key, UtcTime};
 use countersign_verifier::uptane::{
     Directed, Director, DirectorSession, Ecus, Installed, Mark, Update, Vehicle, attested_time,
 };
 use countersign_verifier::{
-    Code, Context, FollowRoot, Followed, Limits, Profile, Reject, Session, Trusted,
+    Code, Context, FollowRoot, Followed, Limits, Protocol, Reject, Session, Trusted,
 };
 
 use self::distribute::Greeted;
@@ -199,15 +201,44 @@ struct Found {
     /// Empty if there is none.
     attestation: Vec<u8>,
     /// The Offline Targets file, where all of it came out of a bundle.
-    offline: Option<String>,
+    offline: Option<OfflineName>,
 }
 
-/// What the metadata asks for.
-enum Wanted {
-    /// Nothing that was not done.
-    Nothing,
-    /// These images.
-    Images(Update),
+/// The Image repository's metadata: where it comes from, and where it is kept.
+struct ImageRepository<'r> {
+    fetcher: &'r mut dyn Fetcher,
+    store: &'r mut dyn Store,
+    urls: &'r [String],
+}
+
+impl ImageRepository<'_> {
+    /// What both repositories ask for.
+    fn resolve(
+        &mut self,
+        director: Director,
+        mapping: &Mapping,
+        installed: &BTreeMap<EcuSerial, Installed>,
+        now: UtcTime,
+    ) -> Result<Update, Stop> {
+        if director.assignments().is_empty() {
+            // The ECUs get the metadata all the same (5.4.2.6).
+            let (images, mark) = (Vec::new(), director.mark());
+            return Ok(Update { images, mark });
+        }
+        let context = Context {
+            repository: Mapping::IMAGE.into(),
+            profile: director.image_profile(),
+            ..Context::new(now)
+        };
+        let mut session = Session::with_context(context);
+        let mut image: Trusted = self.follow(&mut session)?;
+        self.follow(&mut director.resolve(&mut image, mapping, installed))
+    }
+
+    fn follow<P: Protocol>(&mut self, session: &mut P) -> Result<P::Output, Stop> {
+        let done = run_session(self.fetcher, self.store, self.urls, session);
+        done.map_err(|error| stop(error, Mapping::IMAGE))
+    }
 }
 
 impl<'v, Fe, D, St, O, K> Primary<'v, Fe, D, St, O, K>
@@ -266,7 +297,10 @@ where
         };
         cycle.ecus = self.distribute(&found, greeted)?;
         if self.is_over(&cycle.ecus) {
-            self.record.processed(found.update.mark)?;
+            match found.offline {
+                None => self.record.processed(found.update.mark)?,
+                Some(_) => self.record.processed_offline(found.update.mark)?,
+            }
             self.tidy(&found.files)?;
         }
         Ok(())
@@ -306,7 +340,7 @@ where
         let now = self.now(&followed, attestation.clone(), &nonce)?;
         let director = self.director_metadata(followed, now)?;
         cycle.mark = Some(director.mark());
-        let Wanted::Images(update) = self.resolve(director, now)? else {
+        let Some(update) = self.resolve(director, now)? else {
             return Ok(None);
         };
         let files = self.download(&update, now)?;
@@ -385,28 +419,25 @@ where
         director.map_err(|error| stop(error, Mapping::DIRECTOR))
     }
 
-    /// 5.4.4.2 steps 6 to 10.
-    fn resolve(&mut self, director: Director, now: UtcTime) -> Result<Wanted, Stop> {
-        let mark = director.mark();
-        if self.record.is_processed(&mark) {
-            return Ok(Wanted::Nothing);
-        }
-        if director.assignments().is_empty() {
-            // The ECUs get the metadata all the same (5.4.2.6).
-            let images = Vec::new();
-            return Ok(Wanted::Images(Update { images, mark }));
+    /// 5.4.4.2 steps 6 to 10. `None` if all of it was done before.
+    fn resolve(&mut self, director: Director, now: UtcTime) -> Result<Option<Update>, Stop> {
+        if self.record.is_processed(&director.mark()) {
+            return Ok(None);
         }
         let urls = self.urls(Mapping::IMAGE, "metadata/");
-        let context = image_context(Profile::Image, now);
         let installed = self.installed_here();
-        let (fetcher, store) = (&mut self.parts.fetcher, &mut self.parts.image_store);
-        let mut session = Session::with_context(context);
-        let image: Result<Trusted, _> = run_session(fetcher, store, &urls, &mut session);
-        let mut image = image.map_err(|error| stop(error, Mapping::IMAGE))?;
-        let mut resolve = director.resolve(&mut image, &self.parts.mapping, &installed);
-        let update = run_session(fetcher, store, &urls, &mut resolve);
-        let update = update.map_err(|error| stop(error, Mapping::IMAGE))?;
-        Ok(Wanted::Images(update))
+        let Parts {
+            fetcher,
+            image_store,
+            mapping,
+            ..
+        } = &mut self.parts;
+        let mut image = ImageRepository {
+            fetcher,
+            store: image_store,
+            urls: &urls,
+        };
+        image.resolve(director, mapping, &installed, now).map(Some)
     }
 
     fn vehicle(&self) -> Vehicle {
@@ -438,14 +469,6 @@ fn director_context(now: UtcTime) -> Context {
     Context {
         repository: Mapping::DIRECTOR.into(),
         limits: Limits::director(),
-        ..Context::new(now)
-    }
-}
-
-fn image_context(profile: Profile, now: UtcTime) -> Context {
-    Context {
-        repository: Mapping::IMAGE.into(),
-        profile,
         ..Context::new(now)
     }
 }

@@ -54,6 +54,9 @@ struct Content {
     reports: BTreeMap<String, Kept>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     processed: Option<Processed>,
+    /// The same of offline bundles: neither makes the other be done again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    processed_offline: Option<Processed>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     time: Option<Time>,
 }
@@ -130,11 +133,21 @@ impl Record {
     /// Whether every ECU has done what this Director Targets asks for.
     pub(super) fn is_processed(&self, mark: &Mark) -> bool {
         let of = |processed: &Processed| *processed == Processed::from(mark);
-        self.content.processed.as_ref().is_some_and(of)
+        let Content {
+            processed,
+            processed_offline,
+            ..
+        } = &self.content;
+        processed.iter().chain(processed_offline).any(of)
     }
 
     pub(super) fn processed(&mut self, mark: Mark) -> Result<(), RecordError> {
         self.change(|content| content.processed = Some(Processed::from(&mark)))
+    }
+
+    /// As [`Record::processed`], for what came out of an offline bundle.
+    pub(super) fn processed_offline(&mut self, mark: Mark) -> Result<(), RecordError> {
+        self.change(|content| content.processed_offline = Some(Processed::from(&mark)))
     }
 
     /// The time floor.
@@ -186,9 +199,10 @@ fn read(bytes: &[u8]) -> Result<Content, String> {
         return Err(format!("its format is {}, not {FORMAT}", content.format));
     }
     let whole = |text: &String| hex::decode(text).is_ok_and(|bytes| bytes.len() == 32);
-    let processed = content.processed.as_ref().map(|p| whole(&p.digest));
-    let time = content.time.as_ref().map(|time| whole(&time.keys));
-    match processed != Some(false) && time != Some(false) {
+    let marks = content.processed.iter().chain(&content.processed_offline);
+    let marks = marks.map(|processed| &processed.digest);
+    let times = content.time.iter().map(|time| &time.keys);
+    match marks.chain(times).all(whole) {
         true => Ok(content),
         false => Err("a digest is not 32 bytes in hexadecimal".into()),
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use countersign_metadata::UtcTime;
-use countersign_verifier::uptane::{Directed, Installed, Mark};
+use countersign_verifier::uptane::{Directed, Installed};
 use countersign_verifier::{Code, ImageStream, Reject, VerifiedImage};
 
 use super::host::Health;
@@ -11,7 +11,7 @@ use super::plaintext::Plaintext;
 use super::{Secondary, Staged};
 use crate::install::{InstallError, Phase, TakesEffect};
 use crate::uptane::link::{Activated, LinkError};
-use crate::uptane::state::Stage;
+use crate::uptane::state::{Order, Stage};
 
 /// How an image is recorded once it is installed.
 pub(super) fn record_of(directed: &Directed) -> Installed {
@@ -30,7 +30,7 @@ impl Secondary {
     pub(super) fn stage(
         &mut self,
         directed: &Directed,
-        ordered_by: Mark,
+        ordered_by: Order,
         source: &mut dyn Read,
     ) -> Result<(), Reject> {
         let now = self.now()?;
@@ -42,7 +42,7 @@ impl Secondary {
         }
         let was_staged = in_progress.is_some_and(|installation| installation.image == image);
         let staged = self.gate(directed, now).and_then(|stream| {
-            self.change(|state| state.staging(ordered_by, image))?;
+            self.change(|state| state.staging(ordered_by.clone(), image))?;
             match was_staged.then(|| self.parts.installer.recheck(stream)) {
                 Some(Ok(image)) => Ok(image),
                 // It is not there, or not whole: it is had again.
@@ -100,8 +100,8 @@ impl Secondary {
     }
 
     /// The order that the staged image follows.
-    pub(super) fn staged(&self) -> Option<Mark> {
-        self.staged.as_ref().map(|staged| staged.ordered_by)
+    pub(super) fn staged(&self) -> Option<&Order> {
+        self.staged.as_ref().map(|staged| &staged.ordered_by)
     }
 
     /// Step 5: installs what is staged.

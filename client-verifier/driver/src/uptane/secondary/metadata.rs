@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 
 use countersign_metadata::UtcTime;
-use countersign_metadata::uptane::EcuSerial;
+use countersign_metadata::uptane::OfflineName;
 use countersign_verifier::uptane::{
-    Attested, Directed, DirectorSession, Ecus, Installed, Mark, OfflineDirectorSession,
-    PartialSession, Update, Vehicle, attested_time, latest_attested,
+    Attested, Directed, Director, DirectorSession, Ecus, Mark, OfflineDirectorSession,
+    PartialSession, Vehicle, attested_time, latest_attested,
 };
-use countersign_verifier::{Code, Context, FollowRoot, Followed, Profile, Reject, Session};
+use countersign_verifier::{Code, Context, FollowRoot, Followed, Reject, Session};
 
 use super::follow::{Fetch, follow};
 use super::{Clock, Secondary};
 use crate::clock::uptime;
 use crate::uptane::link::{Repository, Verification};
+use crate::uptane::state::Order;
 
 /// What verified metadata asks for.
 #[derive(Debug)]
@@ -22,15 +23,6 @@ pub(super) struct Verified {
     pub(super) image: Option<Directed>,
     /// The mark of the Director's Targets.
     pub(super) mark: Mark,
-}
-
-impl Verified {
-    fn of(update: Update) -> Self {
-        Self {
-            image: update.images.into_iter().next(),
-            mark: update.mark,
-        }
-    }
 }
 
 impl Secondary {
@@ -97,84 +89,98 @@ impl Secondary {
     }
 
     /// Step 2: what both repositories ask of this ECU, or the Director alone where that is how it
-    /// verifies. `done` is what was processed to the end: it asks for nothing.
+    /// verifies; of an offline bundle where `offline` names its Offline Targets file (PURE-2).
     pub(super) fn verify(
         &mut self,
         followed: Followed,
-        done: Option<Mark>,
+        offline: Option<&OfflineName>,
         fetch: &mut Fetch<'_>,
     ) -> Result<Verified, Reject> {
         match self.parts.verification {
-            Verification::Full => self.verify_in_full(followed, done, fetch),
-            Verification::Partial => self.verify_in_part(followed, fetch),
+            Verification::Full => {
+                let director = self.ask_director(followed, offline, fetch)?;
+                self.ask_image_repository(director, offline, fetch)
+            }
+            Verification::Partial => self.verify_in_part(followed, offline, fetch),
         }
     }
 
-    fn verify_in_full(
+    fn ask_director(
         &mut self,
         followed: Followed,
-        done: Option<Mark>,
+        offline: Option<&OfflineName>,
+        fetch: &mut Fetch<'_>,
+    ) -> Result<Director, Reject> {
+        let (vehicle, context) = (self.vehicle(), self.context(Repository::Director)?);
+        let store = self.parts.director.as_mut();
+        match offline.cloned() {
+            None => {
+                let mut session = DirectorSession::new(followed, vehicle, context);
+                follow(&mut session, Repository::Director, store, fetch)
+            }
+            Some(name) => {
+                let mut session = OfflineDirectorSession::new(followed, vehicle, name, context);
+                follow(&mut session, Repository::Director, store, fetch)
+            }
+        }
+    }
+
+    fn ask_image_repository(
+        &mut self,
+        director: Director,
+        offline: Option<&OfflineName>,
         fetch: &mut Fetch<'_>,
     ) -> Result<Verified, Reject> {
-        let context = self.context(Repository::Director)?;
-        let mut session = DirectorSession::new(followed, self.vehicle(), context);
-        let store = self.parts.director.as_mut();
-        let director = follow(&mut session, Repository::Director, store, fetch)?;
         let mark = director.mark();
+        let order = Order {
+            mark,
+            offline: offline.cloned(),
+        };
         // 5.4.4.2 steps 4 and 6: the Image repository is not asked about what is done, nor about
         // nothing.
         let serial = &self.parts.ecu.serial;
         let mut assignments = director.assignments().iter();
         let named = assignments.any(|assigned| assigned.custom.ecus.contains_key(serial));
-        if done == Some(mark) || !named {
+        if self.state().is_processed(&order) || !named {
             return Ok(Verified { image: None, mark });
         }
         let context = Context {
-            profile: Profile::Image,
+            profile: director.image_profile(),
             ..self.context(Repository::Image)?
         };
         let mut session = Session::with_context(context);
-        let installed = self.installed_here();
+        let ecu = &self.parts.ecu;
+        let own = self.state().installed(&ecu.hardware_id);
+        let installed = own.map(|image| (ecu.serial.clone(), image.clone()));
+        let installed: BTreeMap<_, _> = installed.into_iter().collect();
         let store = self.parts.image.as_mut();
         let mut image = follow(&mut session, Repository::Image, store, fetch)?;
         let mut resolve = director.resolve(&mut image, &self.parts.mapping, &installed);
         let update = follow(&mut resolve, Repository::Image, store, fetch)?;
-        Ok(Verified::of(update))
+        Ok(Verified {
+            image: update.images.into_iter().next(),
+            mark: update.mark,
+        })
     }
 
-    /// Step 2 for what comes out of an offline bundle (PURE-2), with the Offline Targets file
-    /// `name`.
-    pub(super) fn verify_carried(
+    fn verify_in_part(
         &mut self,
         followed: Followed,
-        name: &str,
+        offline: Option<&OfflineName>,
         fetch: &mut Fetch<'_>,
     ) -> Result<Verified, Reject> {
         let context = self.context(Repository::Director)?;
-        if self.parts.verification == Verification::Partial {
-            let (vin, ecu) = (self.parts.vin.clone(), self.parts.ecu.clone());
-            let mut session = PartialSession::offline(followed, vin, ecu, name, context);
-            let store = self.parts.director.as_mut();
-            let partial = follow(&mut session, Repository::Director, store, fetch)?;
-            return Ok(Verified {
-                image: partial.image,
-                mark: partial.mark,
-            });
-        }
-        let mut session = OfflineDirectorSession::new(followed, self.vehicle(), name, context);
-        let store = self.parts.director.as_mut();
-        let director = follow(&mut session, Repository::Director, store, fetch)?;
-        let context = Context {
-            profile: Profile::Offline,
-            ..self.context(Repository::Image)?
+        let (vin, ecu) = (self.parts.vin.clone(), self.parts.ecu.clone());
+        let mut session = match offline.cloned() {
+            None => PartialSession::new(followed, vin, ecu, context),
+            Some(name) => PartialSession::offline(followed, vin, ecu, name, context),
         };
-        let mut session = Session::with_context(context);
-        let installed = self.installed_here();
-        let store = self.parts.image.as_mut();
-        let mut image = follow(&mut session, Repository::Image, store, fetch)?;
-        let mut resolve = director.resolve(&mut image, &self.parts.mapping, &installed);
-        let update = follow(&mut resolve, Repository::Image, store, fetch)?;
-        Ok(Verified::of(update))
+        let store = self.parts.director.as_mut();
+        let partial = follow(&mut session, Repository::Director, store, fetch)?;
+        Ok(Verified {
+            image: partial.image,
+            mark: partial.mark,
+        })
     }
 
     fn vehicle(&self) -> Vehicle {
@@ -182,31 +188,6 @@ impl Secondary {
             vin: self.parts.vin.clone(),
             ecus: Ecus::Own(self.parts.ecu.clone()),
         }
-    }
-
-    /// What this ECU has installed, for the release counters.
-    fn installed_here(&self) -> BTreeMap<EcuSerial, Installed> {
-        let ecu = &self.parts.ecu;
-        let own = self.state().installed(&ecu.hardware_id);
-        own.map(|image| (ecu.serial.clone(), image.clone()))
-            .into_iter()
-            .collect()
-    }
-
-    fn verify_in_part(
-        &mut self,
-        followed: Followed,
-        fetch: &mut Fetch<'_>,
-    ) -> Result<Verified, Reject> {
-        let context = self.context(Repository::Director)?;
-        let (vin, ecu) = (self.parts.vin.clone(), self.parts.ecu.clone());
-        let mut session = PartialSession::new(followed, vin, ecu, context);
-        let store = self.parts.director.as_mut();
-        let partial = follow(&mut session, Repository::Director, store, fetch)?;
-        Ok(Verified {
-            image: partial.image,
-            mark: partial.mark,
-        })
     }
 
     fn context(&self, repository: Repository) -> Result<Context, Reject> {

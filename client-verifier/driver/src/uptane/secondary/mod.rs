@@ -21,14 +21,14 @@ use std::time::Duration;
 use self::challenge::Challenge;
 use super::keys::EcuSigner;
 use super::link::Verification;
-use super::state::{EcuState, StateError, StateFile};
+use super::state::{EcuState, Order, StateError, StateFile};
 use crate::clock::uptime;
 use crate::install::Installer;
 use crate::store::Store;
 use countersign_encryption::Decapsulate;
 use countersign_metadata::UtcTime;
-use countersign_metadata::uptane::{Mapping, Nonce, Vin};
-use countersign_verifier::uptane::{Directed, Ecu, Mark};
+use countersign_metadata::uptane::{Mapping, Nonce, OfflineName, Vin};
+use countersign_verifier::uptane::{Directed, Ecu};
 use countersign_verifier::{Code, Limits, Reject, VerifiedImage};
 
 /// What an ECU is made of.
@@ -84,7 +84,7 @@ struct Clock {
 /// An image that was verified and staged, and the order it follows.
 struct Staged {
     image: VerifiedImage,
-    ordered_by: Mark,
+    ordered_by: Order,
 }
 
 impl Secondary {
@@ -177,10 +177,16 @@ impl Secondary {
         self.state().processed().map_or(0, |mark| mark.version)
     }
 
-    /// Notes that something was refused under this version of the Director's Targets.
-    fn note_refusal(&mut self, targets_version: u64, why: &Reject) -> Result<(), Reject> {
+    /// Notes that something was refused under this version of the Director's Targets, or of the
+    /// Offline Targets file `offline`.
+    fn note_refusal(
+        &mut self,
+        targets_version: u64,
+        offline: Option<&OfflineName>,
+        why: &Reject,
+    ) -> Result<(), Reject> {
         self.change(|state| {
-            state.reports_mut().refused(targets_version, why);
+            state.reports_mut().refused(targets_version, offline, why);
             Ok(())
         })
     }

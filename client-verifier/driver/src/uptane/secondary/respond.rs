@@ -1,6 +1,7 @@
 //! What an ECU answers to the requests of its Primary.
 
-use countersign_verifier::uptane::{Installed, Mark};
+use countersign_metadata::uptane::OfflineName;
+use countersign_verifier::uptane::Installed;
 use countersign_verifier::{Code, Reject, RemoteName};
 
 use super::Secondary;
@@ -10,14 +11,7 @@ use crate::uptane::link::{
     fetch_metadata,
 };
 use crate::uptane::primary::OwnEcu;
-use crate::uptane::state::StateError;
-
-/// What there is to prepare.
-struct Order {
-    /// The Offline Targets file, where all comes out of an offline bundle.
-    offline: Option<String>,
-    attestation: Option<Vec<u8>>,
-}
+use crate::uptane::state::{Order, StateError};
 
 impl Secondary {
     fn answer(&mut self, request: Request, source: &mut dyn Source) -> Result<Answer, Reject> {
@@ -41,21 +35,19 @@ impl Secondary {
                 offline,
                 attestation,
             } => {
-                let order = Order {
-                    offline,
-                    attestation: Some(attestation).filter(|bytes| !bytes.is_empty()),
-                };
-                self.prepare(order, source)
+                let attestation = Some(attestation).filter(|bytes| !bytes.is_empty());
+                self.prepare(attestation, offline, source)
             }
             Request::Activate { targets_version } => {
                 let staged = self.staged();
-                if staged.is_none_or(|mark| mark.version != targets_version) {
+                let offline = staged.and_then(|order| order.offline.clone());
+                if staged.is_none_or(|order| order.mark.version != targets_version) {
                     let detail = format!("nothing is staged under version {targets_version}");
                     return Err(Reject::new(Code::PreconditionFailed, "", detail));
                 }
                 let activated = self.activate();
                 if let Err(reject) = &activated {
-                    self.note_refusal(targets_version, reject)?;
+                    self.note_refusal(targets_version, offline.as_ref(), reject)?;
                 }
                 let image = activated?;
                 Ok(Answer::Activated { image })
@@ -79,11 +71,19 @@ impl Secondary {
     }
 
     /// Steps 1 to 4. What is refused is in the next report.
-    fn prepare(&mut self, order: Order, source: &mut dyn Source) -> Result<Answer, Reject> {
-        let mut version = self.processed_version();
-        let prepared = self.verify_and_stage(order, source, &mut version);
+    fn prepare(
+        &mut self,
+        attestation: Option<Vec<u8>>,
+        offline: Option<OfflineName>,
+        source: &mut dyn Source,
+    ) -> Result<Answer, Reject> {
+        let mut version = match offline {
+            None => self.processed_version(),
+            Some(_) => 0,
+        };
+        let prepared = self.verify_and_stage(attestation, offline.as_ref(), source, &mut version);
         if let Err(reject) = &prepared {
-            self.note_refusal(version, reject)?;
+            self.note_refusal(version, offline.as_ref(), reject)?;
         }
         let image = prepared?;
         Ok(Answer::Prepared {
@@ -94,7 +94,8 @@ impl Secondary {
 
     fn verify_and_stage(
         &mut self,
-        order: Order,
+        attestation: Option<Vec<u8>>,
+        offline: Option<&OfflineName>,
         source: &mut dyn Source,
         version: &mut u64,
     ) -> Result<Prepared, Reject> {
@@ -106,32 +107,32 @@ impl Secondary {
                 .map_err(|error| error.to_reject().at(repository.name()))
         };
         let followed = self.follow_root(&mut fetch)?;
-        match (order.attestation, &order.offline) {
+        match (attestation, offline) {
             (None, Some(_)) => self.recall_time(&followed)?,
             (attestation, _) => self.learn_time(&followed, attestation)?,
         }
-        let done = self.state().processed().copied();
-        let verified = match order.offline {
-            Some(name) => self.verify_carried(followed, &name, &mut fetch)?,
-            None => self.verify(followed, done, &mut fetch)?,
+        let verified = self.verify(followed, offline, &mut fetch)?;
+        let order = Order {
+            mark: verified.mark,
+            offline: offline.cloned(),
         };
-        let mark = verified.mark;
-        *version = mark.version;
+        *version = order.mark.version;
         let wanted = verified.image.filter(|directed| !self.runs(directed));
-        let Some(directed) = wanted.filter(|_| done != Some(mark)) else {
-            return self.nothing(mark);
+        let done = self.state().is_processed(&order);
+        let Some(directed) = wanted.filter(|_| !done) else {
+            return self.nothing(order);
         };
         let name = directed.content_name()?;
         let (length, _) = directed.download();
         let mut reader = FileReader::new(source, Wanted::Image { name }, length);
-        self.stage(&directed, mark, &mut reader)?;
+        self.stage(&directed, order, &mut reader)?;
         Ok(Prepared::Staged)
     }
 
-    fn nothing(&mut self, mark: Mark) -> Result<Prepared, Reject> {
+    fn nothing(&mut self, order: Order) -> Result<Prepared, Reject> {
         self.abandon()?;
         self.change(|state| {
-            state.processed_to_the_end(mark);
+            state.processed_to_the_end(order);
             Ok(())
         })?;
         Ok(Prepared::Nothing)
@@ -152,7 +153,7 @@ impl OwnEcu for Secondary {
     fn note(&mut self, reject: &Reject) -> Result<(), StoreError> {
         let version = self.processed_version();
         let noted = self.parts.state.change(|state| {
-            state.reports_mut().refused(version, reject);
+            state.reports_mut().refused(version, None, reject);
             Ok(())
         });
         match noted {

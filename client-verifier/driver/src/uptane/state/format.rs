@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use countersign_metadata::json::{self, Object, Value};
-use countersign_metadata::uptane::{DetectedAttack, EcuSerial, HardwareId, Outcome};
+use countersign_metadata::uptane::{DetectedAttack, EcuSerial, HardwareId, OfflineName, Outcome};
 use countersign_metadata::{Hashes, TargetPath, UtcTime};
 use serde::{Deserialize, Serialize};
 
 use countersign_verifier::uptane::{Installed, Mark, TimeFloor};
 
-use super::{EcuState, Installation, Reports, Stage};
+use super::{EcuState, Installation, Order, Reports, Stage};
 use crate::uptane::text::{self, Text};
 
 /// The one format there is so far.
@@ -41,7 +41,9 @@ struct File {
     serial: EcuSerial,
     installed: BTreeMap<String, Image>,
     installation: Option<InProgress>,
-    processed: Option<Order>,
+    processed: Option<Ordered>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    processed_offline: Option<Ordered>,
     time: Option<Time>,
     report: Report,
 }
@@ -58,7 +60,14 @@ struct Image {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct InProgress {
-    ordered_by: Order,
+    ordered_by: Ordered,
+    /// The name of the Offline Targets file, if it was one.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "text::optional"
+    )]
+    offline: Option<OfflineName>,
     #[serde(with = "text")]
     hardware_id: HardwareId,
     image: Image,
@@ -76,7 +85,7 @@ enum StageName {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Order {
+struct Ordered {
     targets_version: u64,
     sha256: String,
 }
@@ -113,6 +122,12 @@ struct Attack {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Ended {
     targets_version: u64,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "text::optional"
+    )]
+    offline: Option<OfflineName>,
     code: u16,
     name: String,
     message: String,
@@ -128,13 +143,15 @@ impl File {
                 .map(|(id, image)| (id.to_text(), Image::of(image)))
                 .collect(),
             installation: state.installation.as_ref().map(|i| InProgress {
-                ordered_by: Order::of(&i.ordered_by),
+                ordered_by: Ordered::of(&i.ordered_by.mark),
+                offline: i.ordered_by.offline.clone(),
                 hardware_id: i.image.hardware_id.clone(),
                 image: Image::of(&i.image),
                 stage: i.stage,
                 attempts: i.attempts,
             }),
-            processed: state.processed.as_ref().map(Order::of),
+            processed: state.processed.as_ref().map(Ordered::of),
+            processed_offline: state.processed_offline.as_ref().map(Ordered::of),
             time: state.time.as_ref().map(|time| Time {
                 floor: time.time,
                 keys: hex::encode(time.keys),
@@ -159,7 +176,8 @@ impl File {
                 Some(in_progress) => Some(in_progress.into_installation()?),
                 None => None,
             },
-            processed: self.processed.map(Order::into_mark).transpose()?,
+            processed: self.processed.map(Ordered::into_mark).transpose()?,
+            processed_offline: self.processed_offline.map(Ordered::into_mark).transpose()?,
             time: match self.time {
                 Some(time) => Some(TimeFloor {
                     time: time.floor,
@@ -221,7 +239,10 @@ impl Image {
 impl InProgress {
     fn into_installation(self) -> Result<Installation, String> {
         Ok(Installation {
-            ordered_by: self.ordered_by.into_mark()?,
+            ordered_by: Order {
+                mark: self.ordered_by.into_mark()?,
+                offline: self.offline,
+            },
             image: self.image.into_installed(self.hardware_id)?,
             stage: self.stage,
             attempts: self.attempts,
@@ -229,7 +250,7 @@ impl InProgress {
     }
 }
 
-impl Order {
+impl Ordered {
     fn of(mark: &Mark) -> Self {
         Self {
             targets_version: mark.version,
@@ -257,6 +278,7 @@ impl Report {
             told: reports.told,
             outcome: reports.outcome.as_ref().map(|outcome| Ended {
                 targets_version: outcome.targets_version,
+                offline: outcome.offline.clone(),
                 code: outcome.code,
                 name: outcome.name.clone(),
                 message: outcome.message.clone(),
@@ -275,6 +297,7 @@ impl Report {
             told: self.told,
             outcome: self.outcome.map(|ended| Outcome {
                 targets_version: ended.targets_version,
+                offline: ended.offline,
                 code: ended.code,
                 name: ended.name,
                 message: ended.message,

@@ -19,7 +19,7 @@ pub use report::Reports;
 
 use std::collections::BTreeMap;
 
-use countersign_metadata::uptane::{EcuSerial, HardwareId, Outcome};
+use countersign_metadata::uptane::{EcuSerial, HardwareId, OfflineName, Outcome};
 use countersign_verifier::Reject;
 use countersign_verifier::uptane::{Installed, Mark, TimeFloor};
 
@@ -30,15 +30,25 @@ pub struct EcuState {
     installed: BTreeMap<HardwareId, Installed>,
     installation: Option<Installation>,
     processed: Option<Mark>,
+    processed_offline: Option<Mark>,
     time: Option<TimeFloor>,
     reports: Reports,
+}
+
+/// What asks for something: the Director's Targets, or an Offline Targets file (PURE-2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Which content of the file.
+    pub mark: Mark,
+    /// The file's name, if it is an Offline Targets file.
+    pub offline: Option<OfflineName>,
 }
 
 /// An installation that has begun and not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {
-    /// The Director Targets that ordered it.
-    pub ordered_by: Mark,
+    /// What has ordered it.
+    pub ordered_by: Order,
     /// What is to be installed.
     pub image: Installed,
     /// How far it has come.
@@ -71,6 +81,7 @@ impl EcuState {
                 .collect(),
             installation: None,
             processed: None,
+            processed_offline: None,
             time: None,
             reports: Reports::default(),
         }
@@ -94,6 +105,16 @@ impl EcuState {
     /// The Director Targets that was processed to its end on this ECU, whatever the end was.
     pub fn processed(&self) -> Option<&Mark> {
         self.processed.as_ref()
+    }
+
+    /// Whether this was processed to its end. What came on a stick and what came over the network
+    /// are remembered apart: neither makes the other be done again.
+    pub fn is_processed(&self, order: &Order) -> bool {
+        let last = match order.offline {
+            None => &self.processed,
+            Some(_) => &self.processed_offline,
+        };
+        *last == Some(order.mark)
     }
 
     /// The latest attested time, as it is kept from cycle to cycle.
@@ -124,7 +145,7 @@ impl EcuState {
     ///
     /// # Errors
     /// [`StateError::OutOfOrder`] while another one may be running on trial.
-    pub fn staging(&mut self, ordered_by: Mark, image: Installed) -> Result<(), StateError> {
+    pub fn staging(&mut self, ordered_by: Order, image: Installed) -> Result<(), StateError> {
         match self.stage() {
             Some(Stage::Activating) => Err(StateError::OutOfOrder {
                 what: "an image is staged while another is on trial",
@@ -172,14 +193,15 @@ impl EcuState {
             });
         };
         self.reports.ended(Outcome {
-            targets_version: done.ordered_by.version,
+            targets_version: done.ordered_by.mark.version,
+            offline: done.ordered_by.offline.clone(),
             code: 0,
             name: "installed".into(),
             message: done.image.path.clone(),
         });
         let hardware_id = done.image.hardware_id.clone();
         self.installed.insert(hardware_id, done.image);
-        self.processed = Some(done.ordered_by);
+        self.processed_to_the_end(done.ordered_by);
         Ok(())
     }
 
@@ -194,8 +216,10 @@ impl EcuState {
                 what: "an installation fails that has not begun",
             });
         };
-        self.reports.refused(over.ordered_by.version, why);
-        self.processed = Some(over.ordered_by);
+        let order = over.ordered_by;
+        self.reports
+            .refused(order.mark.version, order.offline.as_ref(), why);
+        self.processed_to_the_end(order);
         Ok(())
     }
 
@@ -234,9 +258,12 @@ impl EcuState {
         }
     }
 
-    /// This Director Targets asks nothing more of this ECU.
-    pub fn processed_to_the_end(&mut self, mark: Mark) {
-        self.processed = Some(mark);
+    /// This asks nothing more of this ECU.
+    pub fn processed_to_the_end(&mut self, order: Order) {
+        match order.offline {
+            None => self.processed = Some(order.mark),
+            Some(_) => self.processed_offline = Some(order.mark),
+        }
     }
 
     fn stage(&self) -> Option<Stage> {

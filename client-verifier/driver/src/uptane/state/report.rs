@@ -1,7 +1,7 @@
 //! What an ECU has told the Director, and what it has yet to tell.
 
 use countersign_metadata::limits::{MAX_ATTACKS, MAX_TEXT};
-use countersign_metadata::uptane::{DetectedAttack, Outcome};
+use countersign_metadata::uptane::{DetectedAttack, OfflineName, Outcome};
 use countersign_verifier::{Attack, Reject};
 
 use super::StateError;
@@ -67,14 +67,15 @@ impl Reports {
         }
     }
 
-    /// Something was refused, under this version of the Director's Targets: it is how the update
-    /// ended, and an attack if it looks like one.
-    pub fn refused(&mut self, targets_version: u64, why: &Reject) {
+    /// Something was refused, under this version of the Director's Targets or of the Offline Targets
+    /// file `offline`: it is how the update ended, and an attack if it looks like one.
+    pub fn refused(&mut self, targets_version: u64, offline: Option<&OfflineName>, why: &Reject) {
         self.attacked(why);
         // The cause says more than that an image was not found.
         let cause = why.cause.as_deref().unwrap_or(why);
         self.ended(Outcome {
             targets_version,
+            offline: offline.cloned(),
             code: cause.code.number(),
             name: cause.code.name().into(),
             message: why.to_string().chars().take(MAX_TEXT).collect(),

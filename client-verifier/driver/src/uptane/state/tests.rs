@@ -3,7 +3,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use countersign_metadata::limits::MAX_ATTACKS;
-use countersign_metadata::uptane::EcuVersionReport;
+use countersign_metadata::uptane::{EcuVersionReport, OfflineName};
 use countersign_metadata::{Hashes, Unsigned};
 use countersign_verifier::Code;
 use proptest::prelude::*;
@@ -22,6 +22,20 @@ fn image(name: &str, release_counter: u64) -> Installed {
         release_counter,
         length: 3,
         hashes: Hashes::of(b"abc"),
+    }
+}
+
+fn by(mark: Mark) -> Order {
+    Order {
+        mark,
+        offline: None,
+    }
+}
+
+fn carried(version: u64) -> Order {
+    Order {
+        mark: mark(version),
+        offline: Some(OfflineName::new("garage").unwrap()),
     }
 }
 
@@ -61,7 +75,7 @@ fn time(text: &str, key: u8) -> TimeFloor {
 
 fn order(state: &mut EcuState, version: u64, counter: u64) {
     let image = image(&format!("door-{version}.img"), counter);
-    state.staging(mark(version), image).unwrap();
+    state.staging(by(mark(version)), image).unwrap();
 }
 
 #[test]
@@ -148,7 +162,7 @@ fn steps_out_of_order_change_nothing() {
     let before = staged.clone();
     assert!(out_of_order(staged.activating()));
     assert!(out_of_order(staged.abandoned()));
-    assert!(out_of_order(staged.staging(mark(8), image("x", 1))));
+    assert!(out_of_order(staged.staging(by(mark(8)), image("x", 1))));
     assert_eq!(staged, before);
 }
 
@@ -197,7 +211,7 @@ fn no_name_makes_a_report_too_large_for_the_link() {
     for number in 0..100 {
         let role = format!("{number}{}", "\u{1}".repeat(10_000));
         let reject = Reject::new(Code::Expired, &role, role.as_str()).at(&role);
-        reports.refused(1, &reject);
+        reports.refused(1, None, &reject);
     }
     assert_eq!(reports.attacks().len(), MAX_ATTACKS);
     let report = EcuVersionReport {
@@ -221,7 +235,7 @@ fn a_record_that_could_not_be_read_back_is_not_written() {
     let mut large = image("x", 9);
     let hash = "0".repeat(2_000_000).into();
     large.hashes.other.insert("sha3-99".into(), hash);
-    let refused = file.change(|state| state.staging(mark(7), large));
+    let refused = file.change(|state| state.staging(by(mark(7)), large));
     assert!(
         matches!(refused, Err(StateError::TooLarge { .. })),
         "{refused:?}"
@@ -257,11 +271,13 @@ fn the_file_keeps_everything() {
     file.change(|state| {
         state.time_attested(time("2031-05-06T07:08:09Z", 3));
         state.reports.attacked(&attack(3));
-        state.processed_to_the_end(mark(6));
+        state.processed_to_the_end(by(mark(6)));
+        state.processed_to_the_end(carried(4));
         order(state, 7, u64::MAX);
         state.activating()?;
         state.reports.ended(Outcome {
             targets_version: 5,
+            offline: Some(OfflineName::new("garage").unwrap()),
             code: 900,
             name: "install-failed".into(),
             message: "no \"room\"\n".into(),
@@ -382,7 +398,7 @@ proptest! {
             let before = state.clone();
             let confirms = matches!(event, Event::Confirmed);
             let done = match event {
-                Event::Staging(n) => state.staging(mark(n), image("x", n)),
+                Event::Staging(n) => state.staging(by(mark(n)), image("x", n)),
                 Event::Activating => state.activating(),
                 Event::Confirmed => state.confirmed(),
                 Event::Failed => state.failed(&failure()),
@@ -411,4 +427,18 @@ proptest! {
             prop_assert_eq!(&format::read(&bytes).unwrap(), &state);
         }
     }
+}
+
+#[test]
+fn what_is_carried_and_what_comes_over_the_network_are_done_apart() {
+    let mut state = state();
+    state.processed_to_the_end(by(mark(7)));
+    state.staging(carried(1), image("x", 1)).unwrap();
+    state.activating().unwrap();
+    state.failed(&attack(1)).unwrap();
+    assert!(state.is_processed(&carried(1)) && state.is_processed(&by(mark(7))));
+    assert!(!state.is_processed(&by(mark(1))));
+    let outcome = state.reports().outcome().unwrap();
+    assert_eq!(outcome.offline.as_ref().unwrap().as_str(), "garage");
+    assert_eq!(outcome.targets_version, 1);
 }
