@@ -42,6 +42,8 @@ class Terminal:
             stdin=self._tty,
             stdout=self._tty,
             stderr=self._tty,
+            # A shell that runs the tests in the background lets them ignore interrupts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     @property
