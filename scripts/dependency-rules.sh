@@ -25,6 +25,9 @@ absent countersign-signing 'the verifier never sees a signer' -p countersign-cli
 absent countersign-signing 'the verifier never sees a signer' -p countersign-verifier --edges normal,build
 absent countersign-ceremony 'a repository does not know who holds its keys' -p countersign-repo --edges normal,build
 absent countersign-repo 'vehicles and their director do not publish images' -p countersign-vehicle-sim --edges normal,build
+absent countersign-client 'a director knows no device' -p countersign-director-domain --edges normal,build
+absent countersign-repo 'vehicles and their director do not publish images' -p countersign-director-domain --edges normal,build
+absent tokio 'what a director decides does no I/O' -p countersign-director-domain --edges normal,build
 absent countersign-client 'ceremonies ask the verifier itself, without network or disk' -p countersign-ceremony --edges normal,build
 absent countersign-client 'metadata flows to the verifier, to the driver: one way' -p countersign-verifier --edges normal,build
 for ours in verifier client signing repo ceremony; do

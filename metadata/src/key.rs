@@ -253,6 +253,15 @@ impl Key {
         (of_type && self.scheme == key.scheme().name()).then_some(key)
     }
 
+    /// Reads one entry of a `keys` object. Whether anything can be verified with it, [`Key::public`]
+    /// tells.
+    ///
+    /// # Errors
+    /// [`MetadataError::Field`] names what is missing or wrong.
+    pub fn of(value: &Value) -> Result<Self, MetadataError> {
+        Self::decode("key", value.clone())
+    }
+
     pub(crate) fn decode(path: &str, value: Value) -> Result<Self, MetadataError> {
         let mut fields = Fields::of(path, value)?;
         Ok(Self {
@@ -263,7 +272,8 @@ impl Key {
         })
     }
 
-    pub(crate) fn to_value(&self) -> Value {
+    /// The form that [`Key::of`] reads.
+    pub fn to_value(&self) -> Value {
         let mut members = self.extra.clone();
         members.extend(self.core());
         members.into()

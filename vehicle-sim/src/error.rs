@@ -10,10 +10,11 @@ use countersign_client::uptane::bundle::BundleError;
 use countersign_client::uptane::primary::{PrimaryError, RecordError};
 use countersign_client::uptane::state::StateError;
 use countersign_metadata::MetadataError;
+use countersign_metadata::uptane::Vin;
 use countersign_signing::SignError;
 use countersign_verifier::Reject;
 
-use crate::director::DirectorError;
+use crate::director::{DirectorError, ManifestRefusal, RegisterError};
 
 /// Why a simulated vehicle cannot be made or run. What it refuses is no error but what it is for.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +78,17 @@ pub enum SimError {
     /// The mapping file or an image's name cannot be used.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
+    /// A vehicle cannot be registered.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    /// A manifest that was accepted before is not accepted again.
+    #[error("the last manifest of {vin} cannot be read back: {refusal}")]
+    Manifest {
+        /// The vehicle.
+        vin: Vin,
+        /// Why not.
+        refusal: ManifestRefusal,
+    },
     /// The director does not do it.
     #[error(transparent)]
     Director(#[from] DirectorError),

@@ -13,6 +13,8 @@ use countersign_client::uptane::primary::DirectorLink;
 use countersign_metadata::uptane::{DirectorCustom, EcuSerial, EncryptedTarget, Nonce, Vin};
 use countersign_metadata::{TargetFile, TargetPath, UtcTime, percent_encode};
 
+use countersign_director_domain::manifest::ReportRules;
+
 use crate::director::{Director, DirectorError, ManifestRefusal, Receipt, VehicleRecord};
 use crate::error::SimError;
 use crate::provision::{make_folder, write};
@@ -117,9 +119,7 @@ impl Service {
     /// # Errors
     /// [`SimError::Director`], [`SimError::Io`]
     pub fn register(&mut self, vin: &Vin, vehicle: VehicleRecord) -> Result<(), SimError> {
-        self.director
-            .register(vin.clone(), vehicle)
-            .map_err(DirectorError::from)?;
+        self.director.register(vin.clone(), vehicle)?;
         self.publish(vin)
     }
 
@@ -201,7 +201,9 @@ impl Service {
 
     fn take_manifest(&mut self, vin: &Vin, manifest: &[u8]) -> Result<(), FetchError> {
         let url = || format!("the director's service for {vin}");
-        let received = self.director.accept_manifest(vin, manifest);
+        let now = self.clock.now().map_err(|_| unavailable(url()))?;
+        let rules = ReportRules::at(now);
+        let received = self.director.accept_manifest(vin, manifest, &rules);
         let accepted = received.is_ok();
         if accepted {
             self.accepted.insert(vin.clone(), manifest.to_vec());
@@ -213,11 +215,7 @@ impl Service {
                 status: 400,
             });
         }
-        self.renew(vin).map_err(|_| FetchError::Unavailable {
-            url: url(),
-            status: 503,
-            retry_after: None,
-        })
+        self.renew(vin).map_err(|_| unavailable(url()))
     }
 }
 
@@ -258,11 +256,16 @@ impl DirectorLink for Connection {
         let service = self.reach()?;
         let now = service.clock.now();
         let attestation = now.and_then(|now| service.director.attest(nonces, now));
-        attestation.map(Some).map_err(|_| FetchError::Unavailable {
-            url: "the director's time server".into(),
-            status: 503,
-            retry_after: None,
-        })
+        let url = || "the director's time server".into();
+        attestation.map(Some).map_err(|_| unavailable(url()))
+    }
+}
+
+fn unavailable(url: String) -> FetchError {
+    FetchError::Unavailable {
+        url,
+        status: 503,
+        retry_after: None,
     }
 }
 

@@ -4,20 +4,17 @@
 //! It decides and signs, and neither reads the clock nor the network. It stands in for the
 //! director service as vehicles see it.
 
-mod carrier;
-mod catalogue;
-mod desk;
-mod error;
 mod inventory;
-mod keys;
-mod manifest;
-mod orders;
-mod vault;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
 use countersign_client::uptane::bundle;
+use countersign_director_domain::carrier::Carrier;
+use countersign_director_domain::desk::{Desk, Press, later};
+use countersign_director_domain::manifest::{self, ReportRules};
+use countersign_director_domain::orders::{self, Grounds};
+use countersign_director_domain::vault::{Sealed, Vault};
 use countersign_encryption::{ContentKey, FileInfo};
 use countersign_metadata::json::Object;
 use countersign_metadata::uptane::{
@@ -26,17 +23,14 @@ use countersign_metadata::uptane::{
 use countersign_metadata::{Role as _, Root, Signed, Snapshot, TargetFile, TargetPath, UtcTime};
 use countersign_verifier::Code;
 
-pub use catalogue::{Catalogue, CatalogueImage};
-pub use desk::Lifetimes;
-pub use error::DirectorError;
-pub use inventory::{EcuRecord, Inventory, RegisterError, VehicleRecord};
-pub use keys::{DirectorKeys, OfflineKeys, OnlineKeys, signed};
-pub use manifest::{Heard, MAX_MANIFEST, ManifestRefusal, Receipt};
+pub use countersign_director_domain::catalogue::{Catalogue, CatalogueImage};
+pub use countersign_director_domain::desk::Lifetimes;
+pub use countersign_director_domain::keys::{DirectorKeys, OfflineKeys, OnlineKeys, signed};
+pub use countersign_director_domain::manifest::{Heard, MAX_MANIFEST, ManifestRefusal, Receipt};
+pub use countersign_director_domain::{DirectorError, EcuRecord, RecordError, VehicleRecord};
+pub use inventory::{Inventory, RegisterError};
 
-use carrier::Carrier;
-use desk::{Desk, Press, later};
-use orders::Grounds;
-use vault::{Sealed, Vault};
+use crate::error::SimError;
 
 /// A director with its keys.
 #[derive(Debug)]
@@ -110,23 +104,29 @@ impl Director {
         })
     }
 
-    /// Adds a vehicle as it was: what was published for it, and its last manifest.
+    /// Adds a vehicle as it was: what was published for it, and its last manifest, which was judged
+    /// when it came.
     ///
     /// # Errors
-    /// [`DirectorError::Register`], [`DirectorError::Damaged`], [`DirectorError::Manifest`]
+    /// [`SimError::Register`], [`SimError::Director`], [`SimError::Manifest`]
     pub fn restore_vehicle(
         &mut self,
         vin: Vin,
         vehicle: VehicleRecord,
         files: BTreeMap<String, Vec<u8>>,
         manifest: Option<&[u8]>,
-    ) -> Result<(), DirectorError> {
-        self.register(vin.clone(), vehicle)?;
+    ) -> Result<(), SimError> {
+        self.register(vin.clone(), vehicle.clone())?;
+        let rules = ReportRules {
+            max_age: None,
+            max_ahead: i64::MAX,
+            ..ReportRules::at(self.root.expires())
+        };
         let desk = Desk::restored(files, &self.root)?;
         let heard = match manifest {
-            Some(bytes) => manifest::judge(&vin, bytes, &self.inventory, &BTreeMap::new())
+            Some(bytes) => manifest::judge(&vin, bytes, &vehicle, &BTreeMap::new(), &rules)
                 .map(|(_, heard)| heard)
-                .map_err(|refusal| DirectorError::Manifest {
+                .map_err(|refusal| SimError::Manifest {
                     vin: vin.clone(),
                     refusal,
                 })?,
@@ -224,13 +224,15 @@ impl Director {
         let Some(assigned) = self.vehicles.get_mut(vin) else {
             return Err(DirectorError::UnknownVehicle(vin.clone()));
         };
+        let vehicle = self.inventory.vehicle(vin);
+        let vehicle = vehicle.ok_or_else(|| DirectorError::UnknownVehicle(vin.clone()))?;
         let grounds = Grounds {
-            inventory: &self.inventory,
+            vehicle: (vin, vehicle),
             catalogue: &self.catalogue,
             vault: &self.vault,
             heard: assigned.heard.get(serial),
         };
-        let (file, custom) = grounds.order(vin, serial, path)?;
+        let (file, custom) = grounds.order(serial, path)?;
         orders::withdraw(&mut assigned.orders, serial);
         orders::add(&mut assigned.orders, path, file, custom);
         Ok(())
@@ -350,11 +352,13 @@ impl Director {
         &mut self,
         sender: &Vin,
         bytes: &[u8],
+        rules: &ReportRules,
     ) -> Result<Receipt, ManifestRefusal> {
-        let Some(assigned) = self.vehicles.get_mut(sender) else {
+        let known = self.vehicles.get_mut(sender);
+        let Some((assigned, vehicle)) = known.zip(self.inventory.vehicle(sender)) else {
             return Err(ManifestRefusal::UnknownVehicle(sender.clone()));
         };
-        let (receipt, now) = manifest::judge(sender, bytes, &self.inventory, &assigned.heard)?;
+        let (receipt, now) = manifest::judge(sender, bytes, vehicle, &assigned.heard, rules)?;
         let last = assigned.desk.targets_version();
         for (serial, heard) in &now {
             let failed = heard.outcome.as_ref().is_some_and(|outcome| {

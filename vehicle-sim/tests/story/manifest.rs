@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use countersign_client::uptane::keys::EcuSigner;
+use countersign_director_domain::manifest::ReportRules;
 use countersign_ecu_keys::ReportKey;
 use countersign_metadata::uptane::{
     EcuSerial, EcuVersionReport, InstalledImage, VehicleVersionManifest,
 };
-use countersign_metadata::{Hashes, Signed, Unsigned};
+use countersign_metadata::{Hashes, Signed, Unsigned, UtcTime};
 use countersign_signing::Secrets;
-use countersign_vehicle_sim::director::{ManifestRefusal, Receipt, RegisterError};
+use countersign_vehicle_sim::director::{ManifestRefusal, Receipt, RecordError, RegisterError};
 
 use crate::world::{CAR, World, ecu, path, serial, vin};
 
@@ -19,6 +20,15 @@ struct Reporter {
     vehicle: &'static str,
     primary: EcuSerial,
     reports: BTreeMap<EcuSerial, Vec<u8>>,
+    /// What ECUs take for the time.
+    time: UtcTime,
+}
+
+/// What the director takes for the time.
+const NOW: &str = "2031-05-06T07:08:09Z";
+
+fn at(time: &str) -> UtcTime {
+    time.parse().unwrap()
 }
 
 impl Reporter {
@@ -30,6 +40,7 @@ impl Reporter {
             vehicle: CAR,
             primary: serial("primary"),
             reports: BTreeMap::new(),
+            time: at(NOW),
         }
     }
 
@@ -59,7 +70,7 @@ impl Reporter {
                 hashes: Hashes::of(b"abc"),
             }),
             attacks_detected: Vec::new(),
-            latest_time: "2031-05-06T07:08:09Z".parse().unwrap(),
+            latest_time: self.time,
             report_counter: counter,
             outcome: None,
             extra: Default::default(),
@@ -88,7 +99,10 @@ impl Reporter {
 
     fn send_bytes(&self, manifest: &[u8]) -> Result<Receipt, ManifestRefusal> {
         let mut service = self.world.service.lock();
-        service.director().accept_manifest(&vin(CAR), manifest)
+        let rules = ReportRules::at(at(NOW));
+        service
+            .director()
+            .accept_manifest(&vin(CAR), manifest, &rules)
     }
 
     fn counter(&self, ecu: &str) -> Option<u64> {
@@ -207,6 +221,36 @@ fn a_repeated_report_is_stale_and_a_replayed_one_drops_the_manifest() {
     assert_eq!(reporter.counter("door"), Some(6));
 }
 
+/// A report is news for a day. One that was accepted already is no news, however old it is: of an ECU
+/// that does not answer the Primary sends the last one.
+#[test]
+fn a_report_of_long_ago_or_of_tomorrow_drops_the_manifest() {
+    let mut reporter = Reporter::complete();
+    for (time, counter, expected) in [
+        ("2031-05-05T07:08:08Z", 6, "report-expired"),
+        ("2031-05-06T07:13:10Z", 6, "report-ahead"),
+        ("1970-01-01T00:00:00Z", 6, "report-expired"),
+    ] {
+        reporter.time = at(time);
+        reporter.report("door", counter, "door");
+        let refused = reporter.send("primary").unwrap_err();
+        assert_eq!(refused.name(), expected, "{refused}");
+        assert_eq!(reporter.counter("primary"), None);
+    }
+    for (time, counter) in [("2031-05-05T07:08:09Z", 6), ("2031-05-06T07:13:09Z", 7)] {
+        reporter.time = at(time);
+        reporter.report("door", counter, "door");
+        reporter.send("primary").unwrap();
+    }
+    let manifest = reporter.manifest("primary");
+    let mut service = reporter.world.service.lock();
+    let rules = ReportRules::at(at("2031-09-01T00:00:00Z"));
+    let receipt = service
+        .director()
+        .accept_manifest(&vin(CAR), &manifest, &rules);
+    assert_eq!(receipt.unwrap().stale.len(), 2);
+}
+
 /// What is no manifest at all.
 #[test]
 fn what_is_no_manifest_is_refused_whatever_it_is() {
@@ -254,8 +298,16 @@ fn a_vehicle_or_an_ecu_is_registered_once() {
     renamed.primary = serial("new");
     renamed.ecus = [(serial("new"), record.ecus["door"].clone())].into();
     let shared = director.register(vin("VIN-B"), renamed.clone());
-    assert_eq!(shared, Err(RegisterError::SharedKey(serial("new"))));
+    assert_eq!(
+        shared,
+        Err(RegisterError::Record(RecordError::SharedKey(serial("new"))))
+    );
     renamed.primary = serial("door");
     let headless = director.register(vin("VIN-B"), renamed);
-    assert_eq!(headless, Err(RegisterError::NoPrimary(serial("door"))));
+    assert_eq!(
+        headless,
+        Err(RegisterError::Record(RecordError::NoPrimary(serial(
+            "door"
+        ))))
+    );
 }

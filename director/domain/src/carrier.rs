@@ -7,23 +7,26 @@ use countersign_metadata::uptane::{OfflineCustom, OfflineName, Vin};
 use countersign_metadata::{MetaFile, Snapshot, TargetFile, TargetPath, TargetsBuilder, UtcTime};
 use countersign_signing::SignError;
 
-use super::keys::{OfflineKeys, signed};
+use crate::keys::{OfflineKeys, signed};
 
 /// The Offline Snapshot, which lists every Offline Targets file that there was.
 #[derive(Debug, Default)]
-pub(super) struct Carrier {
-    pub(super) snapshot: Option<Snapshot>,
+pub struct Carrier {
+    /// The last one that was signed.
+    pub snapshot: Option<Snapshot>,
 }
 
 /// The signed files.
-pub(super) struct Carried {
-    pub(super) snapshot: Vec<u8>,
-    pub(super) targets: Vec<u8>,
+pub struct Carried {
+    /// The Offline Snapshot.
+    pub snapshot: Vec<u8>,
+    /// The Offline Targets file.
+    pub targets: Vec<u8>,
 }
 
 impl Carrier {
     /// The next version of the Offline Targets file `name`, for one vehicle.
-    pub(super) fn issue(
+    pub fn issue(
         &mut self,
         name: &OfflineName,
         (vin, orders): (&Vin, BTreeMap<TargetPath, TargetFile>),

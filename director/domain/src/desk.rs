@@ -9,8 +9,8 @@ use countersign_metadata::{
     TargetsBuilder, Timestamp, UtcTime,
 };
 
-use super::error::DirectorError;
-use super::keys::{OnlineKeys, signed};
+use crate::error::DirectorError;
+use crate::keys::{OnlineKeys, signed};
 
 /// How long signed files stay fresh, in seconds. They are renewed when half of it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Default for Lifetimes {
 
 /// The published files of one vehicle.
 #[derive(Debug, Default)]
-pub(super) struct Desk {
+pub struct Desk {
     files: BTreeMap<String, Vec<u8>>,
     last: Option<Issue>,
 }
@@ -56,19 +56,20 @@ struct Issue {
 }
 
 /// What holds for all vehicles while files are made.
-pub(super) struct Press<'a> {
-    pub(super) keys: &'a OnlineKeys,
-    pub(super) root_version: u64,
-    pub(super) lifetimes: &'a Lifetimes,
-    pub(super) now: UtcTime,
+pub struct Press<'a> {
+    /// Sign the files.
+    pub keys: &'a OnlineKeys,
+    /// The version of the Root that names them.
+    pub root_version: u64,
+    /// How long files stay fresh.
+    pub lifetimes: &'a Lifetimes,
+    /// The time.
+    pub now: UtcTime,
 }
 
 impl Desk {
     /// As it was when it had published these files, where `root` is the last Root.
-    pub(super) fn restored(
-        files: BTreeMap<String, Vec<u8>>,
-        root: &Root,
-    ) -> Result<Self, DirectorError> {
+    pub fn restored(files: BTreeMap<String, Vec<u8>>, root: &Root) -> Result<Self, DirectorError> {
         let mut signed_as = root.version();
         let Some(timestamp) = read::<Timestamp>(&files, "timestamp.json", root, &mut signed_as)?
         else {
@@ -97,24 +98,24 @@ impl Desk {
     }
 
     /// What was ordered last.
-    pub(super) fn content(&self) -> BTreeMap<TargetPath, TargetFile> {
+    pub fn content(&self) -> BTreeMap<TargetPath, TargetFile> {
         let last = self.last.as_ref();
         last.map(|last| last.content.clone()).unwrap_or_default()
     }
 
     /// The version of the Targets that was published last.
-    pub(super) fn targets_version(&self) -> Option<u64> {
+    pub fn targets_version(&self) -> Option<u64> {
         self.last.as_ref().map(|last| last.targets.version)
     }
 
     /// Everything that was ever published here, by file name.
-    pub(super) fn files(&self) -> &BTreeMap<String, Vec<u8>> {
+    pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {
         &self.files
     }
 
     /// Makes what is out of date: because something else is assigned, because keys were rotated,
     /// or because it expires. Versions only grow.
-    pub(super) fn publish(
+    pub fn publish(
         &mut self,
         vin: &Vin,
         content: BTreeMap<TargetPath, TargetFile>,
@@ -223,6 +224,6 @@ impl Press<'_> {
 }
 
 /// `seconds` after `now`.
-pub(super) fn later(now: UtcTime, seconds: i64) -> Result<UtcTime, DirectorError> {
+pub fn later(now: UtcTime, seconds: i64) -> Result<UtcTime, DirectorError> {
     now.plus_seconds(seconds).ok_or(DirectorError::Time)
 }

@@ -5,9 +5,6 @@ use countersign_metadata::uptane::{EcuSerial, HardwareId, Vin};
 use countersign_metadata::{MetadataError, TargetPath, UnsafePath};
 use countersign_signing::SignError;
 
-use super::inventory::RegisterError;
-use super::manifest::ManifestRefusal;
-
 /// Why a director does not do what it is asked to. Nothing has changed then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -71,9 +68,6 @@ pub enum DirectorError {
     /// The Image repository lists something else under this path by now.
     #[error("{0} was released again since it was assigned; assign it again")]
     Superseded(TargetPath),
-    /// A vehicle that cannot be registered.
-    #[error(transparent)]
-    Register(#[from] RegisterError),
     /// A key failed.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -86,14 +80,6 @@ pub enum DirectorError {
     /// It lists a path that no vehicle could store.
     #[error(transparent)]
     UnsafePath(#[from] UnsafePath),
-    /// A manifest that was accepted before is not accepted again.
-    #[error("the last manifest of {vin} cannot be read back: {refusal}")]
-    Manifest {
-        /// The vehicle.
-        vin: Vin,
-        /// Why not.
-        refusal: ManifestRefusal,
-    },
     /// What is to be signed would expire after the year 9999.
     #[error("the clock is set too far ahead to sign anything; correct it")]
     Time,

@@ -7,21 +7,22 @@ use countersign_encryption::{ContentKey, FileInfo, METHOD, WrapContext, encrypt,
 use countersign_metadata::TargetPath;
 use countersign_metadata::uptane::{EcuSerial, EncryptedTarget, EncryptionKey, Vin, WrappedKey};
 
-use super::catalogue::CatalogueImage;
-use super::error::DirectorError;
+use crate::catalogue::CatalogueImage;
+use crate::error::DirectorError;
 
 /// The content keys of encrypted images.
 #[derive(Default)]
-pub(super) struct Vault {
+pub struct Vault {
     images: BTreeMap<TargetPath, Sealed>,
 }
 
 /// One encrypted image.
-pub(super) struct Sealed {
+pub struct Sealed {
     key: ContentKey,
     plaintext: FileInfo,
     ciphertext: FileInfo,
-    pub(super) target: EncryptedTarget,
+    /// What Targets says of the ciphertext.
+    pub target: EncryptedTarget,
 }
 
 impl std::fmt::Debug for Vault {
@@ -32,7 +33,7 @@ impl std::fmt::Debug for Vault {
 
 impl Vault {
     /// Encrypts `image` into `out`, if it is the one that the catalogue lists.
-    pub(super) fn seal(
+    pub fn seal(
         &mut self,
         path: &TargetPath,
         listed: &CatalogueImage,
@@ -54,7 +55,7 @@ impl Vault {
     }
 
     /// Takes in what was encrypted before.
-    pub(super) fn restore(
+    pub fn restore(
         &mut self,
         path: &TargetPath,
         listed: &CatalogueImage,
@@ -67,7 +68,7 @@ impl Vault {
     }
 
     /// The ciphertext of this content of an image; the path may have had another one before.
-    pub(super) fn image(&self, path: &TargetPath, listed: &CatalogueImage) -> Option<&Sealed> {
+    pub fn image(&self, path: &TargetPath, listed: &CatalogueImage) -> Option<&Sealed> {
         let sealed = self.images.get(path);
         sealed.filter(|sealed| sealed.plaintext == as_listed(listed))
     }
@@ -90,12 +91,13 @@ impl Sealed {
         })
     }
 
-    pub(super) fn key(&self) -> &ContentKey {
+    /// The content key.
+    pub fn key(&self) -> &ContentKey {
         &self.key
     }
 
     /// The content key, for one ECU of one vehicle.
-    pub(super) fn wrap_for(
+    pub fn wrap_for(
         &self,
         (vin, serial): (&Vin, &EcuSerial),
         (path, release_counter): (&TargetPath, u64),

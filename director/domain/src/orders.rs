@@ -5,31 +5,32 @@ use std::collections::BTreeMap;
 use countersign_metadata::uptane::{Confidentiality, DirectorCustom, EcuSerial, Vin};
 use countersign_metadata::{TargetFile, TargetPath};
 
-use super::catalogue::Catalogue;
-use super::error::DirectorError;
-use super::inventory::Inventory;
-use super::manifest::Heard;
-use super::vault::Vault;
+use crate::catalogue::Catalogue;
+use crate::error::DirectorError;
+use crate::manifest::Heard;
+use crate::record::VehicleRecord;
+use crate::vault::Vault;
 
 /// What an order is judged by.
-pub(super) struct Grounds<'a> {
-    pub(super) inventory: &'a Inventory,
-    pub(super) catalogue: &'a Catalogue,
-    pub(super) vault: &'a Vault,
+pub struct Grounds<'a> {
+    /// The vehicle, and what is known of it.
+    pub vehicle: (&'a Vin, &'a VehicleRecord),
+    /// The images.
+    pub catalogue: &'a Catalogue,
+    /// The encrypted ones.
+    pub vault: &'a Vault,
     /// What was last heard of the ECU.
-    pub(super) heard: Option<&'a Heard>,
+    pub heard: Option<&'a Heard>,
 }
 
 impl Grounds<'_> {
     /// What Targets has to say to have this image installed on this ECU.
-    pub(super) fn order(
+    pub fn order(
         &self,
-        vin: &Vin,
         serial: &EcuSerial,
         path: &TargetPath,
     ) -> Result<(TargetFile, DirectorCustom), DirectorError> {
-        let vehicle = self.inventory.vehicle(vin);
-        let vehicle = vehicle.ok_or_else(|| DirectorError::UnknownVehicle(vin.clone()))?;
+        let (vin, vehicle) = self.vehicle;
         let (path_of, serial_of) = (|| path.clone(), || serial.clone());
         let ecu = vehicle
             .ecus
@@ -86,7 +87,7 @@ impl Grounds<'_> {
 }
 
 /// Adds ECUs to what is said of an image.
-pub(super) fn add(
+pub fn add(
     orders: &mut BTreeMap<TargetPath, TargetFile>,
     path: &TargetPath,
     file: TargetFile,
@@ -107,7 +108,7 @@ pub(super) fn add(
 }
 
 /// Takes an ECU out of all orders.
-pub(super) fn withdraw(orders: &mut BTreeMap<TargetPath, TargetFile>, serial: &EcuSerial) {
+pub fn withdraw(orders: &mut BTreeMap<TargetPath, TargetFile>, serial: &EcuSerial) {
     orders.retain(|_, file| {
         let Ok(mut custom) = DirectorCustom::of(file) else {
             return false;

@@ -6,12 +6,36 @@ use countersign_metadata::uptane::{
     DetectedAttack, EcuSerial, EcuVersionReport, InstalledImage, Outcome, VehicleVersionManifest,
     Vin,
 };
-use countersign_metadata::{MetadataError, Signed, sha256};
+use countersign_metadata::{MetadataError, Signed, UtcTime, sha256};
 
-use super::inventory::{Inventory, VehicleRecord};
+use crate::record::VehicleRecord;
 
 /// Bytes of a manifest: 256 reports with 32 attacks each stay below it.
 pub const MAX_MANIFEST: usize = 8 << 20;
+
+/// What the times in reports are judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportRules {
+    /// The time of whoever judges.
+    pub now: UtcTime,
+    /// How long ago a report may have been made, in seconds; `None`: any time ago, for fleets whose
+    /// ECUs learn no time.
+    pub max_age: Option<i64>,
+    /// How far ahead an ECU's clock may be, in seconds.
+    pub max_ahead: i64,
+}
+
+impl ReportRules {
+    /// A day, and five minutes. A report that is older is made anew by its ECU as soon as it is
+    /// attested the time, in the same cycle.
+    pub fn at(now: UtcTime) -> Self {
+        Self {
+            now,
+            max_age: Some(86_400),
+            max_ahead: 300,
+        }
+    }
+}
 
 /// What was last heard of an ECU.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +44,8 @@ pub struct Heard {
     pub report_counter: u64,
     /// SHA-256 of what was signed.
     pub digest: [u8; 32],
+    /// The latest time that the ECU could verify.
+    pub latest_time: UtcTime,
     /// What it runs; `None` if it does not know.
     pub installed: Option<InstalledImage>,
     /// How its last update ended.
@@ -97,19 +123,62 @@ pub enum ManifestRefusal {
         /// Counter of the last one that was accepted.
         last: u64,
     },
+    /// A report that was made too long ago, or on a clock that is wrong.
+    #[error("ECU {serial} reports of {time}, and it is {now}: too long ago to be news")]
+    Expired {
+        /// The ECU.
+        serial: EcuSerial,
+        /// The time in the report.
+        time: UtcTime,
+        /// The time here.
+        now: UtcTime,
+    },
+    /// A report out of the future.
+    #[error("ECU {serial} reports of {time}, and it is only {now}; its clock or this one is wrong")]
+    Ahead {
+        /// The ECU.
+        serial: EcuSerial,
+        /// The time in the report.
+        time: UtcTime,
+        /// The time here.
+        now: UtcTime,
+    },
 }
 
-/// Judges a manifest that `sender` sends. What it comes to is the receipt, and what is known of each ECU from now on.
+impl ManifestRefusal {
+    /// The stable name of the reason, for scripts and logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::TooLarge(_) => "manifest-too-large",
+            Self::Malformed(_) => "manifest-malformed",
+            Self::UnknownVehicle(_) => "vehicle-unknown",
+            Self::OtherVehicle { .. } => "vehicle-mismatch",
+            Self::NotPrimary { .. } => "ecu-not-primary",
+            Self::Signature(_) => "manifest-signature",
+            Self::UnknownEcu(_) => "report-unknown-ecu",
+            Self::MissingEcu(_) => "report-missing",
+            Self::ReportSignature { .. } => "report-signature",
+            Self::OtherEcu { .. } => "report-mismatch",
+            Self::Replayed { .. } => "report-replayed",
+            Self::Expired { .. } => "report-expired",
+            Self::Ahead { .. } => "report-ahead",
+        }
+    }
+}
+
+/// Judges a manifest of `vehicle` that `sender` sends; who sends it is known from elsewhere, as by
+/// TLS. What it comes to is the receipt, and what is known of each ECU from now on.
 ///
 /// # Errors
-/// [`ManifestRefusal`] for the first thing that is wrong.
-pub(super) fn judge(
+/// [`ManifestRefusal`] for the first thing that is wrong. Nothing of it is to be believed then.
+pub fn judge(
     sender: &Vin,
     bytes: &[u8],
-    inventory: &Inventory,
+    vehicle: &VehicleRecord,
     before: &BTreeMap<EcuSerial, Heard>,
+    rules: &ReportRules,
 ) -> Result<(Receipt, BTreeMap<EcuSerial, Heard>), ManifestRefusal> {
-    let (vehicle, manifest) = open(sender, bytes, inventory)?;
+    let manifest = open(sender, bytes, vehicle)?;
     let mut receipt = Receipt {
         stale: Vec::new(),
         attacks: Vec::new(),
@@ -120,31 +189,22 @@ pub(super) fn judge(
     }
     for (serial, report) in manifest.ecu_version_reports {
         let (content, digest) = check_report(&serial, report, vehicle)?;
-        let (found, last) = (content.report_counter, before.get(&serial));
-        match last {
-            Some(last) if found == last.report_counter && digest == last.digest => {
-                receipt.stale.push(serial.clone());
-            }
-            Some(Heard {
-                report_counter: last,
-                ..
-            }) if found <= *last => {
-                let last = *last;
-                return Err(ManifestRefusal::Replayed {
-                    serial,
-                    found,
-                    last,
-                });
-            }
-            _ => {
-                let attacks = content.attacks_detected.into_iter();
-                let attacks = attacks.map(|attack| (serial.clone(), attack));
-                receipt.attacks.extend(attacks);
-            }
+        let last = before.get(&serial);
+        let is_known =
+            |last: &Heard| (last.report_counter, last.digest) == (content.report_counter, digest);
+        if last.is_some_and(is_known) {
+            receipt.stale.push(serial.clone());
+        } else {
+            check_counter(&serial, content.report_counter, last)?;
+            check_time(&serial, content.latest_time, rules)?;
+            let attacks = content.attacks_detected.into_iter();
+            let attacks = attacks.map(|attack| (serial.clone(), attack));
+            receipt.attacks.extend(attacks);
         }
         let known = Heard {
-            report_counter: found,
+            report_counter: content.report_counter,
             digest,
+            latest_time: content.latest_time,
             installed: content.installed_image,
             outcome: content.outcome,
         };
@@ -153,12 +213,43 @@ pub(super) fn judge(
     Ok((receipt, now))
 }
 
+/// 5.3.2.1 step 4: no counter is used again, unless it is for the very same report.
+fn check_counter(
+    serial: &EcuSerial,
+    found: u64,
+    last: Option<&Heard>,
+) -> Result<(), ManifestRefusal> {
+    match last.map(|last| last.report_counter) {
+        Some(last) if found <= last => Err(ManifestRefusal::Replayed {
+            serial: serial.clone(),
+            found,
+            last,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// 5.3.2.1 step 3d.
+fn check_time(
+    serial: &EcuSerial,
+    time: UtcTime,
+    rules: &ReportRules,
+) -> Result<(), ManifestRefusal> {
+    let (serial, now) = (serial.clone(), rules.now);
+    let age = now.unix() - time.unix();
+    match rules.max_age {
+        _ if age < -rules.max_ahead => Err(ManifestRefusal::Ahead { serial, time, now }),
+        Some(most) if age > most => Err(ManifestRefusal::Expired { serial, time, now }),
+        _ => Ok(()),
+    }
+}
+
 /// The manifest, if it is of `sender` and its Primary has signed it.
-fn open<'i>(
+fn open(
     sender: &Vin,
     bytes: &[u8],
-    inventory: &'i Inventory,
-) -> Result<(&'i VehicleRecord, VehicleVersionManifest), ManifestRefusal> {
+    vehicle: &VehicleRecord,
+) -> Result<VehicleVersionManifest, ManifestRefusal> {
     if bytes.len() > MAX_MANIFEST {
         return Err(ManifestRefusal::TooLarge(bytes.len()));
     }
@@ -173,9 +264,6 @@ fn open<'i>(
             claimed: claimed.vin,
         });
     }
-    let Some(vehicle) = inventory.vehicle(sender) else {
-        return Err(ManifestRefusal::UnknownVehicle(sender.clone()));
-    };
     let primary = match vehicle.ecus.get(&vehicle.primary) {
         Some(primary) if claimed.primary_ecu_serial == vehicle.primary => primary,
         _ => {
@@ -186,7 +274,7 @@ fn open<'i>(
     let verified = signed
         .verify(&primary.authority(&vehicle.primary))
         .map_err(ManifestRefusal::Signature)?;
-    Ok((vehicle, verified.content().clone()))
+    Ok(verified.content().clone())
 }
 
 fn missing<'v>(

@@ -41,7 +41,7 @@ pub struct DirectorKeys {
 
 impl DirectorKeys {
     /// A first Root, version 1, that names these keys.
-    pub(super) fn first_root(&self, expires: UtcTime) -> Root {
+    pub fn first_root(&self, expires: UtcTime) -> Root {
         let mut root = Root::new(expires, true);
         root.add_key(RoleType::Root, self.root.key());
         self.online.enter(&mut root);
@@ -50,7 +50,7 @@ impl DirectorKeys {
     }
 
     /// The Root after `root`, with these keys in the place of all online ones.
-    pub(super) fn next_root(&self, root: &Root, expires: UtcTime) -> Root {
+    pub fn next_root(&self, root: &Root, expires: UtcTime) -> Root {
         let mut next = root.next(expires);
         for role in [RoleType::Timestamp, RoleType::Snapshot, RoleType::Targets] {
             let listed = next.roles.get(&role).map(|role| role.keyids.clone());
@@ -84,7 +84,7 @@ impl OnlineKeys {
     }
 
     /// A file with this content that the time key signed.
-    pub(super) fn attest(&self, attestation: &TimeAttestation) -> Result<Vec<u8>, SignError> {
+    pub fn attest(&self, attestation: &TimeAttestation) -> Result<Vec<u8>, SignError> {
         signed(attestation.to_payload(), &*self.time)
     }
 }
