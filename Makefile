@@ -92,6 +92,8 @@ no-std: $(S)/toolchain.stamp
 
 unit: $(S)/debian.stamp
 	echo "==> tests"
+	trap 'scripts/postgres.sh stop' EXIT
+	export COUNTERSIGN_TEST_POSTGRES=$$(scripts/postgres.sh start)
 	cargo $(RUN_TESTS) --locked --workspace
 	cargo $(RUN_TESTS) --locked --workspace --features $(OF_THEIR_OWN) --test crash --test yubihsm --test pki --test ceremony
 
