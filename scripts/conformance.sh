@@ -22,7 +22,7 @@ missing() {
 # Every test in the tree as `module::function`, by each part of its path, and as `function`.
 find . \( -name target -o -name .git -o -name .setup \) -prune -o -name '*.rs' -print0 |
     xargs -0 awk '
-        /#\[test\]/ { due = 4 }
+        /#\[(tokio::)?test[\](]/ { due = 4 }
         due-- > 0 && match($0, /fn [a-z0-9_]+\(/) {
             name = substr($0, RSTART + 3, RLENGTH - 4)
             due = 0
@@ -51,12 +51,13 @@ done <"$scratch/vectors" >"$scratch/dangling"
 missing 'a vector' <"$scratch/dangling"
 
 # `metadata/key.rs` is metadata/src/key.rs, and so on: the page says how.
-grep -oE '`(metadata|verifier|driver|encryption)/[a-z0-9_/]+\.rs`' "$page" | tr -d '`' | sort -u |
+grep -oE '`(metadata|verifier|driver|encryption|director|domain)/[a-z0-9_/]+\.rs`' "$page" | tr -d '`' | sort -u |
     while read -r file; do
         crate=${file%%/*}
         case $crate in
             verifier) folder=client-verifier ;;
             driver) folder=client-verifier/driver ;;
+            domain) folder=director/domain ;;
             *) folder=$crate ;;
         esac
         [ -f "$folder/src/${file#*/}" ] || echo "$file"

@@ -109,7 +109,7 @@ impl fmt::Display for Code {
 }
 
 /// The attacks on software update systems that TUF and Uptane name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Attack {
     /// No particular one: a defect, or something that is simply not there.

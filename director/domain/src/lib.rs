@@ -3,6 +3,7 @@
 
 pub mod carrier;
 pub mod catalogue;
+pub mod consequences;
 pub mod desk;
 mod error;
 pub mod keys;
