@@ -124,7 +124,8 @@ impl Database {
         self.writer.commit(change).await
     }
 
-    /// Waits for changes on their way, and closes all connections.
+    /// Takes up the changes that were sent, and closes all connections. A change whose transaction has
+    /// not begun by then is answered with an error, and has not been made.
     pub async fn close(self) {
         self.writer.finish().await;
         self.pool.close().await;

@@ -78,7 +78,7 @@ pub(super) async fn vehicle(
     pool: &AnyPool,
     vin: &Vin,
 ) -> Result<Option<StoredVehicle>, StorageError> {
-    // One snapshot for all of it: SQLite's begins with the first statement, and so does this one.
+    // The revision is read first: whatever changes after that is found out by it.
     let mut transaction = pool.begin().await?;
     let found = sqlx::query(
         "SELECT tenant, primary_serial, revision, manifest FROM vehicles \

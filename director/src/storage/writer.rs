@@ -31,7 +31,7 @@ impl Writer {
         done.await.map_err(|_| StorageError::Closing)?
     }
 
-    /// Returns when everything that was sent has been answered.
+    /// Returns when everything that was sent has been taken up. The last batch may still be on its way.
     pub(super) async fn finish(self) {
         let jobs = self.jobs.clone();
         drop(self);
