@@ -11,6 +11,7 @@ pub mod manifest;
 pub mod orders;
 pub mod plan;
 mod record;
+pub mod registration;
 pub mod vault;
 
 pub use error::DirectorError;
