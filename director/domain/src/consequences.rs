@@ -104,6 +104,15 @@ pub fn draw(
     events
 }
 
+/// Whether an ECU has tried what the Targets of this version order, and gone back. What it refused
+/// without trying, and what was carried to it, says nothing about the order.
+pub fn tried_and_failed(outcome: &Outcome, targets_version: Option<u64>) -> bool {
+    let tried = [Code::InstallFailed, Code::NotConfirmed];
+    tried.iter().any(|code| code.number() == outcome.code)
+        && outcome.offline.is_none()
+        && Some(outcome.targets_version) == targets_version
+}
+
 /// An outcome is repeated in every report until there is another one: it counts once.
 fn new_failure<'h>(
     heard: &'h Heard,
@@ -111,15 +120,13 @@ fn new_failure<'h>(
     targets_version: Option<u64>,
 ) -> Option<&'h Outcome> {
     let outcome = heard.outcome.as_ref()?;
-    let tried = [Code::InstallFailed, Code::NotConfirmed];
-    let failed = tried.iter().any(|code| code.number() == outcome.code);
-    let ours = outcome.offline.is_none() && Some(outcome.targets_version) == targets_version;
     let is_known = |last: &Heard| {
         let last = last.outcome.as_ref();
         last.map(|last| (last.targets_version, last.code))
             == Some((outcome.targets_version, outcome.code))
     };
-    (failed && ours && !last.is_some_and(is_known)).then_some(outcome)
+    let failed = tried_and_failed(outcome, targets_version);
+    (failed && !last.is_some_and(is_known)).then_some(outcome)
 }
 
 fn fail(

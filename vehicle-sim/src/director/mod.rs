@@ -11,6 +11,7 @@ use std::io::{Read, Write};
 
 use countersign_client::uptane::bundle;
 use countersign_director_domain::carrier::Carrier;
+use countersign_director_domain::consequences::tried_and_failed;
 use countersign_director_domain::desk::{Desk, Press, later};
 use countersign_director_domain::manifest::{self, ReportRules};
 use countersign_director_domain::orders::{self, Grounds};
@@ -23,7 +24,6 @@ use countersign_metadata::uptane::{
 use countersign_metadata::{
     Role as _, RoleType, Root, Signed, Snapshot, TargetFile, TargetPath, UtcTime,
 };
-use countersign_verifier::Code;
 
 pub use countersign_director_domain::catalogue::{Catalogue, CatalogueImage};
 pub use countersign_director_domain::desk::Lifetimes;
@@ -363,12 +363,8 @@ impl Director {
         let (receipt, now) = manifest::judge(sender, bytes, vehicle, &assigned.heard, rules)?;
         let last = assigned.desk.version(RoleType::Targets);
         for (serial, heard) in &now {
-            let failed = heard.outcome.as_ref().is_some_and(|outcome| {
-                let tried = [Code::InstallFailed, Code::NotConfirmed];
-                tried.iter().any(|code| code.number() == outcome.code)
-                    && outcome.offline.is_none()
-                    && Some(outcome.targets_version) == last
-            });
+            let outcome = heard.outcome.as_ref();
+            let failed = outcome.is_some_and(|outcome| tried_and_failed(outcome, last));
             if failed && !receipt.stale.contains(serial) {
                 orders::withdraw(&mut assigned.orders, serial);
             }

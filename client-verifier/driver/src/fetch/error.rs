@@ -55,6 +55,20 @@ pub enum FetchError {
         /// The HTTP status.
         status: u16,
     },
+    /// A service says what is wrong with a request, or why it cannot answer now.
+    #[error("{url}: refused with {status} {code}: {message}")]
+    Refused {
+        /// What was asked for.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// The service's own name for the reason: lower-case letters, digits and `-`.
+        code: String,
+        /// What it says for people, cut, without control characters.
+        message: String,
+        /// How long it asked to wait.
+        retry_after: Option<Duration>,
+    },
     /// A redirect that is not followed.
     #[error("{url}: refused a redirect to {to:?}: {why}")]
     Redirect {
@@ -121,6 +135,14 @@ pub enum FetchError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The client certificate or its private key is unusable.
+    #[error("{}: {detail}", .path.display())]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        detail: String,
+    },
     /// The file of root certificates is unusable.
     #[error("{}: {detail}; expected a PEM file of certificates", .path.display())]
     Roots {
@@ -160,7 +182,19 @@ impl FetchError {
         match self {
             FetchError::Unavailable { .. } | FetchError::Disconnected { .. } => true,
             FetchError::Slow { phase, .. } => *phase != SlowPhase::Body,
+            FetchError::Refused { status, .. } => {
+                matches!(status, 408 | 425 | 429 | 500..=599)
+            }
             _ => false,
+        }
+    }
+
+    /// How long the server asked to wait.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            FetchError::Unavailable { retry_after, .. }
+            | FetchError::Refused { retry_after, .. } => *retry_after,
+            _ => None,
         }
     }
 

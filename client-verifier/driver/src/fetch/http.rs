@@ -1,70 +1,24 @@
 //! HTTP and HTTPS.
 
 use std::io::{self, Read};
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
 use ureq::http::{HeaderMap, Response, header};
-use ureq::tls::{PemItem, RootCerts, TlsConfig};
+use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector, RustlsConnector, TcpConnector};
 use ureq::{Agent, Error};
 
 use super::location::HttpUrl;
 use super::pace::Pace;
+use super::tls;
 use super::transport::{PacedConnector, PacedResolver, SharedPace};
-use super::{Body, FetchError, Fetcher, MAX_REDIRECTS, Patience, SlowPhase};
-use crate::durable;
+use super::{Body, FetchError, Fetcher, MAX_REDIRECTS, Patience, SlowPhase, TlsIdentity, TlsRoots};
 
 const USER_AGENT: &str = concat!("countersign/", env!("CARGO_PKG_VERSION"));
 
 /// Bytes of status line and headers. Servers and CDNs keep to 8 KiB themselves.
 const MAX_HEADERS: usize = 16 * 1024;
-
-/// A bundle of certificates is some 250 KB; this leaves room and bounds the memory.
-const MAX_ROOTS_FILE: u64 = 4 * 1024 * 1024;
-
-/// Which certification authorities may vouch for an https server.
-#[derive(Debug, Clone)]
-pub struct TlsRoots(RootCerts);
-
-impl TlsRoots {
-    /// Mozilla's authorities, as built in.
-    pub fn mozilla() -> Self {
-        TlsRoots(RootCerts::WebPki)
-    }
-
-    /// Only the certificates in the PEM file at `path`, and none that is built in.
-    ///
-    /// # Errors
-    /// [`FetchError::Roots`] if the file is missing or holds no usable certificate.
-    pub fn from_pem_file(path: &Path) -> Result<Self, FetchError> {
-        let failed = |detail: String| FetchError::Roots {
-            path: path.to_owned(),
-            detail,
-        };
-        let pem = durable::read(path, MAX_ROOTS_FILE)
-            .map_err(|e| failed(e.to_string()))?
-            .ok_or_else(|| failed("there is no such file".into()))?;
-        let mut certificates = Vec::new();
-        for item in ureq::tls::parse_pem(&pem) {
-            if let PemItem::Certificate(c) = item.map_err(|e| failed(e.to_string()))? {
-                // The TLS library would skip in silence what it cannot use.
-                RootCertStore::empty()
-                    .add(CertificateDer::from(c.der()))
-                    .map_err(|e| failed(format!("certificate {}: {e}", certificates.len() + 1)))?;
-                certificates.push(c);
-            }
-        }
-        if certificates.is_empty() {
-            return Err(failed("it holds no certificate".into()));
-        }
-        Ok(TlsRoots(RootCerts::Specific(Arc::new(certificates))))
-    }
-}
 
 /// Fetches over `http` and `https`.
 ///
@@ -72,19 +26,23 @@ impl TlsRoots {
 /// environment. No HEAD request is ever made, and content encodings are never undone: what is
 /// hashed is what was served.
 pub struct HttpFetcher {
-    agent: Agent,
-    pace: SharedPace,
+    pub(super) agent: Agent,
+    pub(super) pace: SharedPace,
 }
 
 impl HttpFetcher {
     /// A fetcher that gives servers the time in `patience` and believes in `roots` for https.
     pub fn new(patience: Patience, roots: TlsRoots) -> Self {
+        Self::with(patience, tls::config(roots, None))
+    }
+
+    /// The same, for https servers that want to know who asks (mutual TLS).
+    pub fn with_identity(patience: Patience, roots: TlsRoots, identity: TlsIdentity) -> Self {
+        Self::with(patience, tls::config(roots, Some(identity)))
+    }
+
+    fn with(patience: Patience, tls: TlsConfig) -> Self {
         let pace = SharedPace::new(Pace::new(patience));
-        let tls = TlsConfig::builder()
-            .root_certs(roots.0)
-            // Named, because the default panics where a second provider is linked in.
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -126,7 +84,12 @@ impl HttpFetcher {
         request.call().map_err(|e| explain(url, e, &self.pace))
     }
 
-    fn body(&self, url: &str, response: Response<ureq::Body>, starts_at: u64) -> Body<'_> {
+    pub(super) fn body(
+        &self,
+        url: &str,
+        response: Response<ureq::Body>,
+        starts_at: u64,
+    ) -> Body<'_> {
         self.pace.lock().body_begins();
         let content_length = number(response.headers(), &header::CONTENT_LENGTH);
         let reader = PacedBody {
@@ -244,7 +207,7 @@ fn check_range(url: &str, headers: &HeaderMap, range_from: u64) -> Result<(), Fe
     })
 }
 
-fn number(headers: &HeaderMap, name: &header::HeaderName) -> Option<u64> {
+pub(super) fn number(headers: &HeaderMap, name: &header::HeaderName) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
@@ -280,7 +243,7 @@ impl Read for PacedBody {
 }
 
 /// What went wrong, from what the HTTP library says and what the pace has seen.
-fn explain(url: &str, error: Error, pace: &SharedPace) -> FetchError {
+pub(super) fn explain(url: &str, error: Error, pace: &SharedPace) -> FetchError {
     let url = url.to_owned();
     let pace = pace.lock();
     if let Some(slow) = pace.verdict() {

@@ -2,22 +2,27 @@
 //!
 //! A [`Fetcher`] does one GET per call and never retries by itself; [`fetch_bytes`] and
 //! [`crate::files::download`] retry, under the rules of [`Effort`]. What comes out is untrusted:
-//! only its size and the time it took are bounded here.
+//! only its size and the time it took are bounded here. [`HttpFetcher::exchange`] is for the few
+//! requests that carry something to a service.
 
 mod error;
+mod exchange;
 mod file;
 mod http;
 mod location;
 mod pace;
 mod retry;
+mod tls;
 mod transport;
 
 pub use error::{FetchError, SlowPhase};
+pub use exchange::{Answer, Method};
 pub use file::FileFetcher;
-pub use http::{HttpFetcher, TlsRoots};
+pub use http::HttpFetcher;
 pub use location::check_base_url;
 pub use pace::Patience;
 pub use retry::Effort;
+pub use tls::{TlsIdentity, TlsRoots};
 
 use std::fmt;
 use std::io::{self, Read};

@@ -54,13 +54,15 @@ struct Slot {
     file: u64,
 }
 
-/// The pace of one GET: first a deadline for the response, then a minimum rate for the body.
+/// The pace of one request: first a deadline for the response, then a minimum rate for the body.
 #[derive(Debug)]
 pub(super) struct Pace {
     patience: Patience,
     started: Instant,
     phase: SlowPhase,
     received: u64,
+    /// Whether the request has a body, and how much of it was sent since the deadline was set.
+    upload: Option<u64>,
     /// Time spent waiting for the body.
     waited: Duration,
     slots: [Slot; SLOTS],
@@ -78,6 +80,7 @@ impl Pace {
             started: Instant::now(),
             phase: SlowPhase::Connect,
             received: 0,
+            upload: None,
             waited: Duration::ZERO,
             slots: [Slot::default(); SLOTS],
             current: 0,
@@ -89,6 +92,24 @@ impl Pace {
     /// A new GET starts now.
     pub(super) fn restart(&mut self) {
         *self = Pace::new(self.patience);
+    }
+
+    /// The request has a body. Sending it is no slowness of the server as long as it goes at the rate
+    /// that is asked of a server: every `min_bytes_per_window` sets the deadline anew.
+    pub(super) fn uploads(&mut self) {
+        self.upload = Some(0);
+    }
+
+    /// Notes that `n` bytes were sent.
+    pub(super) fn sent(&mut self, n: u64) {
+        let Some(sent) = &mut self.upload else {
+            return;
+        };
+        *sent = sent.saturating_add(n);
+        if *sent >= self.patience.min_bytes_per_window {
+            *sent = 0;
+            self.started = Instant::now();
+        }
     }
 
     /// A name is looked up or a connection made: for the first hop, or after a redirect.
@@ -261,6 +282,23 @@ mod tests {
             .unwrap();
         pace.wire(1, Duration::from_millis(1));
         assert!(pace.check().is_none());
+    }
+
+    #[test]
+    fn what_is_sent_sets_the_deadline_anew_for_uploads_alone() {
+        let long_ago = Instant::now().checked_sub(Duration::from_secs(20)).unwrap();
+        for upload in [true, false] {
+            let mut pace = Pace::new(Patience::default());
+            if upload {
+                pace.uploads();
+            }
+            pace.connected();
+            pace.started = long_ago;
+            pace.sent(20 * 1024 - 1);
+            assert_eq!(pace.next_wait(), Duration::ZERO);
+            pace.sent(1);
+            assert_eq!(pace.check().is_none(), upload);
+        }
     }
 
     #[test]

@@ -99,10 +99,7 @@ impl Effort {
         if !error.is_transient() || self.tries >= TRIES || self.fresh_starts >= FRESH_STARTS {
             return Err(error);
         }
-        let asked = match &error {
-            FetchError::Unavailable { retry_after, .. } => retry_after.unwrap_or_default(),
-            _ => Duration::ZERO,
-        };
+        let asked = error.retry_after().unwrap_or_default();
         let pause = jitter(BACK_OFF * 2u32.pow(self.tries - 1)).max(asked);
         if asked > MAX_RETRY_AFTER || self.since.elapsed() + pause > RETRY_WITHIN {
             return Err(error);

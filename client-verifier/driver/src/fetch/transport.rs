@@ -109,11 +109,16 @@ impl Transport for PacedTransport {
             let mut pace = self.pace.lock();
             // A connection that is used again was not made again.
             pace.connected();
+            if pace.check().is_some() {
+                return Err(Error::Timeout(Timeout::SendRequest));
+            }
             pace.next_wait()
         };
         self.socket
             .transmit_output(amount, at_most(timeout, limit))
-            .inspect_err(|e| self.note(e))
+            .inspect_err(|e| self.note(e))?;
+        self.pace.lock().sent(amount as u64);
+        Ok(())
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {

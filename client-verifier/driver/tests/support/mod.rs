@@ -10,6 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use countersign_client::fetch::Patience;
+use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::server::WebPkiClientVerifier;
 
 /// Short enough for tests, with the proportions of the default.
 pub(crate) const IMPATIENT: Patience = Patience {
@@ -24,6 +26,7 @@ pub(crate) const IMPATIENT: Patience = Patience {
 pub(crate) struct Request {
     pub(crate) line: String,
     pub(crate) headers: Vec<String>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Request {
@@ -84,7 +87,22 @@ impl Server {
         ca_file: &Path,
         handler: impl Fn(&Request, &mut dyn Stream, usize) + Send + Sync + 'static,
     ) -> Self {
-        let config = tls_config(ca_file);
+        Self::with_tls(tls_config(ca_file, None), handler)
+    }
+
+    /// The same, for clients with a certificate of the issuer in `client_ca` alone.
+    pub(crate) fn mutual(
+        ca_file: &Path,
+        client_ca: &rcgen::Certificate,
+        handler: impl Fn(&Request, &mut dyn Stream, usize) + Send + Sync + 'static,
+    ) -> Self {
+        Self::with_tls(tls_config(ca_file, Some(client_ca)), handler)
+    }
+
+    fn with_tls(
+        config: Arc<rustls::ServerConfig>,
+        handler: impl Fn(&Request, &mut dyn Stream, usize) + Send + Sync + 'static,
+    ) -> Self {
         let wrap = move |tcp| -> Option<Box<dyn Stream>> {
             let connection = rustls::ServerConnection::new(config.clone()).unwrap();
             let mut stream = rustls::StreamOwned::new(connection, tcp);
@@ -151,7 +169,7 @@ impl Server {
     }
 }
 
-/// Reads the head of a request, byte by byte, so that nothing after it is taken away.
+/// Reads a request, its head byte by byte, so that nothing after it is taken away.
 fn read_request(stream: &mut dyn Stream) -> Option<Request> {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -164,10 +182,16 @@ fn read_request(stream: &mut dyn Stream) -> Option<Request> {
     let head = String::from_utf8(head).unwrap();
     let mut lines = head.lines().map(String::from);
     let line = lines.next()?;
-    Some(Request {
+    let mut request = Request {
         line,
         headers: lines.filter(|l| !l.is_empty()).collect(),
-    })
+        body: Vec::new(),
+    };
+    let length = request.header("content-length");
+    let length = length.map_or(0, |length| length.parse().unwrap());
+    request.body.resize(length, 0);
+    stream.read_exact(&mut request.body).ok()?;
+    Some(request)
 }
 
 /// Sends what it can; a client that has hung up is not this server's concern.
@@ -217,23 +241,36 @@ pub(crate) fn stall() {
     thread::sleep(Duration::from_secs(30));
 }
 
-fn tls_config(ca_file: &Path) -> Arc<rustls::ServerConfig> {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-
-    let ca_key = KeyPair::generate().unwrap();
+/// A certification authority, and its certificate.
+pub(crate) fn authority() -> (Issuer<'static, KeyPair>, Certificate) {
+    let key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_certificate = ca.self_signed(&ca_key).unwrap();
+    let certificate = ca.self_signed(&key).unwrap();
+    (Issuer::new(ca, key), certificate)
+}
+
+fn tls_config(ca_file: &Path, client_ca: Option<&Certificate>) -> Arc<rustls::ServerConfig> {
+    let (ca, ca_certificate) = authority();
     std::fs::write(ca_file, ca_certificate.pem()).unwrap();
 
     let key = KeyPair::generate().unwrap();
     let server = CertificateParams::new(vec!["localhost".into()]).unwrap();
-    let certificate = server.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
+    let certificate = server.signed_by(&key, &ca).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
+    let config = rustls::ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
+        .unwrap();
+    let config = match client_ca {
+        None => config.with_no_client_auth(),
+        Some(client_ca) => {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(client_ca.der().clone()).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+            config.with_client_cert_verifier(verifier.build().unwrap())
+        }
+    };
+    let config = config
         .with_single_cert(
             vec![certificate.der().clone()],
             rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap(),

@@ -6,9 +6,9 @@ use countersign_verifier::uptane::{OfflineDirectorSession, latest_attested};
 use countersign_verifier::{FollowRoot, Followed, Limits};
 
 use super::distribute::Greeted;
+use super::image_repository::ImageRepository;
 use super::{
-    Cycle, DirectorLink, Found, ImageRepository, OwnEcu, Primary, PrimaryError, Stop,
-    director_context, stop,
+    Cycle, DirectorLink, Found, OwnEcu, Primary, PrimaryError, Stop, director_context, stop,
 };
 use crate::client::run_session;
 use crate::fetch::Fetcher;

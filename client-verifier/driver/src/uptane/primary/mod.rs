@@ -9,6 +9,8 @@
 
 mod carried;
 mod distribute;
+mod http_director;
+mod image_repository;
 mod images;
 mod manifest;
 mod record;
@@ -23,11 +25,10 @@ use countersign_metadata::{Key, UtcTime};
 use countersign_verifier::uptane::{
     Directed, Director, DirectorSession, Ecus, Installed, Mark, Update, Vehicle, attested_time,
 };
-use countersign_verifier::{
-    Code, Context, FollowRoot, Followed, Limits, Protocol, Reject, Session, Trusted,
-};
+use countersign_verifier::{Code, Context, FollowRoot, Followed, Limits, Reject};
 
 use self::distribute::Greeted;
+use self::image_repository::ImageRepository;
 use self::images::Files;
 use self::record::Record;
 use super::keys::{EcuSigner, KeyError};
@@ -38,6 +39,7 @@ use crate::fetch::{FetchError, Fetcher};
 use crate::files::FilesError;
 use crate::store::{Store, StoreError};
 
+pub use self::http_director::{HttpDirector, MAX_ANSWER};
 pub use self::record::RecordError;
 
 /// The Director as a Primary talks to it, apart from files that it fetches.
@@ -202,43 +204,6 @@ struct Found {
     attestation: Vec<u8>,
     /// The Offline Targets file, where all of it came out of a bundle.
     offline: Option<OfflineName>,
-}
-
-/// The Image repository's metadata: where it comes from, and where it is kept.
-struct ImageRepository<'r> {
-    fetcher: &'r mut dyn Fetcher,
-    store: &'r mut dyn Store,
-    urls: &'r [String],
-}
-
-impl ImageRepository<'_> {
-    /// What both repositories ask for.
-    fn resolve(
-        &mut self,
-        director: Director,
-        mapping: &Mapping,
-        installed: &BTreeMap<EcuSerial, Installed>,
-        now: UtcTime,
-    ) -> Result<Update, Stop> {
-        if director.assignments().is_empty() {
-            // The ECUs get the metadata all the same (5.4.2.6).
-            let (images, mark) = (Vec::new(), director.mark());
-            return Ok(Update { images, mark });
-        }
-        let context = Context {
-            repository: Mapping::IMAGE.into(),
-            profile: director.image_profile(),
-            ..Context::new(now)
-        };
-        let mut session = Session::with_context(context);
-        let mut image: Trusted = self.follow(&mut session)?;
-        self.follow(&mut director.resolve(&mut image, mapping, installed))
-    }
-
-    fn follow<P: Protocol>(&mut self, session: &mut P) -> Result<P::Output, Stop> {
-        let done = run_session(self.fetcher, self.store, self.urls, session);
-        done.map_err(|error| stop(error, Mapping::IMAGE))
-    }
 }
 
 impl<'v, Fe, D, St, O, K> Primary<'v, Fe, D, St, O, K>
