@@ -2,4 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blobs;
+pub mod keys;
+pub mod problem;
+pub mod service;
 pub mod storage;

@@ -197,20 +197,39 @@ pub fn judge(
         } else {
             check_counter(&serial, content.report_counter, last)?;
             check_time(&serial, content.latest_time, rules)?;
-            let attacks = content.attacks_detected.into_iter();
+            let attacks = content.attacks_detected.iter().cloned();
             let attacks = attacks.map(|attack| (serial.clone(), attack));
             receipt.attacks.extend(attacks);
         }
-        let known = Heard {
-            report_counter: content.report_counter,
-            digest,
-            latest_time: content.latest_time,
-            installed: content.installed_image,
-            outcome: content.outcome,
-        };
-        now.insert(serial, known);
+        now.insert(serial, Heard::of(content, digest));
     }
     Ok((receipt, now))
+}
+
+/// What was heard of each ECU in a manifest that was judged when it came, and kept.
+///
+/// # Errors
+/// [`MetadataError`] if it is not one.
+pub fn recall(bytes: &[u8]) -> Result<BTreeMap<EcuSerial, Heard>, MetadataError> {
+    let manifest = Signed::<VehicleVersionManifest>::parse(bytes.to_vec())?.decode_unverified()?;
+    let reports = manifest.ecu_version_reports.into_iter();
+    let heard = reports.map(|(serial, report)| {
+        let digest = sha256(report.payload().as_bytes());
+        Ok((serial, Heard::of(report.decode_unverified()?, digest)))
+    });
+    heard.collect()
+}
+
+impl Heard {
+    fn of(report: EcuVersionReport, digest: [u8; 32]) -> Self {
+        Self {
+            report_counter: report.report_counter,
+            digest,
+            latest_time: report.latest_time,
+            installed: report.installed_image,
+            outcome: report.outcome,
+        }
+    }
 }
 
 /// 5.3.2.1 step 4: no counter is used again, unless it is for the very same report.

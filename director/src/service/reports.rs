@@ -1,0 +1,195 @@
+//! What vehicles report, and what comes of it (Uptane 5.3.2.1).
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use countersign_director_domain::consequences::{Event, draw};
+use countersign_director_domain::manifest::{Heard, Receipt, judge};
+use countersign_metadata::UtcTime;
+use countersign_metadata::uptane::{EcuSerial, Vin};
+
+use super::known::Known;
+use super::roots::Reign;
+use super::{Actor, Inner, ROUNDS, Service, busy, record};
+use crate::problem::{Kind, Problem};
+use crate::storage::{Change, Record, StoredOrder};
+
+/// What one round comes to.
+enum Verdict {
+    /// It is believed. Nothing has to be kept if nothing was learnt.
+    Believed(Receipt, Option<Box<Change>>),
+    /// It is dropped, and that is remembered.
+    Dropped(Problem, Record),
+}
+
+impl Service {
+    /// Takes in a vehicle version manifest that `sender` sends. When this returns, it is durable.
+    ///
+    /// # Errors
+    /// [`Problem`]: the manifest is dropped, and nothing of it is believed.
+    pub async fn accept_manifest(&self, sender: &Vin, bytes: Bytes) -> Result<Receipt, Problem> {
+        for _ in 0..ROUNDS {
+            let stored = self.0.database.vehicle(sender).await?;
+            let stored = stored.ok_or_else(|| unknown(sender))?;
+            // Without a Root nothing is signed, and reports are taken all the same.
+            let reign = self.reign(stored.newest_root).await.ok();
+            let known = Known::of(sender, stored)?;
+            let (bytes, now) = (bytes.clone(), self.now()?);
+            let verdict = self
+                .work(move |inner| known.hear(inner, &bytes, reign.as_deref(), now))
+                .await?;
+            match verdict {
+                Verdict::Dropped(problem, record) => {
+                    tracing::warn!(vin = %sender, code = problem.code, "manifest dropped");
+                    self.0.database.note(vec![record]).await?;
+                    return Err(problem);
+                }
+                Verdict::Believed(receipt, None) => return Ok(receipt),
+                Verdict::Believed(receipt, Some(change)) => {
+                    if self.keep(*change).await? {
+                        return Ok(receipt);
+                    }
+                }
+            }
+        }
+        Err(busy())
+    }
+}
+
+pub(super) fn unknown(vin: &Vin) -> Problem {
+    let message = format!("vehicle {vin} is not registered");
+    Problem::new(Kind::Missing, "vehicle-unknown", message)
+}
+
+impl Known {
+    fn hear(
+        mut self,
+        inner: &Inner,
+        bytes: &[u8],
+        reign: Option<&Reign>,
+        now: UtcTime,
+    ) -> Result<Verdict, Problem> {
+        let rules = inner.rules_at(now);
+        let vehicle = &self.stored.record;
+        let (receipt, heard) = match judge(&self.vin, bytes, vehicle, &self.heard, &rules) {
+            Ok(judged) => judged,
+            Err(refusal) => {
+                let problem = Problem::from(refusal);
+                let detail = [
+                    ("code", problem.code.into()),
+                    ("message", (*problem.message).into()),
+                ];
+                let actor = Actor::vehicle(&self.vin);
+                let record = record(now, &actor, "manifest.dropped", Some(&self.vin), detail);
+                return Ok(Verdict::Dropped(problem, record));
+            }
+        };
+        let last = self.stored.manifest.as_ref();
+        if last.is_some_and(|(_, last)| last == bytes) {
+            return Ok(Verdict::Believed(receipt, None));
+        }
+        let mut change = Change::of(&self.vin, self.stored.revision, now);
+        change.manifest = Some(bytes.to_vec());
+        let (events, orders) = self.consequences(inner, &heard, &receipt);
+        for event in &events {
+            tracing::info!(vin = %self.vin, ?event, "reported");
+        }
+        change.records = events
+            .iter()
+            .map(|event| self.remember(event, now))
+            .collect();
+        self.heard = heard;
+        if orders != self.stored.orders {
+            self.stored.orders.clone_from(&orders);
+            change.orders = Some(orders);
+        }
+        if self.stored.held.is_none() && events.contains(&Event::Held) {
+            self.stored.held = Some("an ECU has reported an attack".into());
+            change.held = Some(self.stored.held.clone());
+        }
+        let changed = change.orders.is_some() || change.held.is_some();
+        if let Some(reign) = reign.filter(|_| changed || self.is_due(now)) {
+            // What cannot be signed now is signed when somebody asks for it.
+            change.published = self.sign(inner, reign, now).ok().flatten();
+        }
+        Ok(Verdict::Believed(receipt, Some(Box::new(change))))
+    }
+
+    /// What has happened, and what is ordered from now on.
+    fn consequences(
+        &self,
+        inner: &Inner,
+        heard: &BTreeMap<EcuSerial, Heard>,
+        receipt: &Receipt,
+    ) -> (Vec<Event>, Vec<StoredOrder>) {
+        let stored = &self.stored.orders;
+        let judged = stored
+            .iter()
+            .map(|order| (order.serial.clone(), order.judged()));
+        let mut judged: BTreeMap<_, _> = judged.collect();
+        let events = draw(
+            &mut judged,
+            (&self.heard, heard),
+            receipt,
+            self.targets_version(),
+            &inner.rules.policy,
+        );
+        // Of what was to be installed as a whole, the rest is taken back too, as far as it is not there.
+        let given_up = stored
+            .iter()
+            .filter(|order| !judged.contains_key(&order.serial));
+        let whole: Vec<&str> = given_up
+            .filter(|order| order.whole)
+            .map(|order| &*order.assignment)
+            .collect();
+        let runs = |order: &StoredOrder| {
+            let heard = heard.get(&order.serial);
+            heard.is_some_and(|heard| order.judged().is_what(heard))
+        };
+        let left = stored.iter().filter_map(|order| {
+            let judged = judged.get(&order.serial)?;
+            let falls = whole.contains(&&*order.assignment) && !runs(order);
+            (!falls).then(|| StoredOrder {
+                failures: judged.failures,
+                ..order.clone()
+            })
+        });
+        (events, left.collect())
+    }
+
+    fn remember(&self, event: &Event, now: UtcTime) -> Record {
+        let actor = Actor::vehicle(&self.vin);
+        let remember = |action: &str, detail: [(&str, _); 3]| {
+            let detail = detail.map(|(name, text): (&str, String)| (name, text.into()));
+            record(now, &actor, action, Some(&self.vin), detail)
+        };
+        let of = |serial: &EcuSerial, image: &str, why: String| {
+            [
+                ("ecu", serial.to_string()),
+                ("image", image.to_owned()),
+                ("why", why),
+            ]
+        };
+        match event {
+            Event::Attack(serial, attack) => {
+                let why = format!(
+                    "{} ({}, {} {})",
+                    attack.name, attack.attack, attack.repository, attack.role
+                );
+                remember("attack.reported", of(serial, "", why))
+            }
+            Event::Held => record(now, &Actor::director(), "vehicle.held", Some(&self.vin), []),
+            Event::Installed(serial, path) => {
+                remember("order.installed", of(serial, path.as_str(), String::new()))
+            }
+            Event::Failed(serial, path, outcome) => {
+                let why = format!("{}: {}", outcome.name, outcome.message);
+                remember("order.failed", of(serial, path.as_str(), why))
+            }
+            Event::GivenUp(serial, path, outcome) => {
+                let why = format!("{}: {}", outcome.name, outcome.message);
+                remember("order.given-up", of(serial, path.as_str(), why))
+            }
+        }
+    }
+}
