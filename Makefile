@@ -90,10 +90,11 @@ no-std: $(S)/toolchain.stamp
 	  echo "    skipped for $(BARE_METAL): 'rustup target add $(BARE_METAL)' does not work here"
 	fi
 
-unit: $(S)/debian.stamp
+unit: $(S)/debian.stamp $(S)/python.stamp
 	echo "==> tests"
-	trap 'scripts/postgres.sh stop' EXIT
+	trap 'scripts/postgres.sh stop; scripts/moto.sh stop' EXIT
 	export COUNTERSIGN_TEST_POSTGRES=$$(scripts/postgres.sh start)
+	export COUNTERSIGN_TEST_S3=$$(scripts/moto.sh start)
 	cargo $(RUN_TESTS) --locked --workspace
 	cargo $(RUN_TESTS) --locked --workspace --features $(OF_THEIR_OWN) --test crash --test yubihsm --test pki --test ceremony
 

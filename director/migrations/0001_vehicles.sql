@@ -1,6 +1,13 @@
 -- Vehicles, their ECUs, what they have reported, what they were told.
 -- One text for SQLite and PostgreSQL: BLOB is a domain over BYTEA there, times are seconds since 1970.
 
+-- Vehicles that may register.
+CREATE TABLE expected (
+    vin TEXT PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    announced BIGINT NOT NULL
+);
+
 CREATE TABLE vehicles (
     vin TEXT PRIMARY KEY,
     tenant TEXT NOT NULL,
@@ -8,7 +15,16 @@ CREATE TABLE vehicles (
     registered BIGINT NOT NULL,
     -- Counts the changes of everything that this file keeps of the vehicle. Who has decided on an
     -- older revision decides again.
-    revision BIGINT NOT NULL
+    revision BIGINT NOT NULL,
+    -- Why it gets no new orders, if it does not.
+    held TEXT,
+    -- What was published last: versions and ends.
+    desk TEXT NOT NULL,
+    -- The version of the Root under which that was signed, and from when on it has to be signed anew.
+    signed_root BIGINT NOT NULL,
+    due BIGINT NOT NULL,
+    -- How many versions to leave out next time.
+    skip BIGINT NOT NULL
 );
 
 CREATE INDEX vehicles_by_tenant ON vehicles (tenant, vin);
@@ -19,11 +35,19 @@ CREATE TABLE ecus (
     hardware_id TEXT NOT NULL,
     -- Public keys, as in metadata.
     signing_key TEXT NOT NULL,
-    signing_public BLOB NOT NULL UNIQUE,
+    -- Id of the bare key: one key is one ECU's, however it is written.
+    signing_keyid TEXT NOT NULL UNIQUE,
     encryption_key TEXT
 );
 
 CREATE INDEX ecus_by_vehicle ON ecus (vin);
+
+-- What a registered vehicle wants to be registered as, until somebody approves.
+CREATE TABLE replacements (
+    vin TEXT PRIMARY KEY REFERENCES vehicles (vin),
+    record TEXT NOT NULL,
+    requested BIGINT NOT NULL
+);
 
 -- The last manifest that was believed, as it was signed.
 CREATE TABLE manifests (
@@ -35,7 +59,11 @@ CREATE TABLE manifests (
 -- What an ECU shall run.
 CREATE TABLE orders (
     vin TEXT NOT NULL REFERENCES vehicles (vin),
-    serial TEXT NOT NULL REFERENCES ecus (serial),
+    serial TEXT NOT NULL,
+    -- Orders that were given together.
+    assignment TEXT NOT NULL,
+    -- 1: all of them or none.
+    whole BIGINT NOT NULL,
     path TEXT NOT NULL,
     -- The entry of Targets for this ECU.
     entry TEXT NOT NULL,
@@ -44,10 +72,20 @@ CREATE TABLE orders (
     PRIMARY KEY (vin, serial)
 );
 
--- Signed metadata by file name. A version, once there, is never changed.
+-- Signed metadata. A version, once there, is never changed.
 CREATE TABLE files (
     vin TEXT NOT NULL REFERENCES vehicles (vin),
-    name TEXT NOT NULL,
+    role TEXT NOT NULL,
+    version BIGINT NOT NULL,
     bytes BLOB NOT NULL,
-    PRIMARY KEY (vin, name)
+    PRIMARY KEY (vin, role, version)
+);
+
+-- Requests for certificates, and the certificates that await their devices.
+CREATE TABLE certificates (
+    vin TEXT PRIMARY KEY REFERENCES vehicles (vin),
+    serial TEXT NOT NULL,
+    request TEXT NOT NULL,
+    requested BIGINT NOT NULL,
+    certificate TEXT
 );

@@ -47,6 +47,14 @@ impl MetaFile {
         }
     }
 
+    /// What stands somewhere else than in a file, as in a database.
+    ///
+    /// # Errors
+    /// [`MetadataError::Field`] names what is missing or wrong.
+    pub fn of(value: &Value) -> Result<Self, MetadataError> {
+        Self::decode("meta", value.clone())
+    }
+
     pub(crate) fn decode(path: impl Into<String>, value: Value) -> Result<Self, MetadataError> {
         let mut fields = Fields::of(path, value)?;
         let version = fields.unsigned("version", 1)?;
@@ -63,7 +71,8 @@ impl MetaFile {
         })
     }
 
-    pub(crate) fn to_value(&self) -> Value {
+    /// The form that [`MetaFile::of`] reads.
+    pub fn to_value(&self) -> Value {
         let mut members = with(&self.extra, [("version", self.version.into())]);
         if let Some(length) = self.length {
             members.insert("length".into(), length.into());

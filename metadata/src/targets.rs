@@ -287,7 +287,29 @@ impl TargetFile {
         }
     }
 
-    pub(crate) fn to_value(&self) -> Value {
+    /// An entry of Targets that stands somewhere else, as in a database.
+    ///
+    /// # Errors
+    /// [`MetadataError::Field`] names what is missing or wrong.
+    pub fn of(value: &Value) -> Result<Self, MetadataError> {
+        let mut fields = Fields::of("target", value.clone())?;
+        let length = fields.unsigned("length", 0)?;
+        let path = fields.path_of("hashes");
+        let hashes = Hashes::decode(&path, fields.required("hashes")?)?;
+        let custom = match fields.members_has("custom") {
+            true => Some(fields.object("custom")?),
+            false => None,
+        };
+        Ok(Self {
+            length,
+            hashes,
+            custom,
+            extra: fields.rest(),
+        })
+    }
+
+    /// The form that [`TargetFile::of`] reads.
+    pub fn to_value(&self) -> Value {
         let known = [
             ("length", self.length.into()),
             ("hashes", self.hashes.to_value()),

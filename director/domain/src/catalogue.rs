@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_metadata::uptane::ImageCustom;
+use countersign_metadata::uptane::{ImageCustom, InstalledImage};
 use countersign_metadata::{MetadataError, TargetFile, TargetPath};
 use countersign_verifier::ListedTarget;
 
@@ -15,31 +15,71 @@ pub struct CatalogueImage {
     pub custom: ImageCustom,
 }
 
+impl CatalogueImage {
+    /// The image of an entry of the Image repository's Targets.
+    ///
+    /// # Errors
+    /// [`MetadataError::Field`] if it says nothing of hardware or release counter.
+    pub fn of(entry: &TargetFile) -> Result<Self, MetadataError> {
+        let custom = ImageCustom::of(entry)?;
+        let file = TargetFile {
+            custom: None,
+            ..entry.clone()
+        };
+        Ok(Self { file, custom })
+    }
+
+    /// The entry that [`CatalogueImage::of`] reads.
+    pub fn entry(&self) -> TargetFile {
+        TargetFile {
+            custom: Some(self.custom.to_object()),
+            ..self.file.clone()
+        }
+    }
+}
+
 /// The images that a director can assign. Only what a verifier has found comes in, so a director
 /// never sends a vehicle anywhere that the Image repository would not follow.
 #[derive(Debug, Default)]
 pub struct Catalogue {
-    images: BTreeMap<TargetPath, CatalogueImage>,
+    /// The contents that a path has had, the newest last.
+    images: BTreeMap<TargetPath, Vec<CatalogueImage>>,
 }
 
 impl Catalogue {
-    /// Takes an image in, in place of an earlier one with the same path.
+    /// Takes in what a verifier has just found, in place of an earlier image with the same path.
     ///
     /// # Errors
-    /// [`MetadataError::Field`] if it says nothing of hardware or release counter.
+    /// As [`CatalogueImage::of`].
     pub fn add(&mut self, listed: &ListedTarget) -> Result<(), MetadataError> {
-        let custom = ImageCustom::of(listed.file())?;
-        let file = TargetFile {
-            custom: None,
-            ..listed.file().clone()
-        };
-        self.images
-            .insert(listed.path().clone(), CatalogueImage { file, custom });
+        let image = CatalogueImage::of(listed.file())?;
+        self.put(listed.path().clone(), image);
         Ok(())
     }
 
-    /// The image with this path.
+    /// Takes in what was found earlier.
+    pub fn put(&mut self, path: TargetPath, image: CatalogueImage) {
+        let contents = self.images.entry(path).or_default();
+        contents.retain(|known| known.file != image.file);
+        contents.push(image);
+    }
+
+    /// The image that has this path now.
     pub fn image(&self, path: &TargetPath) -> Option<&CatalogueImage> {
-        self.images.get(path)
+        self.images.get(path)?.last()
+    }
+
+    /// The image that an ECU says it runs, whether or not its path has another content by now.
+    pub fn installed(&self, installed: &InstalledImage) -> Option<&CatalogueImage> {
+        let mut contents = self.images.get(&installed.filepath)?.iter();
+        contents.find(|image| {
+            image.file.length == installed.length && image.file.hashes.agree(&installed.hashes)
+        })
+    }
+
+    /// All images that are there now.
+    pub fn iter(&self) -> impl Iterator<Item = (&TargetPath, &CatalogueImage)> {
+        let images = self.images.iter();
+        images.filter_map(|(path, contents)| Some((path, contents.last()?)))
     }
 }

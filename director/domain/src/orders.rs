@@ -81,8 +81,7 @@ impl Grounds<'_> {
     /// The release counter of what the ECU has reported to run, as far as the catalogue knows it.
     fn installed_counter(&self) -> Option<u64> {
         let installed = self.heard?.installed.as_ref()?;
-        let image = self.catalogue.image(&installed.filepath)?;
-        Some(image.custom.release_counter)
+        Some(self.catalogue.installed(installed)?.custom.release_counter)
     }
 }
 

@@ -1,12 +1,17 @@
 //! One change of what is known of a vehicle.
 
-use std::collections::BTreeMap;
-
+use countersign_director_domain::VehicleRecord;
+use countersign_director_domain::desk::{Desk, NewFile};
 use countersign_metadata::UtcTime;
 use countersign_metadata::uptane::Vin;
 use sqlx::AnyConnection;
 
-use super::StorageError;
+use super::audit::Record;
+use super::vehicles::{StoredOrder, insert_ecus, text_of};
+use super::{StorageError, integer};
+
+/// Newest versions of Snapshot and Targets that are kept, for vehicles that are between two files.
+const KEPT: u64 = 8;
 
 /// What changes in one vehicle, all of it or nothing.
 #[derive(Debug, Clone)]
@@ -19,8 +24,29 @@ pub struct Change {
     pub now: UtcTime,
     /// The manifest that was believed, if this is what came of one.
     pub manifest: Option<Vec<u8>>,
-    /// Signed files by name. A versioned file is added once; `timestamp.json` is replaced.
-    pub files: BTreeMap<String, Vec<u8>>,
+    /// All its orders, if they are others than before.
+    pub orders: Option<Vec<StoredOrder>>,
+    /// Whether it gets new orders, if that changes; and why not.
+    pub held: Option<Option<String>>,
+    /// Its ECUs, if they are others than before. What was reported by others is forgotten.
+    pub record: Option<VehicleRecord>,
+    /// What was signed, if something was.
+    pub published: Option<Published>,
+    /// What is to be remembered of it.
+    pub records: Vec<Record>,
+}
+
+/// What was signed, and is published by the change.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// What was published last, from now on.
+    pub desk: Desk,
+    /// The Root under which it was signed.
+    pub root: u64,
+    /// From when on something has to be signed anew.
+    pub due: UtcTime,
+    /// The new files.
+    pub files: Vec<NewFile>,
 }
 
 /// What became of a change.
@@ -33,21 +59,38 @@ pub enum Committed {
 }
 
 impl Change {
+    /// A change that changes nothing yet.
+    pub fn of(vin: &Vin, revision: u64, now: UtcTime) -> Self {
+        Self {
+            vin: vin.clone(),
+            revision,
+            now,
+            manifest: None,
+            orders: None,
+            held: None,
+            record: None,
+            published: None,
+            records: Vec::new(),
+        }
+    }
+
     /// Within the transaction of `connection`.
     pub(super) async fn apply(
         &self,
         connection: &mut AnyConnection,
     ) -> Result<Committed, StorageError> {
-        let revision = i64::try_from(self.revision).unwrap_or(i64::MAX);
         let moved = sqlx::query(
             "UPDATE vehicles SET revision = revision + 1 WHERE vin = $1 AND revision = $2",
         )
         .bind(self.vin.as_str())
-        .bind(revision)
+        .bind(integer(self.revision))
         .execute(&mut *connection)
         .await?;
         if moved.rows_affected() != 1 {
             return Ok(Committed::Conflict);
+        }
+        if let Some(record) = &self.record {
+            self.replace_ecus(record, connection).await?;
         }
         if let Some(manifest) = &self.manifest {
             sqlx::query(
@@ -61,21 +104,116 @@ impl Change {
             .execute(&mut *connection)
             .await?;
         }
-        for (name, bytes) in &self.files {
-            let statement = match &**name {
-                "timestamp.json" => {
-                    "INSERT INTO files (vin, name, bytes) VALUES ($1, $2, $3) \
-                     ON CONFLICT (vin, name) DO UPDATE SET bytes = excluded.bytes"
-                }
-                _ => "INSERT INTO files (vin, name, bytes) VALUES ($1, $2, $3)",
-            };
-            sqlx::query(statement)
+        if let Some(held) = &self.held {
+            sqlx::query("UPDATE vehicles SET held = $2 WHERE vin = $1")
                 .bind(self.vin.as_str())
-                .bind(&**name)
-                .bind(&bytes[..])
+                .bind(held.as_deref())
                 .execute(&mut *connection)
                 .await?;
         }
+        if let Some(orders) = &self.orders {
+            self.replace_orders(orders, connection).await?;
+        }
+        match &self.published {
+            Some(published) => published.apply(&self.vin, connection).await?,
+            None if self.asks_for_other_files() => {
+                sqlx::query("UPDATE vehicles SET due = 0 WHERE vin = $1")
+                    .bind(self.vin.as_str())
+                    .execute(&mut *connection)
+                    .await?;
+            }
+            None => {}
+        }
         Ok(Committed::Done)
+    }
+
+    /// Whether Targets is another one from now on. It is signed when somebody asks for it.
+    fn asks_for_other_files(&self) -> bool {
+        self.orders.is_some() || self.held.is_some() || self.record.is_some()
+    }
+
+    async fn replace_ecus(
+        &self,
+        record: &VehicleRecord,
+        connection: &mut AnyConnection,
+    ) -> Result<(), StorageError> {
+        for statement in [
+            "DELETE FROM ecus WHERE vin = $1",
+            "DELETE FROM manifests WHERE vin = $1",
+            "DELETE FROM replacements WHERE vin = $1",
+        ] {
+            sqlx::query(statement)
+                .bind(self.vin.as_str())
+                .execute(&mut *connection)
+                .await?;
+        }
+        sqlx::query("UPDATE vehicles SET primary_serial = $2 WHERE vin = $1")
+            .bind(self.vin.as_str())
+            .bind(record.primary.as_str())
+            .execute(&mut *connection)
+            .await?;
+        insert_ecus(&self.vin, record, connection).await
+    }
+
+    async fn replace_orders(
+        &self,
+        orders: &[StoredOrder],
+        connection: &mut AnyConnection,
+    ) -> Result<(), StorageError> {
+        sqlx::query("DELETE FROM orders WHERE vin = $1")
+            .bind(self.vin.as_str())
+            .execute(&mut *connection)
+            .await?;
+        for order in orders {
+            sqlx::query(
+                "INSERT INTO orders (vin, serial, assignment, whole, path, entry, ordered, failures) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            )
+            .bind(self.vin.as_str())
+            .bind(order.serial.as_str())
+            .bind(&*order.assignment)
+            .bind(i64::from(order.whole))
+            .bind(order.path.as_str())
+            .bind(text_of(&order.entry.to_value()))
+            .bind(order.ordered.unix())
+            .bind(i64::from(order.failures))
+            .execute(&mut *connection)
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+impl Published {
+    async fn apply(&self, vin: &Vin, connection: &mut AnyConnection) -> Result<(), StorageError> {
+        for file in &self.files {
+            sqlx::query("INSERT INTO files (vin, role, version, bytes) VALUES ($1, $2, $3, $4)")
+                .bind(vin.as_str())
+                .bind(file.role.name())
+                .bind(integer(file.version))
+                .bind(&file.bytes[..])
+                .execute(&mut *connection)
+                .await?;
+            let kept = match file.role {
+                countersign_metadata::RoleType::Timestamp => 1,
+                _ => KEPT,
+            };
+            sqlx::query("DELETE FROM files WHERE vin = $1 AND role = $2 AND version <= $3")
+                .bind(vin.as_str())
+                .bind(file.role.name())
+                .bind(integer(file.version.saturating_sub(kept)))
+                .execute(&mut *connection)
+                .await?;
+        }
+        sqlx::query(
+            "UPDATE vehicles SET desk = $2, signed_root = $3, due = $4, skip = 0 WHERE vin = $1",
+        )
+        .bind(vin.as_str())
+        .bind(self.desk.to_text())
+        .bind(integer(self.root))
+        .bind(self.due.unix())
+        .execute(connection)
+        .await?;
+        Ok(())
     }
 }

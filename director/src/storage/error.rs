@@ -1,8 +1,8 @@
 //! Why something could not be stored or found.
 
 use countersign_director_domain::RecordError;
-use countersign_metadata::MetadataError;
 use countersign_metadata::uptane::{EcuSerial, Vin};
+use countersign_metadata::{MetadataError, TargetPath};
 
 /// Why something could not be stored or found.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,14 @@ pub enum StorageError {
     /// Its tables cannot be brought up to date.
     #[error("the tables of the database cannot be brought up to date: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// An image without the hash that this service names images by.
+    #[error("the Image repository lists no SHA-256 for {0}; add it there")]
+    NoSha256(TargetPath),
+    /// A backup of a database that has means of its own.
+    #[error(
+        "a PostgreSQL database is backed up by pg_dump or by its own archive; see docs/operator.md"
+    )]
+    BackupByPostgres,
     /// This process is shutting down.
     #[error("the director is shutting down")]
     Closing,

@@ -4,24 +4,34 @@
 //! is refused if that is no longer the last one. Any number of processes may share a database; two that
 //! decide on the same vehicle at once find out here, and one of them decides again.
 
+mod audit;
 mod change;
 mod error;
-mod rows;
+mod images;
+mod roots;
+mod tokens;
+mod vehicles;
+mod waiting;
 mod writer;
 
 use std::sync::Once;
 use std::time::Duration;
 
 use countersign_director_domain::VehicleRecord;
-use countersign_metadata::UtcTime;
+use countersign_metadata::json::{Value, parse};
 use countersign_metadata::uptane::Vin;
-use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use countersign_metadata::{RoleType, UtcTime};
+use sqlx::any::{AnyPoolOptions, AnyRow, install_default_drivers};
 use sqlx::migrate::Migrator;
-use sqlx::{AnyPool, Row as _};
+use sqlx::{Any, AnyPool, Row as _, Transaction};
 
-pub use change::{Change, Committed};
+pub use audit::{AuditFault, AuditHead, Entry, Record};
+pub use change::{Change, Committed, Published};
 pub use error::StorageError;
-pub use rows::StoredVehicle;
+pub use images::{StoredEncryption, StoredImage};
+pub use tokens::StoredToken;
+pub use vehicles::{ListedVehicle, StoredOrder, StoredVehicle};
+pub use waiting::CertificateRequest;
 
 use writer::Writer;
 
@@ -34,6 +44,7 @@ const CONNECTIONS: u32 = 8;
 #[derive(Debug, Clone)]
 pub struct Database {
     pool: AnyPool,
+    engine: Engine,
     writer: Writer,
 }
 
@@ -76,7 +87,11 @@ impl Database {
         MIGRATIONS.run(&mut *transaction).await?;
         transaction.commit().await?;
         let writer = Writer::start(pool.clone(), engine.begin());
-        Ok(Self { pool, writer })
+        Ok(Self {
+            pool,
+            engine,
+            writer,
+        })
     }
 
     /// Adds a vehicle.
@@ -89,9 +104,12 @@ impl Database {
         tenant: &str,
         record: &VehicleRecord,
         now: UtcTime,
+        records: &[Record],
     ) -> Result<(), StorageError> {
         record.check()?;
-        rows::register(&self.pool, vin, tenant, record, now).await
+        let mut transaction = self.begin().await?;
+        vehicles::register(&mut transaction, (vin, tenant, record), now, records).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// All that is known of a vehicle.
@@ -99,20 +117,53 @@ impl Database {
     /// # Errors
     /// [`StorageError`]
     pub async fn vehicle(&self, vin: &Vin) -> Result<Option<StoredVehicle>, StorageError> {
-        rows::vehicle(&self.pool, vin).await
+        vehicles::vehicle(&self.pool, vin).await
+    }
+
+    /// At most `most` vehicles of a tenant, or of all, after the one called `after`.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub async fn vehicles(
+        &self,
+        tenant: Option<&str>,
+        after: &str,
+        most: u32,
+    ) -> Result<Vec<ListedVehicle>, StorageError> {
+        vehicles::list(&self.pool, tenant, after, most).await
     }
 
     /// One file of a vehicle's metadata.
     ///
     /// # Errors
     /// [`StorageError`]
-    pub async fn file(&self, vin: &Vin, name: &str) -> Result<Option<Vec<u8>>, StorageError> {
-        let found = sqlx::query("SELECT bytes FROM files WHERE vin = $1 AND name = $2")
-            .bind(vin.as_str())
-            .bind(name)
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(found.map(|row| row.try_get("bytes")).transpose()?)
+    pub async fn file(
+        &self,
+        vin: &Vin,
+        role: RoleType,
+        version: u64,
+    ) -> Result<Option<Vec<u8>>, StorageError> {
+        vehicles::file(&self.pool, vin, role, version).await
+    }
+
+    /// Up to a thousand entries of the audit log after the one with this number, of one vehicle or of
+    /// all.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub async fn audit(&self, vin: Option<&Vin>, after: u64) -> Result<Vec<Entry>, StorageError> {
+        audit::entries(&self.pool, vin, after).await
+    }
+
+    /// Checks the whole audit log against itself, and against a head that was noted earlier.
+    ///
+    /// # Errors
+    /// [`StorageError`] if it cannot be read. What is wrong with it is in the result.
+    pub async fn verify_audit(
+        &self,
+        noted: Option<&AuditHead>,
+    ) -> Result<Result<AuditHead, AuditFault>, StorageError> {
+        audit::verify(&self.pool, noted).await
     }
 
     /// Makes a change durable. When this returns, no power cut takes it back.
@@ -124,12 +175,72 @@ impl Database {
         self.writer.commit(change).await
     }
 
-    /// Takes up the changes that were sent, and closes all connections. A change whose transaction has
-    /// not begun by then is answered with an error, and has not been made.
+    /// Remembers something that changes no vehicle.
+    ///
+    /// # Errors
+    /// As [`Database::commit`].
+    pub async fn note(&self, records: Vec<Record>) -> Result<(), StorageError> {
+        self.writer.note(records).await
+    }
+
+    /// Whether the engine answers.
+    ///
+    /// # Errors
+    /// [`StorageError::Engine`]
+    pub async fn ping(&self) -> Result<(), StorageError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Copies a SQLite database, as it is at this moment, to a file that is not there.
+    ///
+    /// # Errors
+    /// [`StorageError::BackupByPostgres`]: PostgreSQL has its own means.
+    pub async fn back_up(&self, path: &std::path::Path) -> Result<(), StorageError> {
+        match self.engine {
+            Engine::Postgres => Err(StorageError::BackupByPostgres),
+            Engine::Sqlite => {
+                sqlx::query("VACUUM INTO $1")
+                    .bind(path.to_string_lossy().into_owned())
+                    .execute(&self.pool)
+                    .await?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until every change that was sent is durable or refused, and closes all connections. What is
+    /// sent afterwards is refused.
     pub async fn close(self) {
         self.writer.finish().await;
         self.pool.close().await;
     }
+
+    async fn begin(&self) -> Result<Transaction<'static, Any>, StorageError> {
+        Ok(self.pool.begin_with(self.engine.begin()).await?)
+    }
+}
+
+/// Seconds since 1970, as a time.
+fn time(row: &AnyRow, name: &str) -> Result<UtcTime, StorageError> {
+    let seconds: i64 = row.try_get(name)?;
+    UtcTime::from_unix(seconds)
+        .ok_or_else(|| StorageError::Unreadable(format!("{name} is no time: {seconds}")))
+}
+
+fn number(row: &AnyRow, name: &str) -> Result<u64, StorageError> {
+    let number: i64 = row.try_get(name)?;
+    u64::try_from(number)
+        .map_err(|_| StorageError::Unreadable(format!("{name} is negative: {number}")))
+}
+
+/// Numbers beyond 2^63 are not reached by counting.
+fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn value_of(text: &str) -> Result<Value, StorageError> {
+    parse(text.as_bytes()).map_err(|error| StorageError::Unreadable(error.to_string()))
 }
 
 /// One process at a time, as SQLite's transaction has it; and a name for bytes, so that one schema does

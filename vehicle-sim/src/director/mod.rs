@@ -21,7 +21,9 @@ use countersign_metadata::json::Object;
 use countersign_metadata::uptane::{
     EcuSerial, EncryptedTarget, Nonce, OfflineName, TimeAttestation, Vin,
 };
-use countersign_metadata::{Role as _, Root, Signed, Snapshot, TargetFile, TargetPath, UtcTime};
+use countersign_metadata::{
+    Role as _, RoleType, Root, Signed, Snapshot, TargetFile, TargetPath, UtcTime,
+};
 
 pub use countersign_director_domain::catalogue::{Catalogue, CatalogueImage};
 pub use countersign_director_domain::desk::Lifetimes;
@@ -51,6 +53,8 @@ pub struct Director {
 struct Assigned {
     orders: BTreeMap<TargetPath, TargetFile>,
     desk: Desk,
+    /// Everything that was ever published, by file name.
+    files: BTreeMap<String, Vec<u8>>,
     heard: BTreeMap<EcuSerial, Heard>,
 }
 
@@ -122,7 +126,7 @@ impl Director {
             max_ahead: i64::MAX,
             ..ReportRules::at(self.root.expires())
         };
-        let desk = Desk::restored(files, &self.root)?;
+        let (desk, orders) = Desk::restored(&files, &self.root)?;
         let heard = match manifest {
             Some(bytes) => manifest::judge(&vin, bytes, &vehicle, &BTreeMap::new(), &rules)
                 .map(|(_, heard)| heard)
@@ -133,8 +137,9 @@ impl Director {
             None => BTreeMap::new(),
         };
         let assigned = Assigned {
-            orders: desk.content(),
+            orders,
             desk,
+            files,
             heard,
         };
         self.vehicles.insert(vin, assigned);
@@ -281,17 +286,14 @@ impl Director {
             root_version: self.root.version(),
             lifetimes: &self.lifetimes,
             now,
+            skip: 0,
         };
-        assigned.desk.publish(vin, orders, &press)?;
+        let made = assigned.desk.publish(vin, &orders, &press)?;
+        let made = made.into_iter().map(|file| (file.name(), file.bytes));
+        assigned.files.extend(made);
         let roots = (1..).zip(&self.roots);
         let roots = roots.map(|(version, file)| (format!("{version}.root.json"), file.clone()));
-        Ok(assigned
-            .desk
-            .files()
-            .clone()
-            .into_iter()
-            .chain(roots)
-            .collect())
+        Ok(assigned.files.clone().into_iter().chain(roots).collect())
     }
 
     /// Signs what is assigned in a vehicle as the Offline Targets file `name` (PURE-2). Gives the
@@ -359,7 +361,7 @@ impl Director {
             return Err(ManifestRefusal::UnknownVehicle(sender.clone()));
         };
         let (receipt, now) = manifest::judge(sender, bytes, vehicle, &assigned.heard, rules)?;
-        let last = assigned.desk.targets_version();
+        let last = assigned.desk.version(RoleType::Targets);
         for (serial, heard) in &now {
             let outcome = heard.outcome.as_ref();
             let failed = outcome.is_some_and(|outcome| tried_and_failed(outcome, last));

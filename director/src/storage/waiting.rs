@@ -1,0 +1,207 @@
+//! What waits for somebody: vehicles that were announced, ECUs that were replaced, certificates that were
+//! asked for.
+
+use countersign_metadata::UtcTime;
+use countersign_metadata::uptane::{EcuSerial, Vin};
+use sqlx::Row as _;
+
+use super::audit::{Record, append};
+use super::{Database, StorageError, time};
+
+/// A request for a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateRequest {
+    /// The ECU that it is for.
+    pub serial: EcuSerial,
+    /// The request, PEM.
+    pub request: String,
+    /// When it came.
+    pub requested: UtcTime,
+    /// The certificate, PEM, once there is one.
+    pub certificate: Option<String>,
+}
+
+impl Database {
+    /// Lets a vehicle register. `false` if it was announced or registered before.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub async fn expect(
+        &self,
+        vin: &Vin,
+        tenant: &str,
+        now: UtcTime,
+        records: &[Record],
+    ) -> Result<bool, StorageError> {
+        let mut transaction = self.begin().await?;
+        let known = sqlx::query("SELECT vin FROM vehicles WHERE vin = $1")
+            .bind(vin.as_str())
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let added = sqlx::query(
+            "INSERT INTO expected (vin, tenant, announced) VALUES ($1, $2, $3) \
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(vin.as_str())
+        .bind(tenant)
+        .bind(now.unix())
+        .execute(&mut *transaction)
+        .await?;
+        if known.is_some() || added.rows_affected() == 0 {
+            return Ok(false);
+        }
+        append(&mut transaction, records).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Whose a vehicle will be that was announced.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub async fn expected(&self, vin: &Vin) -> Result<Option<String>, StorageError> {
+        let row = sqlx::query("SELECT tenant FROM expected WHERE vin = $1")
+            .bind(vin.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.map(|row| row.try_get("tenant")).transpose()?)
+    }
+
+    /// Keeps what a vehicle wants to be registered as.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub async fn ask_for_replacement(
+        &self,
+        vin: &Vin,
+        record: &str,
+        now: UtcTime,
+        records: &[Record],
+    ) -> Result<(), StorageError> {
+        let mut transaction = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO replacements (vin, record, requested) VALUES ($1, $2, $3) \
+             ON CONFLICT (vin) DO UPDATE SET record = excluded.record, \
+             requested = excluded.requested",
+        )
+        .bind(vin.as_str())
+        .bind(record)
+        .bind(now.unix())
+        .execute(&mut *transaction)
+        .await?;
+        append(&mut transaction, records).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// What a vehicle wants to be registered as, if that awaits approval.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub async fn replacement(&self, vin: &Vin) -> Result<Option<String>, StorageError> {
+        let row = sqlx::query("SELECT record FROM replacements WHERE vin = $1")
+            .bind(vin.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.map(|row| row.try_get("record")).transpose()?)
+    }
+
+    /// Drops what a vehicle wants to be registered as. `false` if it wanted nothing.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub async fn reject_replacement(
+        &self,
+        vin: &Vin,
+        records: &[Record],
+    ) -> Result<bool, StorageError> {
+        let mut transaction = self.begin().await?;
+        let dropped = sqlx::query("DELETE FROM replacements WHERE vin = $1")
+            .bind(vin.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        if dropped.rows_affected() == 0 {
+            return Ok(false);
+        }
+        append(&mut transaction, records).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Keeps a request for a certificate, in the place of an earlier one.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub async fn ask_for_certificate(
+        &self,
+        vin: &Vin,
+        request: &CertificateRequest,
+        records: &[Record],
+    ) -> Result<(), StorageError> {
+        let mut transaction = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO certificates (vin, serial, request, requested) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (vin) DO UPDATE SET serial = excluded.serial, \
+             request = excluded.request, requested = excluded.requested, certificate = NULL",
+        )
+        .bind(vin.as_str())
+        .bind(request.serial.as_str())
+        .bind(&*request.request)
+        .bind(request.requested.unix())
+        .execute(&mut *transaction)
+        .await?;
+        append(&mut transaction, records).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// The request of a vehicle for a certificate.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub async fn certificate_request(
+        &self,
+        vin: &Vin,
+    ) -> Result<Option<CertificateRequest>, StorageError> {
+        let row = sqlx::query("SELECT * FROM certificates WHERE vin = $1")
+            .bind(vin.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let serial: String = row.try_get("serial")?;
+        Ok(Some(CertificateRequest {
+            serial: EcuSerial::new(&serial)?,
+            request: row.try_get("request")?,
+            requested: time(&row, "requested")?,
+            certificate: row.try_get("certificate")?,
+        }))
+    }
+
+    /// Puts a certificate where its device fetches it. `false` if `request` is no longer what the
+    /// device asks for.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub async fn answer_certificate(
+        &self,
+        vin: &Vin,
+        request: &str,
+        certificate: &str,
+        records: &[Record],
+    ) -> Result<bool, StorageError> {
+        let mut transaction = self.begin().await?;
+        let answered =
+            sqlx::query("UPDATE certificates SET certificate = $3 WHERE vin = $1 AND request = $2")
+                .bind(vin.as_str())
+                .bind(request)
+                .bind(certificate)
+                .execute(&mut *transaction)
+                .await?;
+        if answered.rows_affected() == 0 {
+            return Ok(false);
+        }
+        append(&mut transaction, records).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+}

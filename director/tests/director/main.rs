@@ -1,0 +1,6 @@
+//! The director, on every engine there is.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up has failed")]
+
+mod places;
+mod storage;
