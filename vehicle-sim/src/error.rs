@@ -4,13 +4,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use countersign_client::client::ClientError;
+use countersign_client::fetch::FetchError;
 use countersign_client::install::InstallError;
 use countersign_client::store::StoreError;
 use countersign_client::uptane::bundle::BundleError;
 use countersign_client::uptane::primary::{PrimaryError, RecordError};
 use countersign_client::uptane::state::StateError;
-use countersign_metadata::MetadataError;
+use countersign_director_domain::registration::BodyError;
+use countersign_encryption::EncryptionError;
 use countersign_metadata::uptane::Vin;
+use countersign_metadata::{MetadataError, UnsafePath};
 use countersign_signing::SignError;
 use countersign_verifier::Reject;
 
@@ -89,9 +92,40 @@ pub enum SimError {
         /// Why not.
         refusal: ManifestRefusal,
     },
+    /// A server cannot be reached, refuses, or a file for TLS cannot be used.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The Director answers with a status that means nothing here.
+    #[error("{url}: the Director answered {status}, which is none of its answers; is it one?")]
+    Unexpected {
+        /// What was asked.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The Director's challenge cannot be read.
+    #[error("the Director's challenge cannot be read: {0}")]
+    Registration(#[from] BodyError),
+    /// An ECU cannot unwrap what was wrapped to it.
+    #[error(transparent)]
+    Encryption(#[from] EncryptionError),
+    /// The Primary's TLS key cannot be made, read or used.
+    #[error("{}: {detail}; move it away to have another one made", .path.display())]
+    TlsKey {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// The director does not do it.
     #[error(transparent)]
     Director(#[from] DirectorError),
+}
+
+impl From<UnsafePath> for SimError {
+    fn from(error: UnsafePath) -> Self {
+        Self::Director(error.into())
+    }
 }
 
 impl SimError {

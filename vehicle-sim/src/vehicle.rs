@@ -215,7 +215,7 @@ impl Workshop<'_> {
     }
 }
 
-fn read_mapping(folder: &Path) -> Result<Mapping, SimError> {
+pub(crate) fn read_mapping(folder: &Path) -> Result<Mapping, SimError> {
     let path = folder.join(MAPPING_FILE);
     let text = fs::read(&path).map_err(SimError::io("read", &path))?;
     Ok(Mapping::parse(&text)?)

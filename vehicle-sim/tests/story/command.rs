@@ -9,17 +9,22 @@ use serde_json::Value;
 use crate::world::{World, ecu};
 
 /// A director and a vehicle that only the command has made.
-struct Terminal {
-    world: World,
+pub(crate) struct Terminal {
+    pub(crate) world: World,
     environment: Vec<(&'static str, String)>,
 }
 
 impl Terminal {
-    fn new() -> Self {
-        let terminal = Self {
+    /// Nothing but the world.
+    pub(crate) fn bare() -> Self {
+        Self {
             world: World::new(),
             environment: Vec::new(),
-        };
+        }
+    }
+
+    fn new() -> Self {
+        let terminal = Self::bare();
         let published = terminal.world.published();
         let url = format!("file://{}/", published.display());
         let root = published.join("metadata/1.root.json");
@@ -53,7 +58,7 @@ impl Terminal {
         terminal
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_vehicle-sim"))
             .current_dir(self.world.path())
             .env_clear()
@@ -64,14 +69,14 @@ impl Terminal {
     }
 
     #[track_caller]
-    fn succeeds(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn succeeds(&self, arguments: &[&str]) -> Value {
         let (ok, value) = self.json(arguments);
         assert!(ok, "{arguments:?}: {value}");
         value
     }
 
     #[track_caller]
-    fn fails(&self, arguments: &[&str], expected: &str) -> Value {
+    pub(crate) fn fails(&self, arguments: &[&str], expected: &str) -> Value {
         let (ok, value) = self.json(arguments);
         assert!(!ok, "{arguments:?}: {value}");
         let message = value["message"].as_str().unwrap();

@@ -7,5 +7,6 @@ mod carried;
 mod command;
 mod honest;
 mod manifest;
+mod online;
 mod primary;
 mod world;

@@ -20,6 +20,15 @@ What is assigned can be carried to a vehicle that has no network:
   vehicle-sim bundle VIN1 workshop stick/update.tar --director fleet
   vehicle-sim cycle car1 --director fleet --bundle stick/update.tar
 
+A vehicle that talks to a Director's service, with a certificate for its Primary:
+  vehicle-sim provision car3 --vin VIN3 --ecu gateway3=gw-2 --director-root director/1.root.json \\
+      --image-root image/1.root.json --director-url https://director.example.com:8443/v1/ \\
+      --image-url https://images.example.com/
+  vehicle-sim csr car3 --out car3.csr
+  key-ceremony pki issue --ca device-ca --vehicle VIN3 --ecu gateway3 --out car3.pem car3.csr
+  vehicle-sim register car3 --tls-cert car3.pem --tls-ca servers.pem
+  vehicle-sim cycle car3 --tls-cert car3.pem --tls-ca servers.pem
+
 Keys in a token (make the token first; the PIN comes from COUNTERSIGN_PIN):
   vehicle-sim provision car2 --director fleet --vin VIN2 --ecu gateway2=gw-2 \\
       --signing-key 'gateway2=pkcs11:token=car2;object=sign' \\
@@ -56,12 +65,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "URL")]
         director_url: Option<String>,
     },
-    /// Make a vehicle, and register it with the director
+    /// Make a vehicle, and register it with the director in a folder, if there is one
     Provision {
         /// The vehicle's folder
         vehicle: PathBuf,
         #[command(flatten)]
-        director: DirectorFolder,
+        repositories: Repositories,
         /// Its unique identifier
         #[arg(long)]
         vin: String,
@@ -114,12 +123,41 @@ pub(crate) enum Command {
         #[command(flatten)]
         director: DirectorFolder,
     },
-    /// Run a vehicle for one cycle
+    /// Make a TLS key for a vehicle's Primary, and a request for its certificate
+    Csr {
+        /// The vehicle's folder
+        vehicle: PathBuf,
+        /// The request (PKCS #10, PEM)
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Register a vehicle with a Director's service: all its ECUs prove that they have their keys
+    Register {
+        /// The vehicle's folder
+        vehicle: PathBuf,
+        /// The certificate of its Primary
+        #[arg(long, value_name = "FILE")]
+        tls_cert: PathBuf,
+        #[command(flatten)]
+        network: Network,
+    },
+    /// Run a vehicle for one cycle, with the director in a folder or with a Director's service
     Cycle {
         /// The vehicle's folder
         vehicle: PathBuf,
+        /// The director's folder
+        #[arg(
+            long,
+            value_name = "FOLDER",
+            required_unless_present = "tls_cert",
+            conflicts_with_all = ["tls_cert", "tls_key", "tls_ca", "director_url"]
+        )]
+        director: Option<PathBuf>,
+        /// The certificate of its Primary: talk to a Director's service
+        #[arg(long, value_name = "FILE")]
+        tls_cert: Option<PathBuf>,
         #[command(flatten)]
-        director: DirectorFolder,
+        network: Network,
         /// Take metadata and images out of this offline bundle
         #[arg(long, value_name = "FILE")]
         bundle: Option<PathBuf>,
@@ -136,6 +174,45 @@ pub(crate) struct DirectorFolder {
     /// The director's folder
     #[arg(long = "director", value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
+}
+
+/// What a vehicle is made for: a director in a folder, or a Director's service.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Repositories {
+    /// The director's folder
+    #[arg(
+        long = "director",
+        value_name = "FOLDER",
+        required_unless_present = "director_root",
+        conflicts_with_all = ["director_root", "image_root", "director_url", "image_url"]
+    )]
+    pub(crate) folder: Option<PathBuf>,
+    /// The first Root of the Director's service
+    #[arg(long, value_name = "FILE", requires_all = ["image_root", "director_url", "image_url"])]
+    pub(crate) director_root: Option<PathBuf>,
+    /// The Image repository's first Root
+    #[arg(long, value_name = "FILE", requires = "director_root")]
+    pub(crate) image_root: Option<PathBuf>,
+    /// Base URL of the Director's service, as https://HOST:PORT/v1/
+    #[arg(long, value_name = "URL", requires = "director_root")]
+    pub(crate) director_url: Option<String>,
+    /// Base URL of the Image repository; it has metadata/ and targets/
+    #[arg(long, value_name = "URL", requires = "director_root")]
+    pub(crate) image_url: Option<String>,
+}
+
+/// How a Director's service is reached.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Network {
+    /// The private key of the certificate [default: the one that csr has made]
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Certification authorities of all https servers, PEM [default: Mozilla's]
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// Base URL of the service [default: that of the vehicle's mapping]
+    #[arg(long, value_name = "URL", requires = "tls_cert")]
+    pub(crate) director_url: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

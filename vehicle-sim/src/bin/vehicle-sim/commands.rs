@@ -5,9 +5,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf, absolute};
 
 use countersign_client::client::read_root;
-use countersign_client::fetch::{HttpFetcher, Patience, TlsRoots, UrlFetcher};
+use countersign_client::fetch::{Fetcher, HttpFetcher, Patience, TlsRoots, UrlFetcher};
 use countersign_client::uptane::link::Verification;
-use countersign_client::uptane::primary::{Cycle, EcuOutcome};
+use countersign_client::uptane::primary::{Cycle, DirectorLink, EcuOutcome};
 use countersign_metadata::TargetPath;
 use countersign_metadata::percent_encode;
 use countersign_metadata::uptane::{EcuSerial, HardwareId, OfflineName, Vin};
@@ -18,6 +18,7 @@ use countersign_vehicle_sim::{
 use serde_json::json;
 
 use crate::args::{Arguments, Command, DirectorFolder};
+use crate::online;
 use crate::output::Done;
 
 pub(crate) fn run(arguments: Arguments) -> Result<Done, SimError> {
@@ -30,7 +31,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Done, SimError> {
         } => director(&folder, image_url, &image_root, director_url),
         Command::Provision {
             vehicle,
-            director,
+            repositories,
             vin,
             ecus,
             signing_keys,
@@ -56,7 +57,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<Done, SimError> {
                 let (ecu, uri) = key_of(&mut plan, key)?;
                 ecu.decryption = uri;
             }
-            open(&director)?.provision(&vehicle, &plan)?;
+            match repositories.folder {
+                Some(folder) => open(&DirectorFolder { folder })?.provision(&vehicle, &plan)?,
+                None => online::provision(&vehicle, &plan, &repositories)?,
+            }
             let ecus = plan.ecus.len();
             Ok(Done::line(format!(
                 "vehicle {vin} with {ecus} ECUs is in {}",
@@ -68,11 +72,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Done, SimError> {
             file,
             director,
         } => {
-            let mut bytes = File::open(&file).map_err(|source| SimError::Io {
-                action: "read",
-                path: file,
-                source,
-            })?;
+            let mut bytes = File::open(&file).map_err(io("read", &file))?;
             open(&director)?.encrypt(&target(&image)?, &mut bytes)?;
             Ok(Done::line(format!("{image} travels encrypted from now on")))
         }
@@ -105,11 +105,28 @@ pub(crate) fn run(arguments: Arguments) -> Result<Done, SimError> {
             open(&director)?.rotate()?;
             Ok(Done::line("the director has new online keys".into()))
         }
+        Command::Csr { vehicle, out } => online::csr(&vehicle, &out),
+        Command::Register {
+            vehicle,
+            tls_cert,
+            network,
+        } => online::register(&vehicle, tls_cert, network),
         Command::Cycle {
             vehicle,
             director,
+            tls_cert,
+            network,
             bundle,
-        } => cycle(&vehicle, &director, bundle.as_deref()),
+        } => match (director, tls_cert) {
+            (_, Some(certificate)) => {
+                let mut running = online::start(&vehicle, certificate, network)?;
+                Ok(tell(&one_cycle(&mut running, bundle.as_deref())?))
+            }
+            (folder, None) => {
+                let folder = folder.unwrap_or_default();
+                cycle(&vehicle, &DirectorFolder { folder }, bundle.as_deref())
+            }
+        },
         Command::Status { vehicle } => show_status(&vehicle),
     }
 }
@@ -120,14 +137,6 @@ fn director(
     image_root: &Path,
     director_url: Option<String>,
 ) -> Result<Done, SimError> {
-    let io = |action, path: &Path| {
-        let path = path.to_owned();
-        move |source| SimError::Io {
-            action,
-            path,
-            source,
-        }
-    };
     let root = read_root(image_root).map_err(io("read", image_root))?;
     let served = absolute(folder)
         .map_err(io("find", folder))?
@@ -144,6 +153,15 @@ fn director(
     )))
 }
 
+pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> SimError {
+    let path = path.to_owned();
+    move |source| SimError::Io {
+        action,
+        path,
+        source,
+    }
+}
+
 fn cycle(
     folder: &Path,
     director: &DirectorFolder,
@@ -154,12 +172,19 @@ fn cycle(
     let link = office.service().link(&plan.vin);
     let secrets = Secrets::unattended(folder);
     let mut vehicle = Vehicle::open(folder, office.fetcher(), link, &secrets)?;
-    let cycle = match bundle {
-        Some(bundle) => vehicle.cycle_from(bundle),
-        None => vehicle.cycle(),
-    };
+    let cycle = one_cycle(&mut vehicle, bundle);
     office.keep()?;
     Ok(tell(&cycle?))
+}
+
+fn one_cycle<Fe: Fetcher, D: DirectorLink>(
+    vehicle: &mut Vehicle<Fe, D>,
+    bundle: Option<&Path>,
+) -> Result<Cycle, SimError> {
+    match bundle {
+        Some(bundle) => vehicle.cycle_from(bundle),
+        None => vehicle.cycle(),
+    }
 }
 
 fn tell(cycle: &Cycle) -> Done {
