@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blobs;
+pub mod http;
 pub mod keys;
 pub mod problem;
 pub mod service;

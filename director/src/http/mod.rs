@@ -1,0 +1,8 @@
+//! The Director over HTTP: one route table for devices and one for people.
+
+#![allow(dead_code, reason = "TEMP")]
+mod answer;
+mod limits;
+mod rate;
+
+pub use limits::Limits;
