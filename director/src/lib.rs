@@ -3,3 +3,4 @@
 
 pub mod blobs;
 pub mod storage;
+pub mod tls;
