@@ -7,3 +7,4 @@ pub mod keys;
 pub mod problem;
 pub mod service;
 pub mod storage;
+pub mod tls;
