@@ -4,6 +4,8 @@
 pub mod blobs;
 pub mod http;
 pub mod keys;
+pub mod metrics;
 pub mod problem;
 pub mod service;
 pub mod storage;
+pub mod tokens;
