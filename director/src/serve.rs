@@ -18,7 +18,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::alarms;
 use crate::blobs::Blobs;
-use crate::http::{admin, device};
+use crate::http::admin::{self, Admin, Ending, Endings};
+use crate::http::device;
 use crate::keys::Keyring;
 use crate::problem::Problem;
 use crate::service::{ImageSource, Parts, Service};
@@ -123,7 +124,11 @@ pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
     let limits = settings.limits();
     let devices = device::router(service.clone(), &limits);
     let devices = device::behind_tls(devices, service.clone());
-    let people = admin::router(service.clone(), &limits, Some(tls.clone()));
+    let people = admin::router(Admin {
+        service: service.clone(),
+        limits,
+        endings: endings(tls.clone()),
+    });
     let devices_at = bind(settings.device.listen)?;
     let people_at = bind(settings.admin.listen)?;
     say(&devices_at, "listening on")?;
@@ -144,6 +149,17 @@ pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
     };
     service.database().clone().close().await;
     done.map(drop).map_err(io_error("serve".into()))
+}
+
+fn endings(tls: Tls) -> Endings {
+    Arc::new(move || {
+        let deadlines = tls.deadlines().into_iter();
+        let ending = deadlines.map(|deadline| Ending {
+            what: deadline.name,
+            at: deadline.at,
+        });
+        ending.collect()
+    })
 }
 
 async fn run<A>(

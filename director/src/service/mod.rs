@@ -9,6 +9,7 @@ mod fleet;
 mod images;
 mod known;
 mod metadata;
+mod oversee;
 mod register;
 mod reports;
 mod roots;
@@ -36,6 +37,7 @@ pub use assign::{Assigned, Assignment, Part, PartOutcome};
 pub use fleet::{EcuView, OrderState, OrderView, VehicleView};
 pub use images::{Encrypt, ImageSource, ImageView, Offered};
 pub use metadata::{Answered, Metadata};
+pub use oversee::{RootState, Waiting};
 pub use register::Registered;
 pub use roots::RootError;
 

@@ -88,44 +88,6 @@ impl Service {
         }
     }
 
-    /// Lets a vehicle be what it wants to be registered as. Orders of ECUs that are gone go too.
-    ///
-    /// # Errors
-    /// [`Problem`]
-    pub async fn approve(&self, vin: &Vin, actor: &Actor) -> Result<(), Problem> {
-        for _ in 0..ROUNDS {
-            let stored = self.0.database.vehicle(vin).await?;
-            let stored = stored.ok_or_else(|| super::reports::unknown(vin))?;
-            let wanted = self.0.database.replacement(vin).await?;
-            let wanted = wanted.ok_or_else(|| Problem::missing("replacement that waits"))?;
-            let vehicle = vehicle_of(&parse(wanted.as_bytes())?)?;
-            let now = self.now()?;
-            let mut change = Change::of(vin, stored.revision, now);
-            let same =
-                |serial: &EcuSerial| vehicle.ecus.get(serial) == stored.record.ecus.get(serial);
-            let orders = stored.orders.iter().filter(|order| same(&order.serial));
-            change.orders = Some(orders.cloned().collect());
-            change.record = Some(vehicle);
-            change.records = vec![record(now, actor, "replacement.approved", Some(vin), [])];
-            if self.keep(change).await? {
-                return Ok(());
-            }
-        }
-        Err(busy())
-    }
-
-    /// Forgets what a vehicle wants to be registered as.
-    ///
-    /// # Errors
-    /// [`Problem`]
-    pub async fn reject(&self, vin: &Vin, actor: &Actor) -> Result<(), Problem> {
-        let record = record(self.now()?, actor, "replacement.rejected", Some(vin), []);
-        match self.0.database.reject_replacement(vin, &[record]).await? {
-            true => Ok(()),
-            false => Err(Problem::missing("replacement that waits")),
-        }
-    }
-
     /// Whose a vehicle is that registers, if it may.
     async fn tenant_of(&self, vin: &Vin) -> Result<String, Problem> {
         let database = &self.0.database;
