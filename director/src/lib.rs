@@ -8,4 +8,5 @@ pub mod metrics;
 pub mod problem;
 pub mod service;
 pub mod storage;
+pub mod tls;
 pub mod tokens;

@@ -61,7 +61,7 @@ impl Blobs {
 
     /// Puts bytes under their name and returns how many they were. When this returns, they are durable
     /// and visible; when it fails, or is dropped, nothing of them is visible. Holds
-    /// [`PART`](upload::PART) bytes and one chunk of the stream in memory.
+    /// 5 MiB and one chunk of the stream in memory.
     ///
     /// # Errors
     /// [`BlobError::OtherContent`], [`BlobError::Source`] if the stream fails, [`BlobError::Store`]

@@ -1,7 +1,7 @@
 //! The Director over HTTP: one route table for devices and one for people.
 
-#![allow(dead_code, reason = "TEMP")]
 pub mod admin;
+pub mod device;
 
 mod answer;
 mod count;

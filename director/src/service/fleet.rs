@@ -12,7 +12,7 @@ use super::register::not_the_primary;
 use super::reports::unknown;
 use super::{Actor, ROUNDS, Service, busy, record};
 use crate::problem::{Kind, Problem};
-use crate::storage::{Change, StoredOrder};
+use crate::storage::{CertificateRequest, Change, StoredOrder};
 
 /// A vehicle, as far as it is known.
 #[derive(Debug, Clone)]
@@ -129,11 +129,17 @@ impl Service {
     /// # Errors
     /// [`Problem`]
     pub async fn check_primary(&self, vin: &Vin, serial: &EcuSerial) -> Result<(), Problem> {
-        let vehicle = self.0.database.vehicle(vin).await?;
-        match vehicle.ok_or_else(|| unknown(vin))?.record.primary == *serial {
-            true => Ok(()),
-            false => Err(not_the_primary(serial)),
+        let cache = &self.0.polls.primaries;
+        if cache.get(vin).is_some_and(|known| known == *serial) {
+            return Ok(());
         }
+        let primary = self.0.database.primary(vin).await?;
+        let primary = primary.ok_or_else(|| unknown(vin))?;
+        if primary != *serial {
+            return Err(not_the_primary(serial));
+        }
+        cache.insert(vin.clone(), primary);
+        Ok(())
     }
 
     /// Lets a vehicle register.
@@ -151,6 +157,30 @@ impl Service {
                 Err(Problem::new(Kind::Conflict, "vehicle-known", message))
             }
         }
+    }
+
+    /// Keeps a request for a certificate until somebody has it signed.
+    ///
+    /// # Errors
+    /// [`Problem`]
+    pub async fn ask_for_certificate(
+        &self,
+        vin: &Vin,
+        request: &CertificateRequest,
+        actor: &Actor,
+    ) -> Result<(), Problem> {
+        let detail = [("ecu", request.serial.as_str().into())];
+        let record = record(
+            request.requested,
+            actor,
+            "certificate.requested",
+            Some(vin),
+            detail,
+        );
+        let database = &self.0.database;
+        Ok(database
+            .ask_for_certificate(vin, request, &[record])
+            .await?)
     }
 
     /// Gives a vehicle no new orders until it is released, or gives it orders again (`why` is `None`).

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_metadata::json::Object;
-use countersign_metadata::uptane::{Nonce, TimeAttestation, Vin};
+use countersign_metadata::uptane::{EcuSerial, Nonce, TimeAttestation, Vin};
 use countersign_metadata::{RoleType, sha256};
 use moka::sync::Cache;
 
@@ -36,7 +36,11 @@ pub enum Answered {
 
 /// What vehicles were last told. It only ever says that nothing is new; what is new comes out of the
 /// database.
-pub(super) struct Polls(Cache<Vin, Told>);
+pub(super) struct Polls {
+    told: Cache<Vin, Told>,
+    /// Who speaks for each vehicle.
+    pub(super) primaries: Cache<Vin, EcuSerial>,
+}
 
 #[derive(Clone)]
 struct Told {
@@ -46,12 +50,17 @@ struct Told {
 
 impl Polls {
     pub(super) fn new(patience: Duration) -> Self {
-        let cache = Cache::builder().max_capacity(REMEMBERED);
-        Self(cache.time_to_live(patience).build())
+        let told = Cache::builder().max_capacity(REMEMBERED);
+        let primaries = Cache::builder().max_capacity(REMEMBERED);
+        Self {
+            told: told.time_to_live(patience).build(),
+            primaries: primaries.time_to_live(patience).build(),
+        }
     }
 
     pub(super) fn forget(&self, vin: &Vin) {
-        self.0.invalidate(vin);
+        self.told.invalidate(vin);
+        self.primaries.invalidate(vin);
     }
 }
 
@@ -69,7 +78,7 @@ impl Service {
     /// [`Problem`]
     pub async fn timestamp(&self, vin: &Vin, known: Option<&str>) -> Result<Answered, Problem> {
         let now = self.now()?;
-        if let Some(told) = self.0.polls.0.get(vin)
+        if let Some(told) = self.0.polls.told.get(vin)
             && Some(&*told.etag) == known
             && told.due > now.unix()
         {
@@ -103,7 +112,7 @@ impl Service {
             };
             let file = Metadata::of(bytes);
             let etag = file.etag.clone();
-            self.0.polls.0.insert(vin.clone(), Told { etag, due });
+            self.0.polls.told.insert(vin.clone(), Told { etag, due });
             return Ok(match known == Some(&*file.etag) {
                 true => Answered::Unchanged,
                 false => Answered::File(file),

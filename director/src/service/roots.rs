@@ -94,11 +94,9 @@ impl Service {
     /// The Root with version `newest`, which the database says is the newest. No older one is gone by:
     /// a process whose keys it does not list signs nothing.
     pub(crate) async fn reign(&self, newest: u64) -> Result<Arc<Reign>, Problem> {
-        let known = self.0.reign.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.clone().filter(|known| known.version == newest) {
+        if let Some(known) = self.known_reign(newest) {
             return Ok(known);
         }
-        drop(known);
         let bytes = self.0.database.root(newest).await?;
         let bytes = bytes.ok_or_else(|| {
             Problem::signing("the director has no Root; import one with `director root import`")
@@ -114,9 +112,16 @@ impl Service {
             root,
             keys,
         });
-        let mut known = self.0.reign.write().unwrap_or_else(PoisonError::into_inner);
+        let known = &self.0.reign;
+        let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
         *known = Some(Arc::clone(&reign));
         Ok(reign)
+    }
+
+    fn known_reign(&self, newest: u64) -> Option<Arc<Reign>> {
+        let known = self.0.reign.read();
+        let known = known.unwrap_or_else(PoisonError::into_inner);
+        known.clone().filter(|known| known.version == newest)
     }
 
     /// The newest Root, and the keys that it lists.

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use countersign_director_domain::VehicleRecord;
 use countersign_metadata::json::{Value, parse};
-use countersign_metadata::uptane::Vin;
+use countersign_metadata::uptane::{EcuSerial, Vin};
 use countersign_metadata::{RoleType, UtcTime};
 use sqlx::any::{AnyPoolOptions, AnyRow, install_default_drivers};
 use sqlx::migrate::Migrator;
@@ -118,6 +118,20 @@ impl Database {
     /// [`StorageError`]
     pub async fn vehicle(&self, vin: &Vin) -> Result<Option<StoredVehicle>, StorageError> {
         vehicles::vehicle(&self.pool, vin).await
+    }
+
+    /// Who speaks for a vehicle.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub async fn primary(&self, vin: &Vin) -> Result<Option<EcuSerial>, StorageError> {
+        let row = sqlx::query("SELECT primary_serial FROM vehicles WHERE vin = $1")
+            .bind(vin.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let primary: String = row.try_get("primary_serial")?;
+        Ok(Some(EcuSerial::new(&primary)?))
     }
 
     /// At most `most` vehicles of a tenant, or of all, after the one called `after`.
