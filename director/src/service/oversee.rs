@@ -62,7 +62,8 @@ impl Service {
             let wanted = self.0.database.replacement(vin).await?;
             let wanted = wanted.ok_or_else(nothing_waits)?;
             if digest(&wanted) != seen {
-                let message = "the vehicle has asked for something else meanwhile; look at it again";
+                let message =
+                    "the vehicle has asked for something else meanwhile; look at it again";
                 return Err(Problem::new(Kind::Conflict, "replacement-changed", message));
             }
             let vehicle = vehicle_of(&parse(wanted.as_bytes())?)?;

@@ -164,10 +164,18 @@ pub(super) async fn cancel(
     Sent(unwanted): Sent<Unwanted>,
 ) -> Result<Json<Cancelled>, Problem> {
     caller.check_sees(&api, &vin).await?;
-    if unwanted.ecus.as_ref().is_some_and(|ecus| !(1..=MAX_ECUS).contains(&ecus.len())) {
-        return Err(Problem::bad_request(format!("ecus: name 1 to {MAX_ECUS}, or leave it out")));
+    if unwanted
+        .ecus
+        .as_ref()
+        .is_some_and(|ecus| !(1..=MAX_ECUS).contains(&ecus.len()))
+    {
+        return Err(Problem::bad_request(format!(
+            "ecus: name 1 to {MAX_ECUS}, or leave it out"
+        )));
     }
-    let ecus = unwanted.ecus.map(|ecus| ecus.into_iter().map(|ecu| ecu.0).collect());
+    let ecus = unwanted
+        .ecus
+        .map(|ecus| ecus.into_iter().map(|ecu| ecu.0).collect());
     let service = &api.service;
     let cancelled = service.cancel(&vin, ecus.as_ref(), &caller.actor()).await?;
     let cancelled = cancelled.iter().map(ToString::to_string).collect();

@@ -84,7 +84,9 @@ pub(super) async fn answer(
     let asked = asked.ok_or_else(nothing_asked)?;
     let texts = (&*asked.request, &*issued.certificate);
     let service = &api.service;
-    service.answer_certificate(&vin, texts, &caller.actor()).await?;
+    service
+        .answer_certificate(&vin, texts, &caller.actor())
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

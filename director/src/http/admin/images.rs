@@ -83,7 +83,10 @@ pub(super) async fn list(
     Asked(which): Asked<Which>,
 ) -> Result<Json<ImageList>, Problem> {
     let most = page(which.limit)?;
-    let after = which.after.map(|after| after.to_string()).unwrap_or_default();
+    let after = which
+        .after
+        .map(|after| after.to_string())
+        .unwrap_or_default();
     let images = api.service.database().images(&after, most).await?;
     let next = next(&images, most, |image| Path(image.path.clone()));
     let images = images.iter().map(Image::of).collect();

@@ -26,10 +26,10 @@ use utoipa::openapi::{Components, ContactBuilder, InfoBuilder, LicenseBuilder, O
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::Limits;
 use super::answer::{no_method, no_route};
 use super::count::counted;
 use super::rate::Rate;
-use super::Limits;
 use crate::service::Service;
 
 /// Where the document is.

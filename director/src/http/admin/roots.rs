@@ -80,7 +80,10 @@ pub(super) async fn import(
         api.service.import_root(file.clone(), &actor, now).await?;
         KnownRoot::of(file)
     };
-    import.await.map(Json).map_err(|problem: Problem| problem.into_response())
+    import
+        .await
+        .map(Json)
+        .map_err(|problem: Problem| problem.into_response())
 }
 
 impl KnownRoot {

@@ -101,7 +101,8 @@ fn root_alarms(root: Option<&RootState>, now: i64) -> Vec<Alarm> {
     let mut alarms = Vec::new();
     let (version, expires) = (root.version, root.expires);
     if expires.unix() <= now {
-        let message = format!("Root {version} has expired at {expires}; vehicles refuse everything");
+        let message =
+            format!("Root {version} has expired at {expires}; vehicles refuse everything");
         alarms.push(alarm("root-expired", message));
     } else if expires.unix() - now < ROOT_SOON {
         let message = format!("Root {version} expires at {expires}; hold a ceremony");

@@ -92,7 +92,10 @@ pub(super) async fn upload(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Image>, Response> {
-    if headers.get(CONTENT_TYPE).is_none_or(|found| found != OCTETS) {
+    if headers
+        .get(CONTENT_TYPE)
+        .is_none_or(|found| found != OCTETS)
+    {
         return Err(other_type(OCTETS));
     }
     let encrypt = match which.encrypt.unwrap_or_default() {

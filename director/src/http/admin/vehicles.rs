@@ -9,12 +9,12 @@ use countersign_metadata::uptane::Vin;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::Shared;
 use super::caller::{Caller, Read, Vehicles};
 use super::extract::{Asked, At, Sent};
 use super::refusals;
 use super::view::{Ended, Installed, next, page};
 use super::words::{Path, Remark, Tenant, Time, VinText};
-use super::Shared;
 use crate::problem::{Kind, Problem};
 use crate::service::{EcuView, VehicleView};
 use crate::storage::{AnnouncedVehicle, ListedVehicle};
