@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// The one recorder of this process; none where another one was there first.
@@ -50,6 +50,16 @@ pub fn install() {
 pub fn text() -> String {
     let recorder = RECORDER.get().and_then(Option::as_ref);
     recorder.map(PrometheusHandle::render).unwrap_or_default()
+}
+
+/// A manifest was believed (`ok`), or dropped for the reason with this code.
+pub(crate) fn manifest(code: &'static str) {
+    counter!("director_manifests_total", "code" => code).increment(1);
+}
+
+/// A file of this role was signed and kept.
+pub(crate) fn signed(role: &'static str) {
+    counter!("director_files_signed_total", "role" => role).increment(1);
 }
 
 /// The Root ends in so many seconds.

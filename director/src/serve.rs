@@ -18,9 +18,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::alarms;
 use crate::blobs::Blobs;
-use crate::http::admin::{self, Admin, Ending, Endings};
+use crate::http::admin::{self, Admin};
 use crate::http::device;
 use crate::keys::Keyring;
+use crate::metrics;
 use crate::problem::Problem;
 use crate::service::{ImageSource, Parts, Service};
 use crate::settings::Settings;
@@ -111,6 +112,7 @@ pub async fn open(settings: &Settings) -> Result<Service, ServeError> {
 /// # Errors
 /// [`ServeError`]
 pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
+    metrics::install();
     let service = open(settings).await?;
     let tls = Tls::load(settings.device_files())?;
     let admin_tls = settings.admin_files().map_err(ServeError::Settings)?;
@@ -127,7 +129,7 @@ pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
     let people = admin::router(Admin {
         service: service.clone(),
         limits,
-        endings: endings(tls.clone()),
+        tls: Some(tls.clone()),
     });
     let devices_at = bind(settings.device.listen)?;
     let people_at = bind(settings.admin.listen)?;
@@ -149,17 +151,6 @@ pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
     };
     service.database().clone().close().await;
     done.map(drop).map_err(io_error("serve".into()))
-}
-
-fn endings(tls: Tls) -> Endings {
-    Arc::new(move || {
-        let deadlines = tls.deadlines().into_iter();
-        let ending = deadlines.map(|deadline| Ending {
-            what: deadline.name,
-            at: deadline.at,
-        });
-        ending.collect()
-    })
 }
 
 async fn run<A>(

@@ -2,18 +2,17 @@
 
 use countersign_director_domain::VehicleRecord;
 use countersign_director_domain::registration::{
-    Challenge, Registration, check, vehicle_of, vehicle_to_value, wrap_context,
+    Challenge, Registration, check, vehicle_to_value, wrap_context,
 };
 use countersign_encryption::{ContentKey, wrap};
-use countersign_metadata::json::parse;
 use countersign_metadata::uptane::{EcuSerial, EncryptionKey, Vin};
 use countersign_metadata::{UtcTime, canonical};
 use ring::hmac;
 use zeroize::Zeroizing;
 
-use super::{Actor, Inner, ROUNDS, Service, busy, random, record};
+use super::{Actor, Inner, Service, busy, random, record};
 use crate::problem::{Kind, Problem};
-use crate::storage::{Change, StorageError};
+use crate::storage::StorageError;
 
 /// Seconds for which a challenge is good.
 const PATIENCE: i64 = 600;

@@ -74,7 +74,7 @@ pub(super) struct Head {
 #[utoipa::path(
     get, path = "/v1/vehicles/{vin}/history", tag = "vehicles", operation_id = "showHistory",
     params(("vin" = inline(VinText), Path), After), security(("token" = ["read"])),
-    responses((status = 200, body = Log), refusals::Any, refusals::One),
+    responses((status = 200, description = "What was found", body = Log), refusals::Any, refusals::One),
 )]
 pub(super) async fn history(
     caller: Caller<Read>,
@@ -92,7 +92,7 @@ pub(super) async fn history(
 #[utoipa::path(
     get, path = "/v1/audit", tag = "audit", operation_id = "listAudit",
     params(After), security(("token" = ["admin"])),
-    responses((status = 200, body = Log), refusals::Any),
+    responses((status = 200, description = "What was found", body = Log), refusals::Any),
 )]
 pub(super) async fn list(
     _caller: Caller<Admin>,
@@ -110,7 +110,7 @@ pub(super) async fn list(
 #[utoipa::path(
     get, path = "/v1/audit/verify", tag = "audit", operation_id = "verifyAudit",
     params(Noted), security(("token" = ["admin"])),
-    responses((status = 200, body = Checked), refusals::Any),
+    responses((status = 200, description = "What it comes to", body = Checked), refusals::Any),
 )]
 pub(super) async fn verify(
     _caller: Caller<Admin>,

@@ -75,7 +75,7 @@ pub(super) struct NewImage {
 #[utoipa::path(
     get, path = "/v1/images", tag = "images", operation_id = "listImages",
     params(Which), security(("token" = ["read"])),
-    responses((status = 200, body = ImageList), refusals::Any),
+    responses((status = 200, description = "What was found", body = ImageList), refusals::Any),
 )]
 pub(super) async fn list(
     _caller: Caller<Read>,

@@ -20,7 +20,6 @@ mod words;
 use std::sync::Arc;
 
 use axum::{Json, Router};
-use countersign_metadata::UtcTime;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Components, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
@@ -31,6 +30,7 @@ use super::answer::{no_method, no_route};
 use super::count::counted;
 use super::rate::Rate;
 use crate::service::Service;
+use crate::tls::Tls;
 
 /// Where the document is.
 const DOCUMENT: &str = "/v1/openapi.json";
@@ -41,27 +41,15 @@ pub struct Admin {
     pub service: Service,
     /// What can be asked of it.
     pub limits: Limits,
-    /// What ends and when, besides the Root.
-    pub endings: Endings,
-}
-
-/// Tells what ends and when: certificates, authorities and revocation lists of the listeners.
-pub type Endings = Arc<dyn Fn() -> Vec<Ending> + Send + Sync>;
-
-/// Something that ends unless somebody does something.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ending {
-    /// What it is, for people.
-    pub what: String,
-    /// When.
-    pub at: UtcTime,
+    /// The TLS of the vehicles' listener, to tell when its files end.
+    pub tls: Option<Tls>,
 }
 
 /// What every route has at hand.
 struct Api {
     service: Service,
     rate: Rate,
-    endings: Endings,
+    tls: Option<Tls>,
 }
 
 type Shared = Arc<Api>;
@@ -71,7 +59,7 @@ pub fn router(admin: Admin) -> Router {
     let api = Arc::new(Api {
         service: admin.service,
         rate: Rate::new(&admin.limits),
-        endings: admin.endings,
+        tls: admin.tls,
     });
     let (bounded, _) = bounded().split_for_parts();
     let (uploads, _) = uploads().split_for_parts();

@@ -71,7 +71,7 @@ pub(super) struct Approval {
     get, path = "/v1/vehicles/{vin}/replacement", tag = "vehicles",
     operation_id = "showReplacement",
     params(("vin" = inline(VinText), Path)), security(("token" = ["read"])),
-    responses((status = 200, body = Replacement), refusals::Any, refusals::One),
+    responses((status = 200, description = "It awaits approval", body = Replacement), refusals::Any, refusals::One),
 )]
 pub(super) async fn show(
     caller: Caller<Read>,

@@ -40,7 +40,7 @@ pub(super) struct KnownRoot {
 #[utoipa::path(
     get, path = "/v1/roots", tag = "roots", operation_id = "listRoots",
     security(("token" = ["admin"])),
-    responses((status = 200, body = RootList), refusals::Any),
+    responses((status = 200, description = "All there are", body = RootList), refusals::Any),
 )]
 pub(super) async fn list(
     _caller: Caller<Admin>,

@@ -7,14 +7,10 @@ use utoipa::ToSchema;
 
 use super::caller::{Admin, Caller};
 use super::words::Time;
-use super::{Ending, Shared, refusals};
+use super::{Shared, refusals};
+use crate::alarms::alarms;
 use crate::problem::Problem;
-use crate::service::RootState;
-
-/// A new Root takes a ceremony: people, tokens, a date.
-const ROOT_SOON: i64 = 30 * 86_400;
-/// Certificates and revocation lists are made by commands.
-const OTHERS_SOON: i64 = 3 * 86_400;
+use crate::tls::Tls;
 
 /// How the Director is
 #[derive(Serialize, ToSchema)]
@@ -25,8 +21,8 @@ pub(super) struct Status {
     /// The newest Root, if there is one
     #[serde(skip_serializing_if = "Option::is_none")]
     root: Option<RootStatus>,
-    /// Certificates, authorities and revocation lists
-    endings: Vec<EndingStatus>,
+    /// Certificates, authorities and revocation lists of the vehicles' listener
+    endings: Vec<Ending>,
     /// What somebody should see to; nothing if all is well
     alarms: Vec<Alarm>,
 }
@@ -43,7 +39,7 @@ pub(super) struct RootStatus {
 
 /// Something that ends unless somebody does something
 #[derive(Serialize, ToSchema)]
-pub(super) struct EndingStatus {
+pub(super) struct Ending {
     what: String,
     at: Time,
 }
@@ -52,76 +48,60 @@ pub(super) struct EndingStatus {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Alarm {
     /// Stable, for scripts
-    #[schema(pattern = "^(no-root|root-expired|root-ends-soon|keys-not-listed|ended|ends-soon)$")]
+    #[schema(example = "root")]
     code: &'static str,
-    /// For people
+    /// What it is and what to do
     message: String,
+    /// When it ends, where it is something that does
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<Time>,
 }
 
 /// How the Director is, and what to see to
 #[utoipa::path(
     get, path = "/v1/status", tag = "status", operation_id = "showStatus",
     security(("token" = ["admin"])),
-    responses((status = 200, body = Status), refusals::Any),
+    responses((status = 200, description = "How it is", body = Status), refusals::Any),
 )]
 pub(super) async fn status(
     _caller: Caller<Admin>,
     State(api): State<Shared>,
 ) -> Result<Json<Status>, Problem> {
-    let now = api.service.now()?;
-    let root = match api.service.database().newest_root().await? {
+    let (service, tls) = (&api.service, api.tls.as_ref());
+    let root = match service.database().newest_root().await? {
         0 => None,
-        _ => Some(api.service.root_state().await?),
+        _ => Some(service.root_state().await?),
     };
-    let endings = (api.endings)();
-    let mut alarms = root_alarms(root.as_ref(), now.unix());
-    alarms.extend(endings.iter().filter_map(|ending| ending.alarm(now.unix())));
+    let alarms = alarms(service, tls).await?.into_iter();
+    let endings = tls.map(Tls::deadlines).unwrap_or_default().into_iter();
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION"),
-        now: Time(now),
+        now: Time(service.now()?),
         root: root.map(|root| RootStatus {
             version: root.version,
             expires: Time(root.expires),
             keys_listed: root.keys.is_ok(),
         }),
-        endings: endings
-            .into_iter()
-            .map(|Ending { what, at }| EndingStatus { what, at: Time(at) })
-            .collect(),
-        alarms,
+        endings: endings.map(Ending::of).collect(),
+        alarms: alarms.map(Alarm::of).collect(),
     }))
 }
 
-fn root_alarms(root: Option<&RootState>, now: i64) -> Vec<Alarm> {
-    let alarm = |code, message| Alarm { code, message };
-    let Some(root) = root else {
-        let message = "there is no Root; import the one that the ceremony has made";
-        return vec![alarm("no-root", message.into())];
-    };
-    let mut alarms = Vec::new();
-    let (version, expires) = (root.version, root.expires);
-    if expires.unix() <= now {
-        let message =
-            format!("Root {version} has expired at {expires}; vehicles refuse everything");
-        alarms.push(alarm("root-expired", message));
-    } else if expires.unix() - now < ROOT_SOON {
-        let message = format!("Root {version} expires at {expires}; hold a ceremony");
-        alarms.push(alarm("root-ends-soon", message));
+impl Ending {
+    fn of(deadline: crate::tls::Deadline) -> Self {
+        Self {
+            what: deadline.name,
+            at: Time(deadline.at),
+        }
     }
-    if let Err(problem) = &root.keys {
-        alarms.push(alarm("keys-not-listed", problem.message.clone()));
-    }
-    alarms
 }
 
-impl Ending {
-    fn alarm(&self, now: i64) -> Option<Alarm> {
-        let Self { what, at } = self;
-        let (code, message) = match at.unix() - now {
-            ..=0 => ("ended", format!("{what} has ended at {at}")),
-            1..OTHERS_SOON => ("ends-soon", format!("{what} ends at {at}; renew it")),
-            _ => return None,
-        };
-        Some(Alarm { code, message })
+impl Alarm {
+    fn of(alarm: crate::alarms::Alarm) -> Self {
+        Self {
+            code: alarm.code,
+            message: alarm.message,
+            at: alarm.at.map(Time),
+        }
     }
 }

@@ -98,7 +98,7 @@ pub(super) struct TokenId(String);
 #[utoipa::path(
     get, path = "/v1/tokens", tag = "tokens", operation_id = "listTokens",
     security(("token" = ["admin"])),
-    responses((status = 200, body = TokenList), refusals::Any),
+    responses((status = 200, description = "All there are", body = TokenList), refusals::Any),
 )]
 pub(super) async fn list(
     _caller: Caller<Admin>,

@@ -168,7 +168,7 @@ pub(super) struct Reason {
 #[utoipa::path(
     get, path = "/v1/vehicles", tag = "vehicles", operation_id = "listVehicles",
     params(Which), security(("token" = ["read"])),
-    responses((status = 200, body = VehicleList), refusals::Any),
+    responses((status = 200, description = "What was found", body = VehicleList), refusals::Any),
 )]
 pub(super) async fn list(
     caller: Caller<Read>,
@@ -237,7 +237,7 @@ pub(super) async fn announce(
 #[utoipa::path(
     get, path = "/v1/vehicles/{vin}", tag = "vehicles", operation_id = "showVehicle",
     params(("vin" = inline(VinText), Path)), security(("token" = ["read"])),
-    responses((status = 200, body = Vehicle), refusals::Any, refusals::One),
+    responses((status = 200, description = "What is known", body = Vehicle), refusals::Any, refusals::One),
 )]
 pub(super) async fn show(
     caller: Caller<Read>,
