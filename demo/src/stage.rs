@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use countersign_metadata::uptane::EncryptionAlgorithm;
 use countersign_signing::{KeyUri, Secrets, Signer};
 use serde_json::Value;
 
@@ -91,8 +92,21 @@ impl Stage {
         Ok(())
     }
 
+    /// Makes a key inside a token that images are encrypted for, or content keys wrapped to.
+    pub(crate) fn generate_decryption(&self, uri: &str) -> Result<()> {
+        let (uri, secrets) = (uri.parse()?, Secrets::unattended(&self.folder));
+        let algorithm = EncryptionAlgorithm::P256;
+        countersign_signing::generate_decryption_key(&uri, algorithm, &secrets)?;
+        Ok(())
+    }
+
     /// Opens a key as a thief would who has the token and the PIN.
     pub(crate) fn steal(&self, uri: &str) -> Result<Box<dyn Signer>> {
+        self.open(uri)
+    }
+
+    /// Opens a key as its holder does.
+    pub(crate) fn open(&self, uri: &str) -> Result<Box<dyn Signer>> {
         let uri: KeyUri = uri.parse()?;
         Ok(countersign_signing::open(
             &uri,
@@ -127,6 +141,11 @@ impl Stage {
             .arg("--no-prompt")
             .args(words);
         Ok(String::from_utf8_lossy(&done(&mut command)?.stdout).into_owned())
+    }
+
+    /// The command `director`, to be given words.
+    pub(crate) fn director(&self) -> Command {
+        Command::new(self.bin.join("director"))
     }
 
     /// The folder that stands for a person's machine.
@@ -193,7 +212,8 @@ fn needed(variable: &str) -> Result<String> {
     env::var(variable).map_err(|_| format!("{variable} is not set; run `make demo`").into())
 }
 
-fn done(command: &mut Command) -> Result<Output> {
+/// Runs a command that has to succeed.
+pub(crate) fn done(command: &mut Command) -> Result<Output> {
     let output = command
         .output()
         .map_err(|error| format!("{command:?}: {error}"))?;

@@ -1,6 +1,7 @@
 //! Making an offline bundle (PURE-2): what a director assigns, and what the Image repository says
 //! of it, in one file on a stick.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use countersign_client::store::{MemoryStore, Store as _};
 use countersign_client::uptane::bundle::{self, BundleWriter, image_member};
 use countersign_metadata::uptane::{DirectorCustom, EncryptedTarget, OfflineName, Vin};
 use countersign_metadata::{
-    Hashes, MetadataError, Role, Root, Signed, TargetFile, Targets, UtcTime,
+    Hashes, MetadataError, Role, Root, Signed, TargetFile, TargetPath, Targets, UtcTime,
 };
 use countersign_verifier::{Context, ListedTarget, Profile, RemoteName, StoreName, Trusted};
 
@@ -48,30 +49,65 @@ pub fn carry(
     let mut service = service.lock();
     let now = service.clock().now()?;
     let orders = service.director().orders(vin);
-    let mut source = Source::new(from, now)?;
-    let mut images = Vec::new();
-    for (image, order) in &orders {
-        let listed = source.client.find(&mut source.trusted, image.as_str())?;
-        if !listed.file().hashes.agree(&order.hashes) {
-            return Err(DirectorError::Superseded(image.clone()).into());
-        }
-        images.push(match encrypted(order) {
-            Some(target) => (service.blob(&target), target.hashes),
-            None => (source.download(&listed)?, order.hashes.clone()),
-        });
-    }
+    let cargo = Cargo::gather(&orders, from, now, |target| service.blob(target))?;
     let members = service.director().carry(vin, name, now)?;
     let snapshot = members.get(&format!("{}snapshot.json", bundle::OFFLINE));
     snapshot.map_or(Ok(()), |snapshot| keep(snapshot))?;
+    cargo.write(members, path)
+}
 
-    let unfinished = path.with_extension("unfinished");
-    let metadata = members.into_iter().chain(source.metadata()?);
-    let written = write(&unfinished, metadata, &images).map_err(SimError::io("write", &unfinished));
-    match written {
-        Ok(()) => fs::rename(&unfinished, path).map_err(SimError::io("name", path)),
-        Err(error) => {
-            let _ = fs::remove_file(&unfinished);
-            Err(error)
+/// Everything in a bundle that is not the director's word.
+pub struct Cargo {
+    source: Source,
+    images: Vec<(PathBuf, Hashes)>,
+}
+
+impl Cargo {
+    /// Fetches what is ordered, and what the Image repository says of it. `blob` says where the
+    /// ciphertext of an encrypted image is.
+    ///
+    /// # Errors
+    /// [`SimError`]
+    pub fn gather(
+        orders: &BTreeMap<TargetPath, TargetFile>,
+        from: ImageRepository,
+        now: UtcTime,
+        blob: impl Fn(&EncryptedTarget) -> PathBuf,
+    ) -> Result<Self, SimError> {
+        let mut source = Source::new(from, now)?;
+        let mut images = Vec::new();
+        for (image, order) in orders {
+            let listed = source.client.find(&mut source.trusted, image.as_str())?;
+            if !listed.file().hashes.agree(&order.hashes) {
+                return Err(DirectorError::Superseded(image.clone()).into());
+            }
+            images.push(match encrypted(order) {
+                Some(target) => (blob(&target), target.hashes),
+                None => (source.download(&listed)?, order.hashes.clone()),
+            });
+        }
+        Ok(Self { source, images })
+    }
+
+    /// Writes the bundle at `path`, with what the director says in it: `members`, by the names that
+    /// files have in a bundle.
+    ///
+    /// # Errors
+    /// [`SimError`]; then there is no new bundle.
+    pub fn write(
+        mut self,
+        members: BTreeMap<String, Vec<u8>>,
+        path: &Path,
+    ) -> Result<(), SimError> {
+        let unfinished = path.with_extension("unfinished");
+        let metadata = members.into_iter().chain(self.source.metadata()?);
+        let written = write(&unfinished, metadata, &self.images);
+        match written.map_err(SimError::io("write", &unfinished)) {
+            Ok(()) => fs::rename(&unfinished, path).map_err(SimError::io("name", path)),
+            Err(error) => {
+                let _ = fs::remove_file(&unfinished);
+                Err(error)
+            }
         }
     }
 }
