@@ -2,5 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up has failed")]
 
+mod car;
+mod decisions;
+mod line;
+mod manifests;
 mod places;
+mod registration;
 mod storage;
+mod world;
