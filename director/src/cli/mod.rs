@@ -63,6 +63,7 @@ enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(local::Audit),
+    Bundle(local::Bundle),
     Backup(local::Backup),
     AfterRestore(local::AfterRestore),
 }
@@ -99,6 +100,7 @@ async fn execute(cli: &Cli) -> Result<Done, Failure> {
         Command::Root(root) => root.run(&settings(&cli.config)?).await,
         Command::Token(token) => token.run(&settings(&cli.config)?).await,
         Command::Audit(audit) => audit.run(&settings(&cli.config)?).await,
+        Command::Bundle(bundle) => bundle.run(&settings(&cli.config)?).await,
         Command::Backup(backup) => backup.run(&settings(&cli.config)?).await,
         Command::AfterRestore(after) => after.run(&settings(&cli.config)?).await,
     }

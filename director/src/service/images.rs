@@ -199,7 +199,7 @@ fn has(hashes: &Hashes, digest: &str) -> bool {
         || hashes.sha512.map(hex::encode).as_deref() == Some(digest)
 }
 
-fn spool_fails(error: io::Error) -> Problem {
+pub(super) fn spool_fails(error: io::Error) -> Problem {
     tracing::error!(%error, "the folder for uploads fails");
     Problem::unavailable("the director has no room for uploads now")
 }

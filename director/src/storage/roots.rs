@@ -97,6 +97,9 @@ impl Database {
                 .execute(&mut *transaction)
                 .await?;
         }
+        sqlx::query("UPDATE settings SET value = '0' WHERE name = 'offline-skip'")
+            .execute(&mut *transaction)
+            .await?;
         append(&mut transaction, records).await?;
         Ok(transaction.commit().await?)
     }

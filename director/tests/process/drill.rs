@@ -284,6 +284,44 @@ fn a_stolen_director() {
     site.verify_audit();
 }
 
+#[test]
+fn an_update_is_carried_to_a_vehicle_without_a_network() {
+    let site = Site::new(None, 3);
+    let serving = site.serve(None);
+    site.list_image(&serving.admin, "image-2.img");
+    let folder = provisioned(&site, &serving);
+    // It has been attested the time once.
+    assert_eq!(cycle(&folder, &serving).refused, None);
+    assign(&site, &serving, 1, "image-2.img");
+    let (stick, again) = (site.path().join("1.tar"), site.path().join("2.tar"));
+    for stick in [&stick, &again] {
+        site.director()
+            .args(["bundle", "VIN-1", "--out"])
+            .arg(stick)
+            .succeeds();
+    }
+    let serving = serving.stop();
+    let url = format!("https://{}/v1/", serving.device);
+    let secrets = Secrets::unattended(&folder);
+    let vehicle = || OnlineVehicle::online(&folder, &credentials(&folder), &url, &secrets);
+    let carried = vehicle().unwrap().cycle_from(&stick).unwrap();
+    assert_eq!((installed(&carried), carried.refused), (1, None));
+    // The second one has the next version, and nothing new.
+    let carried = vehicle().unwrap().cycle_from(&again).unwrap();
+    assert_eq!((installed(&carried), carried.refused), (0, None));
+    let nobody = site
+        .director()
+        .args(["bundle", "VIN-2", "--out", "x"])
+        .output()
+        .unwrap();
+    assert!(!nobody.status.success());
+
+    let serving = site.serve(Some(&serving));
+    assert_eq!(cycle(&folder, &serving).refused, None);
+    let (_, vehicle) = site.ask(&serving.admin, "GET", "vehicles/VIN-1", &Value::Null);
+    assert!(vehicle.to_string().contains("\"installed\""), "{vehicle}");
+}
+
 /// A vehicle that verifies in full, registered.
 fn provisioned(site: &Site, serving: &Serving) -> std::path::PathBuf {
     let folder = site.path().join("car");

@@ -69,6 +69,13 @@ impl Site {
         site.edit("burst = 200", "burst = 100000");
         site.edit("# open_to_tenant", "open_to_tenant");
         let keys = site.keys();
+        for role in ["snapshot", "targets"] {
+            let names = format!("[{}]", quoted(&format!("offline-{role}")));
+            site.edit(
+                &format!("offline_{role} = []"),
+                &format!("offline_{role} = {names}"),
+            );
+        }
         site.root = keys.first_root(now().plus_seconds(86_400 * 365).unwrap());
         let file = signed(site.root.to_payload(), &*keys.root).unwrap();
         site.import(&file);
