@@ -3,10 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up has failed")]
 
 mod car;
+mod certificates;
 mod decisions;
+mod histories;
+mod images;
 mod line;
 mod manifests;
 mod places;
 mod registration;
+mod requests;
+mod restore;
+mod signing;
 mod storage;
+mod together;
 mod world;
