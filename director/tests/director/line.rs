@@ -173,7 +173,13 @@ struct LineFetcher {
 impl Fetcher for LineFetcher {
     fn open(&mut self, url: &str, _: u64) -> Result<FetchBody<'_>, FetchError> {
         let path = url.strip_prefix("http://director").unwrap();
-        let answer = self.handle.block_on(self.line.get(path));
+        // 503: others are faster at this vehicle, again and again.
+        let answer = loop {
+            let answer = self.handle.block_on(self.line.get(path));
+            if answer.status != 503 || answer.refusal().1 != "unavailable" {
+                break answer;
+            }
+        };
         match answer.status.as_u16() {
             200 => Ok(FetchBody::new(url, Cursor::new(answer.body), None, 0)),
             404 => Err(FetchError::NotFound {

@@ -4,11 +4,18 @@
 
 mod admin;
 mod car;
+mod certificates;
 mod decisions;
+mod histories;
+mod images;
 mod line;
 mod manifests;
 mod office;
 mod places;
 mod registration;
+mod requests;
+mod restore;
+mod signing;
 mod storage;
+mod together;
 mod world;
