@@ -130,7 +130,7 @@ impl AfterRestore {
     }
 }
 
-async fn database(settings: &Settings) -> Result<Database, Failure> {
+pub(super) async fn database(settings: &Settings) -> Result<Database, Failure> {
     let database = Database::open(&settings.database_url()).await;
     database.map_err(|error| Failure::new("database", error))
 }
