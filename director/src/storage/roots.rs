@@ -120,7 +120,7 @@ impl Database {
 
     /// After an older database was put in place: every vehicle's next versions leave out `skip`, so
     /// that they are above all that was published and forgotten. The same holds for vehicles that
-    /// register again, and for what is carried.
+    /// register again, and for what is carried. Nothing is ordered of anybody afterwards.
     ///
     /// # Errors
     /// [`StorageError`]

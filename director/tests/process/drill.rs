@@ -1,0 +1,1 @@
+//! What operators go through when things go wrong.
