@@ -80,7 +80,8 @@ pub(super) struct Backup {
 
 /// Raise all versions, after an older database was put in place
 ///
-/// Vehicles refuse versions below those they have seen. The number has to be larger than how often
+/// What was ordered is forgotten, because it may be older than what runs: order anew what is still to be
+/// installed. Vehicles refuse versions below those they have seen. The number has to be larger than how often
 /// any vehicle's metadata was signed since the backup; 10000 is plenty.
 #[derive(clap::Args)]
 pub(super) struct AfterRestore {

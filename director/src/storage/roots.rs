@@ -134,6 +134,10 @@ impl Database {
             .bind(integer(skip))
             .execute(&mut *transaction)
             .await?;
+        // What was ordered then may be older than what runs now: somebody decides anew.
+        sqlx::query("DELETE FROM orders")
+            .execute(&mut *transaction)
+            .await?;
         let row = sqlx::query("SELECT value FROM settings WHERE name = 'skip'")
             .fetch_optional(&mut *transaction)
             .await?;

@@ -17,8 +17,7 @@ use countersign_metadata::uptane::{
     VehicleVersionManifest, Vin,
 };
 use countersign_metadata::{
-    Hashes, Role as _, RoleType, Root, Signed, Snapshot, TargetPath, Targets, Timestamp, Unsigned,
-    sha256,
+    Hashes, RoleType, Root, Signed, Snapshot, TargetPath, Targets, Timestamp, Unsigned, sha256,
 };
 use countersign_signing::{Algorithm, KeyUri, Secrets, Signer};
 

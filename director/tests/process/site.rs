@@ -13,6 +13,7 @@ use countersign_metadata::{Root, UtcTime};
 use countersign_repo::policy::{Policy, RolePolicy, TopLevel};
 use countersign_repo::{NewTarget, Outgoing, Repository, Visibility};
 use countersign_signing::{Algorithm, KeyUri, Secrets, Signer};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::pki::Pki;
@@ -177,6 +178,17 @@ impl Site {
         }
     }
 
+    /// Asks something that needs no token.
+    pub(crate) fn ask_bare(&self, at: &str, path: &str) -> (u16, String) {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .into();
+        let mut answer = agent.get(&format!("http://{at}/{path}")).call().unwrap();
+        let text = answer.body_mut().read_to_string().unwrap_or_default();
+        (answer.status().as_u16(), text)
+    }
+
     /// Takes an image of the repository into the catalogue.
     pub(crate) fn list_image(&self, at: &str, image: &str) {
         let (status, answer) = self.ask(at, "POST", "images", &json!({ "path": image }));
@@ -218,19 +230,28 @@ impl Site {
     /// The keys of the generation that is in force.
     pub(crate) fn keys(&self) -> DirectorKeys {
         let open = |name: &str| self.key(name);
-        let online = |role: &str| open(&name(role, self.generation));
         DirectorKeys {
             root: open("root"),
-            online: OnlineKeys {
-                targets: online("targets"),
-                snapshot: online("snapshot"),
-                timestamp: online("timestamp"),
-                time: online("time"),
-            },
+            online: self.online(self.generation),
             offline: OfflineKeys {
                 snapshot: open("offline-snapshot"),
                 targets: open("offline-targets"),
             },
+        }
+    }
+
+    /// The online keys before these.
+    pub(crate) fn former_keys(&self) -> OnlineKeys {
+        self.online(self.generation - 1)
+    }
+
+    fn online(&self, generation: u32) -> OnlineKeys {
+        let open = |role: &str| self.key(&name(role, generation));
+        OnlineKeys {
+            targets: open("targets"),
+            snapshot: open("snapshot"),
+            timestamp: open("timestamp"),
+            time: open("time"),
         }
     }
 
@@ -306,11 +327,19 @@ impl Serving {
 
     /// Ends it as an operator would, and waits.
     pub(crate) fn stop(mut self) -> Self {
-        let pid = i32::try_from(self.child.id()).unwrap();
-        let pid = rustix::process::Pid::from_raw(pid).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
         assert!(self.child.wait().unwrap().success());
         self
+    }
+
+    /// Tells it to look at its certificates and lists.
+    pub(crate) fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
     pub(crate) fn log(&self) -> String {
