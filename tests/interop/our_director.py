@@ -10,6 +10,9 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from securesystemslib.signer import CryptoSigner, Key
+from tuf.api.metadata import Metadata, Root
+from tuf.api.serialization.json import JSONSerializer
 
 from our_repo import RepoTool
 
@@ -62,6 +65,31 @@ class Director:
         words += ["--tenant", tenant] if tenant else []
         self.run("token", "create", name, *words, "--out", path)
         return path
+
+    def import_root(self) -> None:
+        """A first Root that lists the keys of its settings."""
+        holder = CryptoSigner.generate_ed25519()
+        time = self._key("time")
+        server = {"keys": {time.keyid: time.to_dict()}, "threshold": 1}
+        expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=365)
+        root = Root(
+            expires=expires.replace(microsecond=0),
+            consistent_snapshot=True,
+            unrecognized_fields={"custom": {"timeServer": server}},
+        )
+        root.add_key(holder.public_key, "root")
+        for role in ("targets", "snapshot", "timestamp"):
+            root.add_key(self._key(role), role)
+        file = Metadata(root)
+        file.sign(holder)
+        path = self.folder / "1.root.json"
+        path.write_bytes(file.to_bytes(JSONSerializer()))
+        self.run("root", "import", path)
+
+    def _key(self, role: str) -> Key:
+        uri = f"file:{self.folder}/keys/{role}.pem?encryption=none"
+        shown = self.images.run("key", "show", uri)
+        return Key.from_dict(shown["keyid"], shown["public"])
 
     def put_vehicle(self, vin: str, ecu: str, hardware: str) -> None:
         """A registered vehicle, as a row: what it takes to register one is tested elsewhere."""

@@ -67,9 +67,6 @@ enum Command {
     /// The Director's Root, out of a ceremony
     #[command(subcommand)]
     Root(local::Root),
-    /// Tokens for the admin API
-    #[command(subcommand)]
-    Token(local::Token),
     /// The audit log
     #[command(subcommand)]
     Audit(local::Audit),
@@ -117,7 +114,6 @@ async fn execute(cli: &Cli) -> Result<Done, Failure> {
         Command::Init(init) => init.run(),
         Command::Serve(options) => options.run(&cli.config).await,
         Command::Root(root) => root.run(&settings(&cli.config)?).await,
-        Command::Token(token) => token.run(&settings(&cli.config)?).await,
         Command::Audit(audit) => audit.run(&settings(&cli.config)?).await,
         Command::Backup(backup) => backup.run(&settings(&cli.config)?).await,
         Command::AfterRestore(after) => after.run(&settings(&cli.config)?).await,

@@ -175,23 +175,22 @@ fn shown(token: &StoredToken) -> Value {
 }
 
 fn made_token(secret: &str, token: &Value, out: Option<&Path>) -> Result<Done, Failure> {
+    let (id, expires) = (&token["id"], &token["expires"]);
     let Some(path) = out else {
-        return Ok(Done::new(
-            secret,
-            json!({ "secret": secret, "token": token }),
-        ));
+        let made = json!({ "id": id, "token": secret, "expires": expires });
+        return Ok(Done::new(secret, made));
     };
     let mut options = OpenOptions::new();
     let file = options.write(true).create_new(true).mode(0o600).open(path);
     let written = file.and_then(|mut file| writeln!(file, "{secret}"));
+    let (named, path) = (text(id), path.display());
     written.map_err(|error| {
-        let (id, path) = (text(&token["id"]), path.display());
         let message =
-            format!("cannot write {path}: {error}; revoke token {id} and make another one");
+            format!("cannot write {path}: {error}; revoke token {named} and make another one");
         Failure::new("file", message)
     })?;
-    let text = format!("token {} is in {}", text(&token["id"]), path.display());
-    Ok(Done::new(text, json!({ "token": token })))
+    let made = json!({ "id": id, "file": path.to_string(), "expires": expires });
+    Ok(Done::new(format!("token {named} is in {path}"), made))
 }
 
 fn listed(tokens: &Value) -> Done {
