@@ -133,6 +133,24 @@ pub enum Attack {
 }
 
 impl Attack {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::None,
+        Self::Rollback,
+        Self::Freeze,
+        Self::MixAndMatch,
+        Self::ArbitrarySoftware,
+        Self::EndlessData,
+        Self::SlowRetrieval,
+        Self::Eavesdrop,
+        Self::Replay,
+    ];
+
+    /// The one with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|attack| attack.name() == name)
+    }
+
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {

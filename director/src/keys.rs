@@ -83,6 +83,12 @@ impl Keyring {
     pub fn online(&self, root: &Root) -> Result<OnlineKeys, NotListed> {
         let role = |role: RoleType| Some(root.claimed_authority(role));
         let version = root.header.version;
+        // Nobody is attested the time under a Root that names no time server.
+        let time = match time_server(root).ok().flatten() {
+            None => role(RoleType::Timestamp).map(|authority| (&self.timestamp, authority)),
+            Some(authority) => Some((&self.time, authority)),
+        };
+        let (times, time) = time.unzip();
         Ok(OnlineKeys {
             targets: choose(&self.targets, role(RoleType::Targets), "targets", version)?,
             snapshot: choose(
@@ -97,12 +103,7 @@ impl Keyring {
                 "timestamp",
                 version,
             )?,
-            time: choose(
-                &self.time,
-                time_server(root).ok().flatten(),
-                "time",
-                version,
-            )?,
+            time: choose(times.map_or(&[], Vec::as_slice), time, "time", version)?,
         })
     }
 

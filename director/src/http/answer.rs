@@ -5,18 +5,22 @@ use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, Que
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::problem::{Kind, Problem};
 
 /// What a refusal looks like.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Refusal {
     error: Reason,
 }
 
-#[derive(Debug, Serialize)]
-struct Reason {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Reason {
+    /// Stable, for scripts
+    #[schema(pattern = "^[a-z0-9-]+$", example = "not-found")]
     code: &'static str,
+    /// For people: what is wrong and what to do
     message: String,
 }
 

@@ -22,6 +22,7 @@ use serde_json::json;
 
 use super::Limits;
 use super::answer::{no_method, no_route, refuse};
+use super::count::counted;
 use super::rate::Rate;
 use crate::problem::{Kind, Problem};
 use crate::service::{Actor, Registered, Service};
@@ -62,7 +63,7 @@ pub fn router(service: Service, limits: &Limits) -> Router {
         .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(rate, in_turn))
         .with_state(service);
-    limits.around(router)
+    counted("device", limits.around(router))
 }
 
 /// Turns the certificate of a connection into a [`Device`], or refuses. It is looked at with every

@@ -1,8 +1,10 @@
 //! The Director over HTTP: one route table for devices and one for people.
 
+pub mod admin;
 pub mod device;
 
 mod answer;
+mod count;
 mod limits;
 mod rate;
 

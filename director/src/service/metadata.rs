@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_metadata::json::Object;
-use countersign_metadata::uptane::{EcuSerial, Nonce, TimeAttestation, Vin};
+use countersign_metadata::uptane::{EcuSerial, Nonce, TimeAttestation, Vin, time_server};
 use countersign_metadata::{RoleType, sha256};
 use moka::sync::Cache;
 
@@ -164,6 +164,9 @@ impl Service {
     /// [`Problem`]
     pub async fn attest(&self, nonces: Vec<Nonce>) -> Result<Vec<u8>, Problem> {
         let reign = self.newest_reign().await?;
+        if time_server(&reign.root)?.is_none() {
+            return Err(Problem::missing("time server in the Root"));
+        }
         let attestation = TimeAttestation {
             time: self.now()?,
             nonces,

@@ -9,6 +9,7 @@ mod fleet;
 mod images;
 mod known;
 mod metadata;
+mod oversee;
 mod register;
 mod reports;
 mod roots;
@@ -29,6 +30,7 @@ use zeroize::Zeroizing;
 
 use crate::blobs::Blobs;
 use crate::keys::Keyring;
+use crate::metrics;
 use crate::problem::{Kind, Problem};
 use crate::storage::{Change, Committed, Database, Record};
 
@@ -36,6 +38,7 @@ pub use assign::{Assigned, Assignment, Part, PartOutcome};
 pub use fleet::{EcuView, OrderState, OrderView, VehicleView};
 pub use images::{Encrypt, ImageSource, ImageView, Offered};
 pub use metadata::{Answered, Metadata};
+pub use oversee::{RootState, Waiting};
 pub use register::Registered;
 pub use roots::RootError;
 
@@ -201,10 +204,16 @@ impl Service {
     /// Keeps what was decided. `false` if it has to be decided again.
     async fn keep(&self, change: Change) -> Result<bool, Problem> {
         let vin = change.vin.clone();
+        let signed = change.published.iter().flat_map(|new| &new.files);
+        let signed: Vec<&'static str> = signed.map(|file| file.role.name()).collect();
         let done = self.0.database.commit(change).await;
         // Also where it failed: it may be durable all the same.
         self.0.polls.forget(&vin);
-        Ok(done? == Committed::Done)
+        let done = done? == Committed::Done;
+        if done {
+            signed.into_iter().for_each(metrics::signed);
+        }
+        Ok(done)
     }
 }
 

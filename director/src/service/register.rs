@@ -2,18 +2,17 @@
 
 use countersign_director_domain::VehicleRecord;
 use countersign_director_domain::registration::{
-    Challenge, Registration, check, vehicle_of, vehicle_to_value, wrap_context,
+    Challenge, Registration, check, vehicle_to_value, wrap_context,
 };
 use countersign_encryption::{ContentKey, wrap};
-use countersign_metadata::json::parse;
 use countersign_metadata::uptane::{EcuSerial, EncryptionKey, Vin};
 use countersign_metadata::{UtcTime, canonical};
 use ring::hmac;
 use zeroize::Zeroizing;
 
-use super::{Actor, Inner, ROUNDS, Service, busy, random, record};
+use super::{Actor, Inner, Service, busy, random, record};
 use crate::problem::{Kind, Problem};
-use crate::storage::{Change, StorageError};
+use crate::storage::StorageError;
 
 /// Seconds for which a challenge is good.
 const PATIENCE: i64 = 600;
@@ -85,44 +84,6 @@ impl Service {
             // Somebody has sent the same at the same time.
             Err(StorageError::KnownVehicle(_)) => Err(busy()),
             done => Ok(done.map(|()| Registered::New)?),
-        }
-    }
-
-    /// Lets a vehicle be what it wants to be registered as. Orders of ECUs that are gone go too.
-    ///
-    /// # Errors
-    /// [`Problem`]
-    pub async fn approve(&self, vin: &Vin, actor: &Actor) -> Result<(), Problem> {
-        for _ in 0..ROUNDS {
-            let stored = self.0.database.vehicle(vin).await?;
-            let stored = stored.ok_or_else(|| super::reports::unknown(vin))?;
-            let wanted = self.0.database.replacement(vin).await?;
-            let wanted = wanted.ok_or_else(|| Problem::missing("replacement that waits"))?;
-            let vehicle = vehicle_of(&parse(wanted.as_bytes())?)?;
-            let now = self.now()?;
-            let mut change = Change::of(vin, stored.revision, now);
-            let same =
-                |serial: &EcuSerial| vehicle.ecus.get(serial) == stored.record.ecus.get(serial);
-            let orders = stored.orders.iter().filter(|order| same(&order.serial));
-            change.orders = Some(orders.cloned().collect());
-            change.record = Some(vehicle);
-            change.records = vec![record(now, actor, "replacement.approved", Some(vin), [])];
-            if self.keep(change).await? {
-                return Ok(());
-            }
-        }
-        Err(busy())
-    }
-
-    /// Forgets what a vehicle wants to be registered as.
-    ///
-    /// # Errors
-    /// [`Problem`]
-    pub async fn reject(&self, vin: &Vin, actor: &Actor) -> Result<(), Problem> {
-        let record = record(self.now()?, actor, "replacement.rejected", Some(vin), []);
-        match self.0.database.reject_replacement(vin, &[record]).await? {
-            true => Ok(()),
-            false => Err(Problem::missing("replacement that waits")),
         }
     }
 

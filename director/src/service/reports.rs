@@ -11,8 +11,12 @@ use countersign_metadata::uptane::{EcuSerial, Vin};
 use super::known::Known;
 use super::roots::Reign;
 use super::{Actor, Inner, ROUNDS, Service, busy, record};
+use crate::metrics;
 use crate::problem::{Kind, Problem};
 use crate::storage::{Change, Record, StoredOrder};
+
+/// How manifests are counted that are not dropped.
+const BELIEVED: &str = "ok";
 
 /// What one round comes to.
 enum Verdict {
@@ -41,12 +45,17 @@ impl Service {
             match verdict {
                 Verdict::Dropped(problem, record) => {
                     tracing::warn!(vin = %sender, code = problem.code, "manifest dropped");
+                    metrics::manifest(problem.code);
                     self.0.database.note(vec![record]).await?;
                     return Err(problem);
                 }
-                Verdict::Believed(receipt, None) => return Ok(receipt),
+                Verdict::Believed(receipt, None) => {
+                    metrics::manifest(BELIEVED);
+                    return Ok(receipt);
+                }
                 Verdict::Believed(receipt, Some(change)) => {
                     if self.keep(*change).await? {
+                        metrics::manifest(BELIEVED);
                         return Ok(receipt);
                     }
                 }

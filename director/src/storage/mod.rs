@@ -31,7 +31,7 @@ pub use error::StorageError;
 pub use images::{StoredEncryption, StoredImage};
 pub use tokens::StoredToken;
 pub use vehicles::{ListedVehicle, StoredOrder, StoredVehicle};
-pub use waiting::CertificateRequest;
+pub use waiting::{AnnouncedVehicle, CertificateRequest};
 
 use writer::Writer;
 

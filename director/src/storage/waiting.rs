@@ -21,6 +21,17 @@ pub struct CertificateRequest {
     pub certificate: Option<String>,
 }
 
+/// A vehicle that was announced and has not registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnnouncedVehicle {
+    /// The vehicle.
+    pub vin: Vin,
+    /// Whose it will be.
+    pub tenant: String,
+    /// When it was announced.
+    pub announced: UtcTime,
+}
+
 impl Database {
     /// Lets a vehicle register. `false` if it was announced or registered before.
     ///
@@ -64,6 +75,71 @@ impl Database {
             .bind(vin.as_str())
             .fetch_optional(&self.pool)
             .await?;
+        Ok(row.map(|row| row.try_get("tenant")).transpose()?)
+    }
+
+    /// At most `most` vehicles of a tenant, or of all, that were announced and have not registered, after
+    /// the one called `after`.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub async fn announced(
+        &self,
+        tenant: Option<&str>,
+        after: &str,
+        most: u32,
+    ) -> Result<Vec<AnnouncedVehicle>, StorageError> {
+        let rows = sqlx::query(
+            "SELECT vin, tenant, announced FROM expected WHERE vin > $1 AND ($2 = '' OR tenant = $2) \
+             ORDER BY vin LIMIT $3",
+        )
+        .bind(after)
+        .bind(tenant.unwrap_or_default())
+        .bind(i64::from(most))
+        .fetch_all(&self.pool)
+        .await?;
+        let announced = rows.iter().map(|row| {
+            let vin: String = row.try_get("vin")?;
+            Ok(AnnouncedVehicle {
+                vin: Vin::new(&vin)?,
+                tenant: row.try_get("tenant")?,
+                announced: time(row, "announced")?,
+            })
+        });
+        announced.collect()
+    }
+
+    /// Takes an announcement back. `false` if there is none that waits.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub async fn withdraw(&self, vin: &Vin, records: &[Record]) -> Result<bool, StorageError> {
+        let mut transaction = self.begin().await?;
+        let dropped = sqlx::query("DELETE FROM expected WHERE vin = $1")
+            .bind(vin.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        if dropped.rows_affected() == 0 {
+            return Ok(false);
+        }
+        append(&mut transaction, records).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Whose a vehicle is, or will be if it was announced.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub async fn owner(&self, vin: &Vin) -> Result<Option<String>, StorageError> {
+        // In the moment in which it registers it is in both.
+        let row = sqlx::query(
+            "SELECT tenant, 1 AS place FROM vehicles WHERE vin = $1 \
+             UNION ALL SELECT tenant, 2 AS place FROM expected WHERE vin = $1 ORDER BY place LIMIT 1",
+        )
+        .bind(vin.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
         Ok(row.map(|row| row.try_get("tenant")).transpose()?)
     }
 

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tower_layer::Layer as _;
+use tower::Layer as _;
 
 use super::load::Loaded;
 use super::{Client, Tls};

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up has failed")]
 
+mod admin;
 mod car;
 mod certificates;
 mod decisions;
@@ -9,6 +10,7 @@ mod histories;
 mod images;
 mod line;
 mod manifests;
+mod office;
 mod places;
 mod registration;
 mod requests;

@@ -25,6 +25,12 @@ pub(crate) async fn actions(service: &Service, vin: &Vin) -> Vec<String> {
         .collect()
 }
 
+/// Looks at what waits, and approves that.
+pub(crate) async fn approve(service: &Service, vin: &Vin) -> Result<(), Problem> {
+    let seen = service.waiting(vin).await?.digest;
+    service.approve(vin, &seen, &operator()).await
+}
+
 async fn announced(world: &World, service: &Service, name: &str) -> Car {
     let car = Car::new(world, name);
     let done = service.announce(&car.vin, "fleet", &operator()).await;
@@ -244,11 +250,11 @@ async fn other_ecus_take_effect_when_somebody_approves() {
         service.reject(&car.vin, &operator()).await.unwrap();
         let again = service.reject(&car.vin, &operator()).await;
         assert_eq!(refused(again), (Kind::Missing, "not-found"));
-        let none = service.approve(&car.vin, &operator()).await;
+        let none = approve(&service, &car.vin).await;
         assert_eq!(refused(none), (Kind::Missing, "not-found"));
 
         assert_eq!(repaired.register(&service).await, Ok(Registered::Waits));
-        service.approve(&car.vin, &operator()).await.unwrap();
+        approve(&service, &car.vin).await.unwrap();
         let view = service.view(&car.vin).await.unwrap();
         assert_eq!((&view.record, view.replacement), (&repaired.record, false));
         assert_eq!(repaired.register(&service).await, Ok(Registered::AsBefore));
@@ -313,7 +319,7 @@ async fn case_91_an_ecu_does_not_move_silently() {
         assert_eq!(moved.register(&service).await, Ok(Registered::Waits));
         let same = service.view(&second.vin).await.unwrap().record;
         assert_eq!(same, second.record);
-        let done = service.approve(&second.vin, &operator()).await;
+        let done = approve(&service, &second.vin).await;
         assert_eq!(refused(done), (Kind::Conflict, "ecu-known"));
         let same = service.view(&second.vin).await.unwrap().record;
         assert_eq!(same, second.record);
@@ -321,8 +327,8 @@ async fn case_91_an_ecu_does_not_move_silently() {
         let ecus = [("A-gateway", "gateway"), ("A-brake", "brake")];
         let without = Car::with(&world.keys(), "A", &ecus);
         assert_eq!(without.register(&service).await, Ok(Registered::Waits));
-        service.approve(&first.vin, &operator()).await.unwrap();
-        service.approve(&second.vin, &operator()).await.unwrap();
+        approve(&service, &first.vin).await.unwrap();
+        approve(&service, &second.vin).await.unwrap();
         let record = service.view(&second.vin).await.unwrap().record;
         assert_eq!(record, moved.record);
         // What the first vehicle's door says counts no more there.
