@@ -4,11 +4,9 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use countersign_client::client::read_root;
-use countersign_director::problem::Problem;
 use countersign_director::service::Actor;
 use countersign_director::settings::Settings;
-use countersign_director::storage::{AuditHead, Database, Record, StoredToken};
-use countersign_director::tokens::{self, NewToken, Scope};
+use countersign_director::storage::{AuditHead, Database, Record};
 use countersign_metadata::MetadataError;
 use countersign_metadata::uptane::{OfflineName, Vin};
 use serde_json::json;
@@ -24,36 +22,6 @@ pub(super) enum Root {
         #[arg(value_name = "N.root.json")]
         file: PathBuf,
     },
-}
-
-#[derive(Subcommand)]
-pub(super) enum Token {
-    /// Make a token for the admin API, and print it; it is shown this once
-    Create {
-        /// What it is for
-        name: String,
-        /// What it is good for: read, vehicles, assign, images, admin; repeat for more
-        #[arg(long, required = true, value_parser = scope)]
-        scope: Vec<Scope>,
-        /// Whose vehicles it is good for; all if not given
-        #[arg(long)]
-        tenant: Option<String>,
-        /// Days after which it ends
-        #[arg(long, default_value_t = tokens::DAYS)]
-        days: u32,
-    },
-    /// List the tokens; their secrets are not known
-    List,
-    /// End a token
-    Revoke {
-        /// Its id, as list shows it
-        id: String,
-    },
-}
-
-fn scope(text: &str) -> Result<Scope, String> {
-    let known = Scope::ALL.into_iter().find(|scope| scope.name() == text);
-    known.ok_or_else(|| format!("known are {}", Scope::ALL.map(Scope::name).join(", ")))
 }
 
 #[derive(Subcommand)]
@@ -121,71 +89,6 @@ impl Root {
         let text =
             format!("Root {version} is in force; every vehicle's metadata is signed anew under it");
         Ok(Done::new(text, json!({ "version": version })))
-    }
-}
-
-impl Token {
-    pub(super) async fn run(&self, settings: &Settings) -> Result<Done, Failure> {
-        let database = database(settings).await?;
-        let failed = |error: Problem| Failure::new("token", error);
-        let done = match self {
-            Self::Create {
-                name,
-                scope,
-                tenant,
-                days,
-            } => {
-                let new = NewToken {
-                    name: name.clone(),
-                    tenant: tenant.clone(),
-                    scopes: scope.iter().copied().collect(),
-                    days: *days,
-                };
-                let made = tokens::make(&database, &new, now()?, &Actor::operator()).await;
-                let (stored, text) = made.map_err(failed)?;
-                Done::new(
-                    text.expose(),
-                    json!({ "id": stored.id, "token": text.expose(), "expires": stored.expires.to_string() }),
-                )
-            }
-            Self::List => {
-                let known = database
-                    .tokens()
-                    .await
-                    .map_err(|error| failed(error.into()))?;
-                let line = |token: &StoredToken| {
-                    let tenant = token.tenant.as_deref().unwrap_or("all tenants");
-                    let end = match token.revoked {
-                        Some(at) => format!("revoked {at}"),
-                        None => format!("ends {}", token.expires),
-                    };
-                    format!(
-                        "{}  {}  {tenant}  {}  {end}",
-                        token.id, token.name, token.scopes
-                    )
-                };
-                let lines: Vec<String> = known.iter().map(line).collect();
-                let object = |token: &StoredToken| {
-                    json!({
-                        "id": token.id, "name": token.name, "tenant": token.tenant,
-                        "scopes": token.scopes, "expires": token.expires.to_string(),
-                        "revoked": token.revoked.map(|at| at.to_string()),
-                    })
-                };
-                let objects: Vec<_> = known.iter().map(object).collect();
-                Done::new(lines.join("\n"), json!({ "tokens": objects }))
-            }
-            Self::Revoke { id } => {
-                let done = tokens::revoke(&database, id, now()?, &Actor::operator()).await;
-                done.map_err(failed)?;
-                Done::new(
-                    format!("token {id} is good for nothing now"),
-                    json!({ "id": id }),
-                )
-            }
-        };
-        database.close().await;
-        Ok(done)
     }
 }
 
@@ -270,7 +173,7 @@ impl AfterRestore {
     }
 }
 
-async fn database(settings: &Settings) -> Result<Database, Failure> {
+pub(super) async fn database(settings: &Settings) -> Result<Database, Failure> {
     let database = Database::open(&settings.database_url()).await;
     database.map_err(|error| Failure::new("database", error))
 }

@@ -7,7 +7,8 @@ use rcgen::{CertificateParams, KeyPair};
 use crate::car::Car;
 use crate::line::{Line, device, unlimited};
 use crate::registration::actions;
-use crate::world::{World, operator};
+use crate::registration::approve;
+use crate::world::World;
 
 const REQUEST: &str = "/v1/certificate/request";
 const CERTIFICATE: &str = "/v1/certificate";
@@ -125,7 +126,7 @@ async fn a_certificate_is_given_to_the_ecu_that_asked_for_it() {
         let ecus = [("A-radio", "radio"), ("A-brake", "brake")];
         let repaired = Car::with(&world.keys(), "A", &ecus);
         assert_eq!(repaired.register(&service).await, Ok(Registered::Waits));
-        service.approve(&car.vin, &operator()).await.unwrap();
+        approve(&service, &car.vin).await.unwrap();
         let said = Line::of(&service, &repaired).get(CERTIFICATE).await;
         assert_eq!(said.refusal(), (404, "not-found".into()));
         let said = line.get(CERTIFICATE).await;

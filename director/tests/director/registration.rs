@@ -348,7 +348,7 @@ async fn case_91_a_key_is_not_replaced_silently() {
 }
 
 /// Looks at what waits, and lets it be.
-async fn approve(service: &Service, vin: &Vin) -> Result<(), Problem> {
+pub(crate) async fn approve(service: &Service, vin: &Vin) -> Result<(), Problem> {
     let seen = service.waiting(vin).await?.digest;
     service.approve(vin, &seen, &operator()).await
 }

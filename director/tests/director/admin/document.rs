@@ -85,10 +85,11 @@ fn every_answer_and_every_body_is_described() {
     // Nothing that is not known is taken.
     for name in [
         "Announcement",
-        "Reason",
+        "Hold",
         "Approval",
-        "Wanted",
-        "Unwanted",
+        "WantedImages",
+        "WantedToken",
+        "UnwantedImages",
         "Issued",
         "NewImage",
     ] {
