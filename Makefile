@@ -12,7 +12,7 @@ SHELL       := bash
 S          := .setup
 TARGET_DIR := $(abspath $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target))
 PYTEST     := $(S)/venv/bin/python -m pytest -q -p no:cacheprovider
-BINS       := -p countersign-client-cli -p countersign-repo -p countersign-ceremony -p countersign-vehicle-sim -p countersign-demo --bins
+BINS       := -p countersign-client-cli -p countersign-repo -p countersign-ceremony -p countersign-director -p countersign-vehicle-sim -p countersign-demo --bins
 # cargo-nextest runs the same tests with better isolation; it is used where it is installed.
 RUN_TESTS  := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo 'nextest run' || echo 'test --lib --bins --tests')
 BARE_METAL := thumbv7em-none-eabihf

@@ -6,8 +6,7 @@ use rcgen::{CertificateParams, KeyPair};
 
 use crate::car::Car;
 use crate::line::{Line, device, unlimited};
-use crate::registration::actions;
-use crate::registration::approve;
+use crate::registration::{actions, approve};
 use crate::world::World;
 
 const REQUEST: &str = "/v1/certificate/request";

@@ -25,6 +25,12 @@ pub(crate) async fn actions(service: &Service, vin: &Vin) -> Vec<String> {
         .collect()
 }
 
+/// Looks at what waits, and approves that.
+pub(crate) async fn approve(service: &Service, vin: &Vin) -> Result<(), Problem> {
+    let seen = service.waiting(vin).await?.digest;
+    service.approve(vin, &seen, &operator()).await
+}
+
 async fn announced(world: &World, service: &Service, name: &str) -> Car {
     let car = Car::new(world, name);
     let done = service.announce(&car.vin, "fleet", &operator()).await;
