@@ -2,17 +2,24 @@
 # A PostgreSQL server for the tests: on loopback, with a password, and with nothing in it that anybody needs.
 #
 #   scripts/postgres.sh start    starts it, if need be, and prints its URL
+#   scripts/postgres.sh pause    stops it, with what is in it kept
+#   scripts/postgres.sh resume   starts it again, at the same address
 #   scripts/postgres.sh stop     stops it and throws it away
+#
+# COUNTERSIGN_POSTGRES_NOTE names the file in which a further server is noted.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly note=.setup/postgres   # where the server's folder is noted
+# Where the server's folder is noted.
+readonly note=${COUNTERSIGN_POSTGRES_NOTE:-.setup/postgres}
 
 main() {
     case ${1:-} in
         start) start ;;
+        pause) pause ;;
+        resume) resume ;;
         stop) stop ;;
-        *) die "usage: scripts/postgres.sh start|stop" ;;
+        *) die "usage: scripts/postgres.sh start|pause|resume|stop" ;;
     esac
 }
 
@@ -37,10 +44,25 @@ start() {
     as_server "$(tool initdb)" --pgdata="$folder/data" --username=director --pwfile="$folder/password" \
         --auth=scram-sha-256 --encoding=UTF8 --locale=C >"$folder/initdb.log" 2>&1 ||
         die "initdb failed: $(tail -n 3 "$folder/initdb.log")"
+    echo "$port" >"$folder/port"
+    launch "$folder"
+    cat "$folder/url"
+}
+
+launch() {
+    local folder=$1 port
+    port=$(cat "$folder/port")
     as_server "$(tool pg_ctl)" --pgdata="$folder/data" --log="$folder/log" --wait --timeout=60 start \
         --options="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200" \
         >/dev/null || die "the server does not start: $(tail -n 3 "$folder/log")"
-    cat "$folder/url"
+}
+
+pause() {
+    as_server "$(tool pg_ctl)" --pgdata="$(cat "$note")/data" --mode=immediate stop >/dev/null
+}
+
+resume() {
+    launch "$(cat "$note")"
 }
 
 stop() {

@@ -23,6 +23,7 @@ use crate::next_root;
 use crate::policy::{self, Finding};
 use crate::profile::{Accepted, KeyProfile, Profile, Slot};
 use crate::review::{check_confirmation, confirmation};
+use crate::root_role::RootRole;
 use crate::statement::CustodyFacts;
 
 /// Where a ceremony is.
@@ -384,7 +385,7 @@ impl Ceremony {
     pub fn signing_keys(&self) -> BTreeMap<KeyId, PublicKey> {
         let mut keys = self.root_keys();
         keys.retain(|id, key| {
-            let entry = self.entry_of(RoleType::Root, id, Some(key));
+            let entry = self.entry_of(RoleType::Root.into(), id, Some(key));
             let retired = &self.profile.roles.root.retired;
             entry.is_some_and(|entry| !retired.contains(entry))
         });
@@ -402,16 +403,13 @@ impl Ceremony {
     /// What the profile says of a key of `role` in the new or the previous Root.
     pub(crate) fn entry_of(
         &self,
-        role: RoleType,
+        role: RootRole,
         id: &KeyId,
         key: Option<&PublicKey>,
     ) -> Option<&KeyProfile> {
-        let entries = self.profile.role(role);
-        let leaving = entries.outgoing.iter().chain(&entries.retired);
-        entries
-            .keys
-            .iter()
-            .chain(leaving)
+        self.profile
+            .entries(role)?
+            .all()
             .find(|entry| match &entry.keyid {
                 // Only the key that is meant: another's id may begin alike.
                 Some(_) => {
@@ -421,10 +419,7 @@ impl Ceremony {
                         .is_ok_and(|meant| meant == *id)
                 }
                 None => {
-                    let slot = Slot {
-                        role: role.name().into(),
-                        holder: entry.holder.clone(),
-                    };
+                    let slot = Slot::new(role, &entry.holder);
                     let proved = self.proved.get(&slot);
                     key.is_some() && proved.map(|proved| &proved.key) == key
                 }
@@ -434,7 +429,7 @@ impl Ceremony {
     /// The holder of a key that can sign the Root, as far as the profile says.
     pub fn signing_holder(&self, id: &KeyId) -> Option<&str> {
         let key = self.signing_keys().remove(id)?;
-        let entry = self.entry_of(RoleType::Root, id, Some(&key))?;
+        let entry = self.entry_of(RoleType::Root.into(), id, Some(&key))?;
         Some(&entry.holder)
     }
 

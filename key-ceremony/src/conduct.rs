@@ -17,6 +17,7 @@ use crate::policy;
 use crate::profile::{Accepted, KeyProfile, Profile, Slot};
 use crate::report;
 use crate::review::{Diff, check_confirmation, confirmation};
+use crate::root_role::RootRole;
 use crate::statement::{SignedStatement, Statement};
 use crate::words::{fingerprint, key_fingerprint};
 
@@ -345,9 +346,8 @@ pub(crate) fn derived(record: &Record) -> Vec<Derived> {
     let ceremony = &record.ceremony;
     let mut files = Vec::new();
     for invitation in invitations(ceremony) {
-        let Slot { role, holder } = &invitation.slot;
         files.push(Derived {
-            name: format!("{INVITATIONS}/{holder}-{role}.json"),
+            name: format!("{INVITATIONS}/{}.json", invitation.slot.file_name()),
             bytes: Message::Invitation(invitation).to_file(),
             line: 1,
         });
@@ -384,7 +384,7 @@ pub(crate) fn derived(record: &Record) -> Vec<Derived> {
 fn invitations(ceremony: &Ceremony) -> Vec<Invitation> {
     let profile = ceremony.profile();
     let slots = profile.slots().filter(|(_, _, key)| key.keyid.is_none());
-    let invitation = |(role, slot, key): (RoleType, Slot, &KeyProfile)| Invitation {
+    let invitation = |(role, slot, key): (RootRole, Slot, &KeyProfile)| Invitation {
         ceremony: ceremony.id().into(),
         name: profile.name.clone(),
         who: profile
@@ -419,7 +419,7 @@ fn request(ceremony: &Ceremony) -> Option<(Request, u64)> {
     let review = ceremony.review()?;
     let previous = ceremony.previous();
     let keys = ceremony.signing_keys().into_iter().map(|(id, key)| {
-        let entry = ceremony.entry_of(RoleType::Root, &id, Some(&key));
+        let entry = ceremony.entry_of(RoleType::Root.into(), &id, Some(&key));
         let requested = RequestedKey {
             uri: entry.and_then(|entry| entry.uri.clone()),
             key: KeyJson::new(&key),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use countersign_metadata::{RoleType, json};
+use countersign_metadata::json;
 use countersign_repo::keys::KeyJson;
 use countersign_signing::Algorithm;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use crate::event::check_plain;
 use crate::files;
 use crate::policy::Finding;
 use crate::profile::{Accepted, MAX_CLOCK_TOLERANCE, Slot, check_holder, check_line};
+use crate::root_role::RootRole;
 use crate::statement::{SignedStatement, Statement, decode_hex};
 
 /// The largest such file, in bytes. A request for a seal holds a Root and a transcript; a Root of
@@ -248,8 +249,8 @@ fn check_head(ceremony: &str, name: &str, clock_tolerance: u32) -> Result<(), St
 
 fn check_slot(slot: &Slot) -> Result<(), String> {
     check_holder(&slot.holder)?;
-    match RoleType::from_name(&slot.role) {
+    match RootRole::from_name(&slot.role) {
         Some(_) => Ok(()),
-        None => Err(format!("{:?} is no top-level role", slot.role)),
+        None => Err(format!("{:?} is no role that a root names", slot.role)),
     }
 }

@@ -8,7 +8,8 @@ use countersign_metadata::{
 use countersign_signing::Algorithm;
 
 use crate::error::CeremonyError;
-use crate::profile::{KeyProfile, Profile, Slot};
+use crate::profile::{Entries, KeyProfile, Profile, Slot};
+use crate::root_role::{Listed, RootRole, follow_further, name_further};
 
 /// Takes the Root before on the word of whoever brought it: it must be signed by its own
 /// threshold.
@@ -40,14 +41,14 @@ pub(crate) fn check_profile_fits(
             kept(previous, role, id, entry)?;
         }
     }
-    for role in RoleType::ALL {
-        check_retired(profile, role, previous)?;
+    for (role, entries) in profile.all_entries() {
+        check_retired(role, entries, previous)?;
     }
     let mut old = BTreeSet::new();
     let root = &profile.roles.root;
     for entry in root.keys.iter().chain(&root.outgoing) {
         if let Some(id) = &entry.keyid {
-            old.insert(kept(previous, RoleType::Root, id, entry)?);
+            old.insert(kept(previous, RoleType::Root.into(), id, entry)?);
         }
     }
     check_way_over(previous, old.len())
@@ -55,14 +56,13 @@ pub(crate) fn check_profile_fits(
 
 /// Whether keys that are to be gone are known, and are not asked for anything at the same time.
 fn check_retired(
-    profile: &Profile,
-    role: RoleType,
+    role: RootRole,
+    entries: Entries<'_>,
     previous: Option<&Root>,
 ) -> Result<(), CeremonyError> {
-    let entries = profile.role(role);
-    for entry in &entries.retired {
+    for entry in entries.retired {
         let id = entry.resolve(previous, role)?;
-        let mut others = entries.keys.iter().chain(&entries.outgoing);
+        let mut others = entries.keys.iter().chain(entries.outgoing);
         let same = |other: &&KeyProfile| {
             other.keyid.is_some() && other.resolve(previous, role).is_ok_and(|other| other == id)
         };
@@ -82,7 +82,7 @@ impl KeyProfile {
     pub(crate) fn resolve(
         &self,
         previous: Option<&Root>,
-        role: RoleType,
+        role: RootRole,
     ) -> Result<KeyId, CeremonyError> {
         kept(
             previous,
@@ -111,7 +111,7 @@ fn check_way_over(previous: Option<&Root>, old: usize) -> Result<(), CeremonyErr
 pub(crate) fn kept_keys(profile: &Profile, previous: &Root) -> Vec<(Slot, PublicKey)> {
     let keys = profile.slots().filter_map(|(role, slot, entry)| {
         let id = kept(Some(previous), role, entry.keyid.as_deref()?, entry).ok()?;
-        Some((slot, previous.keys.get(&id)?.public()?))
+        Some((slot, role.listed_in(previous)?.keys.get(&id)?.public()?))
     });
     keys.collect()
 }
@@ -158,34 +158,21 @@ pub(crate) fn build(
         Some(previous) => previous.next(expires),
         None => Root::new(expires, profile.consistent_snapshot),
     };
-    for role in RoleType::ALL {
-        let mut wanted: Vec<KeyId> = Vec::new();
-        for (kind, slot, entry) in profile.slots() {
-            if kind != role {
-                continue;
-            }
-            let id = match (&entry.keyid, proved.get(&slot)) {
-                (Some(id), _) => kept(previous, role, id, entry)?,
-                (None, Some(key)) => root.add_key(role, Key::new(key)),
-                (None, None) => {
-                    let why = format!("{slot} has not proved a key");
-                    return Err(CeremonyError::Refused(why));
-                }
-            };
-            wanted.push(id);
-        }
-        let listed = root.roles.get(&role).map(|role| role.keyids.clone());
-        for id in listed.unwrap_or_default() {
-            if !wanted.contains(&id) {
-                root.remove_key(role, &id);
+    let mut further = BTreeMap::new();
+    for (role, entries) in profile.all_entries() {
+        let keys = wanted(role, entries, previous, proved)?;
+        match role {
+            RootRole::Top(kind) => list(&mut root, kind, entries.threshold, keys),
+            role => {
+                let before = previous.and_then(|root| role.listed_in(root));
+                further.insert(role, listed_anew(before, entries.threshold, keys));
             }
         }
-        if let Some(keys) = root.roles.get_mut(&role) {
-            keys.threshold = profile.role(role).threshold;
-        }
-        // Two entries for one key (TUF counts it once) would make the threshold a lie.
-        let unique = root.claimed_authority(role).public_keys().len();
-        if unique < profile.role(role).keys.len() {
+    }
+    name_further(&mut root, further);
+    // Two entries for one key (TUF counts it once) would make the threshold a lie.
+    for (role, entries) in profile.all_entries() {
+        if role.authority(&root).public_keys().len() < entries.keys.len() {
             return Err(CeremonyError::Refused(format!(
                 "two entries of {role} are one and the same key; each holder has a key of their own"
             )));
@@ -194,8 +181,67 @@ pub(crate) fn build(
     Ok(root)
 }
 
+/// The ids of a role's keys, with those keys that are new.
+type Wanted = Vec<(KeyId, Option<Key>)>;
+
+fn wanted(
+    role: RootRole,
+    entries: Entries<'_>,
+    previous: Option<&Root>,
+    proved: &BTreeMap<Slot, PublicKey>,
+) -> Result<Wanted, CeremonyError> {
+    let key = |entry: &KeyProfile| {
+        let slot = Slot::new(role, &entry.holder);
+        match (&entry.keyid, proved.get(&slot)) {
+            (Some(id), _) => Ok((kept(previous, role, id, entry)?, None)),
+            (None, Some(key)) => {
+                let key = Key::new(key);
+                Ok((key.id(), Some(key)))
+            }
+            (None, None) => {
+                let why = format!("{slot} has not proved a key");
+                Err(CeremonyError::Refused(why))
+            }
+        }
+    };
+    entries.keys.iter().map(key).collect()
+}
+
+/// Lets a Root list these keys for a top-level role, and no others.
+fn list(root: &mut Root, role: RoleType, threshold: u32, wanted: Wanted) {
+    let ids: Vec<KeyId> = wanted.iter().map(|(id, _)| id.clone()).collect();
+    for key in wanted.into_iter().filter_map(|(_, key)| key) {
+        root.add_key(role, key);
+    }
+    let listed = root.roles.get(&role).map(|role| role.keyids.clone());
+    for id in listed.unwrap_or_default() {
+        if !ids.contains(&id) {
+            root.remove_key(role, &id);
+        }
+    }
+    if let Some(keys) = root.roles.get_mut(&role) {
+        keys.threshold = threshold;
+    }
+}
+
+/// A further role with these keys: those that stay as they were, then the new ones.
+fn listed_anew(before: Option<Listed>, threshold: u32, wanted: Wanted) -> Listed {
+    let mut listed = before.unwrap_or_else(Listed::nobody);
+    let stays = |id: &KeyId| wanted.iter().any(|(wanted, _)| wanted == id);
+    listed.role.keyids.retain(stays);
+    listed.keys.retain(|id, _| stays(id));
+    for (id, key) in wanted {
+        if let (false, Some(key)) = (listed.role.keyids.contains(&id), key) {
+            listed.role.keyids.push(id.clone());
+            listed.keys.insert(id, key);
+        }
+    }
+    listed.role.threshold = threshold;
+    listed
+}
+
 /// Whether `next` differs from the Root before in nothing but what a [`Diff`](crate::review::Diff)
-/// shows and a ceremony can make: versions, expiry, thresholds, and keys of the four roles. Who
+/// shows and a ceremony can make: versions, expiry, thresholds, and keys of its roles. Who
 /// signs it would otherwise sign what nobody showed them.
 pub(crate) fn check_nothing_hidden(previous: Option<&Root>, next: &Root) -> Result<(), String> {
     let expires = next.expires();
@@ -220,6 +266,7 @@ pub(crate) fn check_nothing_hidden(previous: Option<&Root>, next: &Root) -> Resu
         });
         shown.keys.extend(entry.map(|entry| (id, entry)));
     }
+    follow_further(&mut shown, next);
     match shown.to_payload() == next.to_payload() {
         true => Ok(()),
         false => Err(
@@ -238,17 +285,15 @@ fn listed(root: &Root) -> impl Iterator<Item = &KeyId> {
 /// The id of a key of the Root before, given by its beginning.
 fn kept(
     previous: Option<&Root>,
-    role: RoleType,
+    role: RootRole,
     start: &str,
     entry: &KeyProfile,
 ) -> Result<KeyId, CeremonyError> {
-    let listed = previous.and_then(|root| root.roles.get(&role));
-    let mut found = listed
-        .map_or(&[][..], |role| role.keyids.as_slice())
-        .iter()
-        .filter(|id| id.as_str().starts_with(start));
+    let listed = previous.and_then(|root| role.listed_in(root));
+    let ids = listed.map(|listed| listed.role.keyids).unwrap_or_default();
+    let mut found = ids.into_iter().filter(|id| id.as_str().starts_with(start));
     match (found.next(), found.next()) {
-        (Some(id), None) => Ok(id.clone()),
+        (Some(id), None) => Ok(id),
         (first, _) => Err(CeremonyError::Refused(format!(
             "the profile says that {}'s key {start} of {role} is in the previous root, but {}",
             entry.holder,

@@ -1,5 +1,7 @@
 //! The profile: what a ceremony is to bring about, who takes part, and under which policy.
 
+mod roles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
@@ -12,10 +14,12 @@ use countersign_repo::visible::is_invisible;
 use countersign_signing::Algorithm;
 use serde::{Deserialize, Serialize};
 
+pub use self::roles::{Entries, RoleProfile, Roles, TimeProfile};
 use crate::error::CeremonyError;
 use crate::files;
 use crate::policy::ACCEPTABLE;
 use crate::portable;
+use crate::root_role::RootRole;
 
 /// The largest profile that is read, in bytes: hundreds of keys fit.
 pub(crate) const MAX_PROFILE: u64 = 256 << 10;
@@ -42,7 +46,7 @@ pub struct Profile {
     pub consistent_snapshot: bool,
     /// The people and services that hold keys: a short name, and who that is.
     pub holders: BTreeMap<String, String>,
-    /// The four top-level roles.
+    /// Who signs what.
     pub roles: Roles,
     /// How strict the ceremony is.
     #[serde(default)]
@@ -58,44 +62,6 @@ pub enum RepositoryKind {
     Image,
     /// The Director repository.
     Director,
-}
-
-/// The four top-level roles.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Roles {
-    /// Root.
-    pub root: RoleProfile,
-    /// Targets.
-    pub targets: RoleProfile,
-    /// Snapshot.
-    pub snapshot: RoleProfile,
-    /// Timestamp.
-    pub timestamp: RoleProfile,
-}
-
-/// One role.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RoleProfile {
-    /// How many of the keys must sign.
-    pub threshold: u32,
-    /// How long a file of this role is to be valid. For Root this is what gets signed; for the
-    /// others it is checked and belongs into the repository's policy.
-    pub expires: Span,
-    /// Whether the keys are used by machines without a person present. Default: Snapshot and
-    /// Timestamp, and the Director's Targets (Uptane 5.2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub online: Option<bool>,
-    /// The keys.
-    pub keys: Vec<KeyProfile>,
-    /// Root only: keys of the previous Root that leave with this ceremony and still sign it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub outgoing: Vec<KeyProfile>,
-    /// Keys of the previous Root that leave and do not sign any more. Listed so that the review
-    /// can say whose they were.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub retired: Vec<KeyProfile>,
 }
 
 /// One key: a new one, or (with `keyid`) one that the previous Root lists and that stays.
@@ -146,6 +112,20 @@ pub struct Slot {
     pub role: String,
     /// The holder's short name.
     pub holder: String,
+}
+
+impl Slot {
+    pub(crate) fn new(role: RootRole, holder: &str) -> Self {
+        Self {
+            role: role.name().into(),
+            holder: holder.into(),
+        }
+    }
+
+    /// `anna-root`, as file names have it.
+    pub fn file_name(&self) -> String {
+        format!("{}-{}", self.holder, self.role)
+    }
 }
 
 impl fmt::Display for Slot {
@@ -234,36 +214,11 @@ impl Profile {
         Ok(profile)
     }
 
-    /// The profile of a role.
-    pub fn role(&self, role: RoleType) -> &RoleProfile {
-        match role {
-            RoleType::Root => &self.roles.root,
-            RoleType::Targets => &self.roles.targets,
-            RoleType::Snapshot => &self.roles.snapshot,
-            RoleType::Timestamp => &self.roles.timestamp,
-        }
-    }
-
-    /// Whether machines use a role's keys without a person present.
-    pub fn is_online(&self, role: RoleType) -> bool {
-        let usual = match role {
-            RoleType::Root => false,
-            RoleType::Targets => self.repository == RepositoryKind::Director,
-            RoleType::Snapshot | RoleType::Timestamp => true,
-        };
-        self.role(role).online.unwrap_or(usual)
-    }
-
     /// Every place of a key, with its entry.
-    pub fn slots(&self) -> impl Iterator<Item = (RoleType, Slot, &KeyProfile)> {
-        RoleType::ALL.into_iter().flat_map(|role| {
-            self.role(role).keys.iter().map(move |key| {
-                let slot = Slot {
-                    role: role.name().into(),
-                    holder: key.holder.clone(),
-                };
-                (role, slot, key)
-            })
+    pub fn slots(&self) -> impl Iterator<Item = (RootRole, Slot, &KeyProfile)> {
+        self.all_entries().flat_map(|(role, entries)| {
+            let keys = entries.keys.iter();
+            keys.map(move |key| (role, Slot::new(role, &key.holder), key))
         })
     }
 
@@ -297,9 +252,11 @@ impl Profile {
                 .check()
                 .map_err(|why| format!("policy.accept: {why}"))?;
         }
-        for role in RoleType::ALL {
-            self.check_role(role)?;
+        self.check_further()?;
+        for (role, entries) in self.all_entries() {
+            self.check_role(role, entries)?;
         }
+        self.check_places()?;
         // Who has signed can vouch; of more, some might not come, with the root signed already.
         let signers = self.roles.root.threshold;
         if settings.seal_signatures > signers {
@@ -312,10 +269,43 @@ impl Profile {
         Ok(())
     }
 
-    fn check_role(&self, kind: RoleType) -> Result<(), String> {
-        let (role, name) = (self.role(kind), kind.name());
-        let keys = role.keys.len();
-        let entries = keys + role.outgoing.len() + role.retired.len();
+    fn check_further(&self) -> Result<(), String> {
+        let mut further = RootRole::FURTHER.into_iter();
+        let found = further.find(|role| self.entries(*role).is_some());
+        if let Some(role) = found.filter(|_| self.repository != RepositoryKind::Director) {
+            return Err(format!(
+                "roles.{role}: only the root of a Director names such keys; take it out, or set \
+                 repository = \"director\""
+            ));
+        }
+        match (&self.roles.offline_snapshot, &self.roles.offline_targets) {
+            (Some(_), None) | (None, Some(_)) => Err(
+                "roles: offline-snapshot and offline-targets come together, since a root names \
+                 both or none"
+                    .into(),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Some names of roles have a dash, as those of holders may: two places could get one file.
+    fn check_places(&self) -> Result<(), String> {
+        let mut places = BTreeMap::new();
+        for (_, slot, _) in self.slots() {
+            if let Some(other) = places.insert(slot.file_name(), slot.clone()) {
+                return Err(format!(
+                    "holders: the files of {other} and {slot} would both be named {}; give one of \
+                     the holders another short name",
+                    slot.file_name()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_role(&self, kind: RootRole, role: Entries<'_>) -> Result<(), String> {
+        let (keys, name) = (role.keys.len(), kind.name());
+        let entries = role.all().count();
         if entries > MAX_ROLE_KEYIDS {
             return Err(format!(
                 "roles.{name} has {entries} keys, with those that leave; a role has at most \
@@ -332,13 +322,13 @@ impl Profile {
             }
             _ => {}
         }
-        if kind != RoleType::Root && !role.outgoing.is_empty() {
+        if kind != RootRole::Top(RoleType::Root) && !role.outgoing.is_empty() {
             return Err(format!(
                 "roles.{name}.outgoing: only root has outgoing keys"
             ));
         }
         let mut holders = BTreeSet::new();
-        for key in &role.keys {
+        for key in role.keys {
             if !holders.insert(&key.holder) {
                 return Err(format!(
                     "roles.{name}.keys: {} holds two keys of one role, so one person would count \
@@ -347,11 +337,10 @@ impl Profile {
                 ));
             }
         }
-        let leaving = || role.outgoing.iter().chain(&role.retired);
-        for key in role.keys.iter().chain(leaving()) {
+        for key in role.all() {
             self.check_key(name, key)?;
         }
-        if let Some(key) = leaving().find(|key| key.keyid.is_none()) {
+        if let Some(key) = role.leaving().find(|key| key.keyid.is_none()) {
             return Err(format!(
                 "roles.{name}: the key of {} leaves and needs its keyid in the previous root",
                 key.holder

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use countersign_metadata::{Key, KeyId, PublicKey, Role, RoleType, Root};
+use countersign_metadata::{Key, KeyId, PublicKey, Role, Root};
 use serde::Serialize;
 
 use crate::error::CeremonyError;
+use crate::root_role::{RootRole, follow_further};
 use crate::words::{fingerprint, key_fingerprint};
 
 /// The differences between two Roots, or what a first Root says.
@@ -22,7 +23,7 @@ pub struct Diff {
     pub expired: Option<String>,
     /// Whether files are published under version and hash prefixes (TUF 6.2).
     pub consistent_snapshot: bool,
-    /// The four roles, in the order of TUF.
+    /// The four roles, in the order of TUF; then the further ones that one of the Roots names.
     pub roles: Vec<RoleDiff>,
     /// Further fields that change, by name.
     pub other: Vec<String>,
@@ -35,7 +36,7 @@ pub struct RoleDiff {
     pub role: String,
     /// The threshold before.
     pub threshold_before: Option<u32>,
-    /// The threshold after.
+    /// The threshold after; 0 if nobody signs for it any more.
     pub threshold: u32,
     /// Keys that can sign it from now on and could not before.
     pub gains: Vec<NamedKey>,
@@ -63,9 +64,14 @@ impl Diff {
     pub fn new(
         before: Option<&Root>,
         after: &Root,
-        holder: impl Fn(RoleType, &KeyId, Option<&PublicKey>) -> Option<String>,
+        holder: impl Fn(RootRole, &KeyId, Option<&PublicKey>) -> Option<String>,
     ) -> Self {
-        let roles = RoleType::ALL.map(|role| role_diff(role, before, after, &holder));
+        let named = |role: &RootRole| {
+            let roots = before.into_iter().chain([after]);
+            roots.into_iter().any(|root| role.listed_in(root).is_some())
+        };
+        let roles = RootRole::all().filter(named);
+        let roles = roles.map(|role| role_diff(role, before, after, &holder));
         let mut other = Vec::new();
         if let Some(before) = before {
             if before.consistent_snapshot != after.consistent_snapshot {
@@ -74,7 +80,9 @@ impl Diff {
             if before.other_roles != after.other_roles {
                 other.push("roles (others than the four)".into());
             }
-            if before.extra != after.extra {
+            let mut shown = before.clone();
+            follow_further(&mut shown, after);
+            if shown.extra != after.extra {
                 other.push("fields that TUF does not know".into());
             }
         }
@@ -84,7 +92,7 @@ impl Diff {
             expires: after.expires().to_string(),
             expired: before.map(|root| root.expires().to_string()),
             consistent_snapshot: after.consistent_snapshot,
-            roles: roles.into(),
+            roles: roles.collect(),
             other,
         }
     }
@@ -186,10 +194,10 @@ fn yes_or_no(value: bool) -> &'static str {
 }
 
 fn role_diff(
-    role: RoleType,
+    role: RootRole,
     before: Option<&Root>,
     after: &Root,
-    holder: &impl Fn(RoleType, &KeyId, Option<&PublicKey>) -> Option<String>,
+    holder: &impl Fn(RootRole, &KeyId, Option<&PublicKey>) -> Option<String>,
 ) -> RoleDiff {
     let (old, new) = (before.map(|root| keys_of(root, role)), keys_of(after, role));
     let old = old.unwrap_or_default();
@@ -209,20 +217,18 @@ fn role_diff(
         let found = keys.iter().filter(|(_, key)| same(key));
         found.map(|(id, key)| named(id, key)).collect::<Vec<_>>()
     };
-    let threshold = |root: &Root| root.roles.get(&role).map_or(1, |keys| keys.threshold);
+    let threshold = |root: &Root| Some(role.listed_in(root)?.role.threshold);
     RoleDiff {
         role: role.name().into(),
-        threshold_before: before.map(threshold),
-        threshold: threshold(after),
+        threshold_before: before.and_then(threshold),
+        threshold: threshold(after).unwrap_or_default(),
         gains: select(&new, &old_material, false),
         loses: select(&old, &new_material, false),
         stays: select(&new, &old_material, true),
     }
 }
 
-fn keys_of(root: &Root, role: RoleType) -> BTreeMap<KeyId, Key> {
-    let listed = root.roles.get(&role);
-    let ids = listed.map_or(&[][..], |keys| keys.keyids.as_slice());
-    let key = |id: &KeyId| Some((id.clone(), root.keys.get(id)?.clone()));
-    ids.iter().filter_map(key).collect()
+fn keys_of(root: &Root, role: RootRole) -> BTreeMap<KeyId, Key> {
+    let listed = role.listed_in(root);
+    listed.map(|listed| listed.keys).unwrap_or_default()
 }

@@ -1,10 +1,11 @@
 //! The profile of the next ceremony, out of the last one and what is to change.
 
-use countersign_metadata::{KeyId, RoleType};
+use countersign_metadata::{Key, KeyId, RoleType};
 
 use crate::ceremony::{Ceremony, Phase};
 use crate::error::CeremonyError;
 use crate::profile::{KeyProfile, Profile, Slot};
+use crate::root_role::{Listed, RootRole};
 
 /// Why keys are replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +30,24 @@ pub struct Rotation {
     /// Who new holders are, in words.
     pub holders: Vec<(String, String)>,
     /// Other thresholds, by role.
-    pub thresholds: Vec<(RoleType, u32)>,
+    pub thresholds: Thresholds,
     /// The algorithm of the new keys; the one of the role's other keys if not said.
     pub algorithm: Option<String>,
+}
+
+/// Other thresholds, by role.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Thresholds(Vec<(RootRole, u32)>);
+
+impl<R: Into<RootRole>> FromIterator<(R, u32)> for Thresholds {
+    fn from_iter<I: IntoIterator<Item = (R, u32)>>(thresholds: I) -> Self {
+        let thresholds = thresholds.into_iter();
+        Self(
+            thresholds
+                .map(|(role, number)| (role.into(), number))
+                .collect(),
+        )
+    }
 }
 
 /// `ROLE/HOLDER`
@@ -40,7 +56,7 @@ pub struct Rotation {
 /// [`CeremonyError::Usage`]
 pub fn parse_slot(text: &str) -> Result<Slot, CeremonyError> {
     match text.split_once('/') {
-        Some((role, holder)) if RoleType::from_name(role).is_some() && !holder.is_empty() => {
+        Some((role, holder)) if RootRole::from_name(role).is_some() && !holder.is_empty() => {
             Ok(Slot {
                 role: role.into(),
                 holder: holder.into(),
@@ -84,16 +100,14 @@ pub fn next_profile(last: &Ceremony, rotation: &Rotation) -> Result<Profile, Cer
             .filter(taken)
             .map(|(slot, _)| slot.clone()),
     );
-    for role in RoleType::ALL {
+    for role in RootRole::all() {
         rotate_role(last, &mut next, role, &remove, rotation)?;
     }
-    for (role, threshold) in &rotation.thresholds {
-        role_mut(&mut next, *role).threshold = *threshold;
+    for (role, threshold) in &rotation.thresholds.0 {
+        let entries = next.entries_mut(*role);
+        *entries.ok_or_else(|| no_such_role(*role))?.threshold = *threshold;
     }
-    let used = RoleType::ALL.into_iter().flat_map(|role| {
-        let role = next.role(role);
-        role.keys.iter().chain(&role.outgoing).chain(&role.retired)
-    });
+    let used = next.all_entries().flat_map(|(_, entries)| entries.all());
     let used: Vec<String> = used.map(|key| key.holder.clone()).collect();
     next.holders.retain(|holder, _| used.contains(holder));
     for holder in &used {
@@ -107,18 +121,25 @@ pub fn next_profile(last: &Ceremony, rotation: &Rotation) -> Result<Profile, Cer
 fn rotate_role(
     last: &Ceremony,
     next: &mut Profile,
-    role: RoleType,
+    role: RootRole,
     remove: &[Slot],
     rotation: &Rotation,
 ) -> Result<(), CeremonyError> {
     let (mut keys, mut outgoing, mut retired) = (Vec::new(), Vec::new(), Vec::new());
-    let old = last.profile().role(role);
-    let algorithm = old.keys.iter().find_map(|key| key.algorithm.clone());
-    for entry in &old.keys {
-        let slot = Slot {
-            role: role.name().into(),
-            holder: entry.holder.clone(),
+    let coming = rotation.add.iter();
+    let mut coming = coming
+        .filter(|(slot, _)| slot.role == role.name())
+        .peekable();
+    let Some(old) = last.profile().entries(role) else {
+        return match coming.peek() {
+            Some(_) => Err(no_such_role(role)),
+            None => Ok(()),
         };
+    };
+    let algorithm = old.keys.iter().find_map(|key| key.algorithm.clone());
+    let is_root = role == RootRole::Top(RoleType::Root);
+    for entry in old.keys {
+        let slot = Slot::new(role, &entry.holder);
         let stays = KeyProfile {
             keyid: Some(keyid(last, role, &slot, entry)?.as_str().into()),
             algorithm: None,
@@ -126,15 +147,11 @@ fn rotate_role(
         };
         match remove.contains(&slot) {
             false => keys.push(stays),
-            true if role == RoleType::Root && rotation.why != Why::Lost => outgoing.push(stays),
+            true if is_root && rotation.why != Why::Lost => outgoing.push(stays),
             true => retired.push(stays),
         }
     }
-    for (slot, uri) in rotation
-        .add
-        .iter()
-        .filter(|(slot, _)| slot.role == role.name())
-    {
+    for (slot, uri) in coming {
         keys.push(KeyProfile {
             holder: slot.holder.clone(),
             algorithm: rotation.algorithm.clone().or(algorithm.clone()),
@@ -142,42 +159,41 @@ fn rotate_role(
             keyid: None,
         });
     }
-    let next = role_mut(next, role);
-    next.keys = keys;
-    next.outgoing = outgoing;
-    next.retired = retired;
+    if let Some(entries) = next.entries_mut(role) {
+        *entries.keys = keys;
+        *entries.retired = retired;
+    }
+    if is_root {
+        next.roles.root.outgoing = outgoing;
+    }
     Ok(())
 }
 
 /// The id of a key of the sealed Root.
 fn keyid(
     last: &Ceremony,
-    role: RoleType,
+    role: RootRole,
     slot: &Slot,
     entry: &KeyProfile,
 ) -> Result<KeyId, CeremonyError> {
     let root = last.review().map(|review| &review.root);
-    let listed = root.and_then(|root| Some((root, root.roles.get(&role)?)));
+    let listed = root.and_then(|root| role.listed_in(root));
     let proved = last.proved().get(slot).map(|proved| &proved.key);
-    let found = listed.and_then(|(root, role)| {
-        role.keyids.iter().find(|id| match &entry.keyid {
+    let found = listed.and_then(|Listed { role, keys }| {
+        role.keyids.into_iter().find(|id| match &entry.keyid {
             Some(start) => id.as_str().starts_with(start.as_str()),
             None => {
-                let key = root.keys.get(id).and_then(|key| key.public());
+                let key = keys.get(id).and_then(Key::public);
                 key.is_some() && key.as_ref() == proved
             }
         })
     });
-    found
-        .cloned()
-        .ok_or_else(|| CeremonyError::Refused(format!("the last root has no key of {slot}")))
+    found.ok_or_else(|| CeremonyError::Refused(format!("the last root has no key of {slot}")))
 }
 
-fn role_mut(profile: &mut Profile, role: RoleType) -> &mut crate::profile::RoleProfile {
-    match role {
-        RoleType::Root => &mut profile.roles.root,
-        RoleType::Targets => &mut profile.roles.targets,
-        RoleType::Snapshot => &mut profile.roles.snapshot,
-        RoleType::Timestamp => &mut profile.roles.timestamp,
-    }
+fn no_such_role(role: RootRole) -> CeremonyError {
+    CeremonyError::Usage(format!(
+        "the profile of the last ceremony says nothing of {role}; write the next one with \
+         --profile-only, add [roles.{role}] to it and give it to 'plan'"
+    ))
 }

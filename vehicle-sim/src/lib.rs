@@ -15,7 +15,7 @@ mod records;
 mod service;
 mod vehicle;
 
-pub use carry::{Cargo, ImageRepository, carry};
+pub use carry::{ImageRepository, carry};
 pub use controls::Controls;
 pub use error::SimError;
 pub use office::{Office, Settings};

@@ -14,6 +14,9 @@ use crate::keys::{OfflineKeys, signed};
 pub struct Carrier {
     /// The last one that was signed.
     pub snapshot: Option<Snapshot>,
+    /// How many versions to leave out. 0, except where versions may have been signed that were
+    /// forgotten.
+    pub skip: u64,
 }
 
 /// The signed files.
@@ -22,6 +25,8 @@ pub struct Carried {
     pub snapshot: Vec<u8>,
     /// The Offline Targets file.
     pub targets: Vec<u8>,
+    /// The versions of both.
+    pub versions: (u64, u64),
 }
 
 impl Carrier {
@@ -37,7 +42,9 @@ impl Carrier {
             Some(last) => last.next(expires),
             None => Snapshot::new(expires),
         };
-        let version = snapshot.role(name.as_str()).map_or(0, |file| file.version) + 1;
+        snapshot.header.version = snapshot.header.version.saturating_add(self.skip);
+        let last = snapshot.role(name.as_str()).map_or(0, |file| file.version);
+        let version = last.saturating_add(self.skip).saturating_add(1);
         snapshot.set_role(name.as_str(), MetaFile::version(version));
         let mut targets = TargetsBuilder::new(expires);
         targets.header.version = version;
@@ -50,7 +57,9 @@ impl Carrier {
         let carried = Carried {
             snapshot: signed(snapshot.to_payload(), &*keys.snapshot)?,
             targets: signed(targets.to_payload(), &*keys.targets)?,
+            versions: (snapshot.header.version, version),
         };
+        self.skip = 0;
         self.snapshot = Some(snapshot);
         Ok(carried)
     }

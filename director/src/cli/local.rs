@@ -7,6 +7,8 @@ use countersign_client::client::read_root;
 use countersign_director::service::Actor;
 use countersign_director::settings::Settings;
 use countersign_director::storage::{AuditHead, Database, Record};
+use countersign_metadata::MetadataError;
+use countersign_metadata::uptane::{OfflineName, Vin};
 use serde_json::json;
 
 use super::output::{Done, Failure};
@@ -35,6 +37,22 @@ pub(super) enum Audit {
     },
 }
 
+/// Write what is ordered of a vehicle into a bundle, to be carried to it (PURE-2)
+///
+/// Metadata of both repositories and the images, signed by the keys for offline updates. A vehicle takes
+/// it without asking anybody.
+#[derive(clap::Args)]
+pub(super) struct Bundle {
+    /// The vehicle
+    vin: String,
+    /// Name of its Offline Targets file; each name counts its own versions
+    #[arg(long, default_value = "garage")]
+    name: String,
+    /// Where to
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
 /// Copy the SQLite database, while the Director works
 ///
 /// Images are in their own store and are copied by its means. A PostgreSQL database is backed up by
@@ -48,7 +66,8 @@ pub(super) struct Backup {
 
 /// Raise all versions, after an older database was put in place
 ///
-/// Vehicles refuse versions below those they have seen. The number has to be larger than how often
+/// What was ordered is forgotten, because it may be older than what runs: order anew what is still to be
+/// installed. Vehicles refuse versions below those they have seen. The number has to be larger than how often
 /// any vehicle's metadata was signed since the backup; 10000 is plenty.
 #[derive(clap::Args)]
 pub(super) struct AfterRestore {
@@ -86,6 +105,30 @@ impl Audit {
         Ok(Done::new(
             text,
             json!({ "entries": head.seq, "digest": head.digest }),
+        ))
+    }
+}
+
+impl Bundle {
+    pub(super) async fn run(&self, settings: &Settings) -> Result<Done, Failure> {
+        let usage = |error: MetadataError| Failure::new("usage", error);
+        let vin = Vin::new(&self.vin).map_err(usage)?;
+        let name = OfflineName::new(&self.name).map_err(usage)?;
+        let service = service(settings).await?;
+        let made = service.bundle(&vin, &name, &Actor::operator()).await;
+        let made = made.map_err(|error| Failure::new("bundle", error))?;
+        let copied = std::fs::copy(made.path(), &self.out);
+        let length = copied.map_err(|error| {
+            Failure::new(
+                "bundle",
+                format!("cannot write {}: {error}", self.out.display()),
+            )
+        })?;
+        service.database().clone().close().await;
+        let text = format!("{}: {length} bytes", self.out.display());
+        Ok(Done::new(
+            text,
+            json!({ "file": self.out.display().to_string(), "bytes": length }),
         ))
     }
 }
@@ -130,7 +173,7 @@ impl AfterRestore {
     }
 }
 
-async fn database(settings: &Settings) -> Result<Database, Failure> {
+pub(super) async fn database(settings: &Settings) -> Result<Database, Failure> {
     let database = Database::open(&settings.database_url()).await;
     database.map_err(|error| Failure::new("database", error))
 }

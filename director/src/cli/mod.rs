@@ -1,5 +1,6 @@
 //! Parsing, one library call, printing.
 
+mod client;
 mod init;
 mod local;
 mod output;
@@ -23,7 +24,16 @@ A Director from nothing:
   director token create ci --scope assign --tenant fleet-a > token
   director serve
 
-Every command takes the settings from --config, COUNTERSIGN_DIRECTOR_CONFIG or ./director.toml.
+init, serve, root, audit, backup, after-restore and token work on the Director's own machine, with the
+settings from --config, COUNTERSIGN_DIRECTOR_CONFIG or ./director.toml.
+
+Over the admin API, from anywhere:
+  export COUNTERSIGN_DIRECTOR_URL=https://director.example.com:8444/
+  director vehicle announce WVWZZZ1JZXW000001 --tenant fleet-a --token-file token
+  director image upload brake/3.1.img app.img --token-file token
+  director assign WVWZZZ1JZXW000001 BRAKE-1=brake/3.1.img --token-file token
+
+vehicle, image, assign, cancel, status and log take --url, --token-file and --ca; token takes them too.
 
 Exit codes:
   0  done
@@ -60,8 +70,19 @@ enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(local::Audit),
+    Bundle(local::Bundle),
     Backup(local::Backup),
     AfterRestore(local::AfterRestore),
+    #[command(name = "token")]
+    Tokens(client::Tokens),
+    #[command(name = "vehicle")]
+    Vehicles(client::Vehicles),
+    #[command(name = "image")]
+    Images(client::Images),
+    Assign(client::Assign),
+    Cancel(client::Cancel),
+    Status(client::Status),
+    Log(client::Log),
 }
 
 /// Listen for vehicles and for people, until SIGTERM
@@ -95,8 +116,19 @@ async fn execute(cli: &Cli) -> Result<Done, Failure> {
         Command::Serve(options) => options.run(&cli.config).await,
         Command::Root(root) => root.run(&settings(&cli.config)?).await,
         Command::Audit(audit) => audit.run(&settings(&cli.config)?).await,
+        Command::Bundle(bundle) => bundle.run(&settings(&cli.config)?).await,
         Command::Backup(backup) => backup.run(&settings(&cli.config)?).await,
         Command::AfterRestore(after) => after.run(&settings(&cli.config)?).await,
+        Command::Tokens(tokens) => {
+            let database = async || local::database(&settings(&cli.config)?).await;
+            tokens.run(database).await
+        }
+        Command::Vehicles(vehicles) => vehicles.run(),
+        Command::Images(images) => images.run(),
+        Command::Assign(assign) => assign.run(),
+        Command::Cancel(cancel) => cancel.run(),
+        Command::Status(status) => status.run(),
+        Command::Log(log) => log.run(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Results as text for people, and as one JSON object for scripts.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -25,8 +26,9 @@ pub(super) struct Done {
 /// Why a command failed.
 #[derive(Debug)]
 pub(super) struct Failure {
-    name: &'static str,
+    name: Cow<'static, str>,
     message: String,
+    json: Option<Value>,
 }
 
 impl Done {
@@ -49,10 +51,19 @@ impl Done {
 
 impl Failure {
     /// A failure with its stable name.
-    pub(super) fn new(name: &'static str, message: impl Display) -> Self {
+    pub(super) fn new(name: impl Into<Cow<'static, str>>, message: impl Display) -> Self {
         Self {
-            name,
+            name: name.into(),
             message: message.to_string(),
+            json: None,
+        }
+    }
+
+    /// With what scripts may want to know of it.
+    pub(super) fn with(self, json: Value) -> Self {
+        Self {
+            json: Some(json),
+            ..self
         }
     }
 }
@@ -64,22 +75,26 @@ pub(super) fn show(format: Format, outcome: Result<Done, Failure>) -> ExitCode {
         (Format::Text, Ok(done)) => writeln!(io::stdout(), "{}", done.text),
         (Format::Text, Err(failure)) => writeln!(io::stderr(), "director: {}", failure.message),
         (Format::Json, Ok(done)) => {
-            let mut object = json!({ "ok": true });
-            if let (Some(members), Some(Value::Object(further))) =
-                (object.as_object_mut(), done.json.clone())
-            {
-                members.extend(further);
-            }
+            let object = with(json!({ "ok": true }), done.json.as_ref());
             writeln!(io::stdout(), "{object}")
         }
         (Format::Json, Err(failure)) => {
-            let Failure { name, message } = failure;
+            let Failure { name, message, .. } = failure;
             let object = json!({ "ok": false, "name": name, "message": message });
-            writeln!(io::stdout(), "{object}")
+            writeln!(io::stdout(), "{}", with(object, failure.json.as_ref()))
         }
     };
     match (printed, outcome) {
         (Ok(()), Ok(_)) => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
+}
+
+fn with(mut object: Value, further: Option<&Value>) -> Value {
+    if let (Some(members), Some(Value::Object(further))) = (object.as_object_mut(), further) {
+        for (name, value) in further {
+            members.entry(name).or_insert_with(|| value.clone());
+        }
+    }
+    object
 }

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use countersign_director_domain::EcuRecord;
 use countersign_director_domain::catalogue::Catalogue;
 use countersign_director_domain::manifest::Heard;
 use countersign_director_domain::orders::Grounds;
 use countersign_director_domain::plan::{Image, Plan, Slot, plan};
 use countersign_director_domain::vault::Vault;
-use countersign_metadata::uptane::{EcuSerial, InstalledImage, Vin};
+use countersign_metadata::uptane::{DirectorCustom, EcuSerial, InstalledImage, Vin};
 use countersign_metadata::{TargetFile, TargetPath, UtcTime};
 
 use super::known::Known;
@@ -216,6 +217,20 @@ impl Shelf {
         })
     }
 
+    /// What an ECU that runs `installed` could be given, the newest first.
+    fn fitting(&self, ecu: &EcuRecord, installed: Option<&Image>) -> Vec<Image> {
+        let least = installed.map_or(0, |image| image.custom.release_counter);
+        let fits = |image: &Image| {
+            image.custom.hardware_ids.contains(&ecu.hardware_id)
+                && image.custom.release_counter >= least
+        };
+        let all = self.catalogue.iter();
+        let all = all.filter_map(|(path, _)| self.image(path));
+        let mut found: Vec<Image> = all.filter(fits).collect();
+        found.sort_by_key(|image| std::cmp::Reverse(image.custom.release_counter));
+        found
+    }
+
     fn installed(&self, installed: &InstalledImage) -> Option<Image> {
         let custom = self.catalogue.installed(installed)?.custom.clone();
         let path = installed.filepath.clone();
@@ -228,6 +243,9 @@ struct Decided {
     parts: Vec<Part>,
     news: Option<(Vec<StoredOrder>, Vec<crate::storage::Record>)>,
 }
+
+/// New orders, and their images.
+type Orders = BTreeMap<EcuSerial, (Image, StoredOrder)>;
 
 /// Decides on one assignment.
 struct Dispatcher<'a> {
@@ -249,16 +267,9 @@ impl<'a> Dispatcher<'a> {
 
     fn decide(&mut self, asked: &Assignment, actor: &Actor) -> Result<Decided, Problem> {
         let mut parts = Vec::new();
-        let mut wanted: BTreeMap<EcuSerial, (Image, StoredOrder)> = BTreeMap::new();
+        let mut wanted = Orders::new();
         for (serial, path) in &asked.images {
             let outcome = match self.part(serial, path, asked.whole) {
-                Ok(Some(new)) if !asked.whole => match self.try_with(&wanted, serial, &new) {
-                    Ok(()) => {
-                        wanted.insert(serial.clone(), new);
-                        PartOutcome::Ordered
-                    }
-                    Err(problem) => PartOutcome::Refused(problem),
-                },
                 Ok(Some(new)) => {
                     wanted.insert(serial.clone(), new);
                     PartOutcome::Ordered
@@ -274,12 +285,13 @@ impl<'a> Dispatcher<'a> {
                 outcome,
             });
         }
+        if !asked.whole {
+            wanted = self.those_that_can(wanted, &mut parts, asked.add_dependencies);
+        }
         if wanted.is_empty() {
             return Ok(Decided { parts, news: None });
         }
-        let images = wanted.iter().map(|(serial, (image, _))| (serial, image));
-        let found = self.plan(images.collect(), asked.add_dependencies)?;
-        for (serial, image) in found {
+        for (serial, image) in self.plan(&wanted, &Orders::new(), asked.add_dependencies)? {
             let is_ordered =
                 |order: &StoredOrder| order.serial == serial && order.path == image.path;
             let known = wanted.contains_key(&serial);
@@ -301,27 +313,65 @@ impl<'a> Dispatcher<'a> {
         })
     }
 
+    /// Each part that can be installed together with those before it. One may need another that comes
+    /// after it: as long as that is open, it may be given too.
+    fn those_that_can(&self, mut open: Orders, parts: &mut [Part], add: bool) -> Orders {
+        let mut wanted = Orders::new();
+        for part in parts {
+            let Some(new) = open.remove(&part.serial) else {
+                continue;
+            };
+            wanted.insert(part.serial.clone(), new);
+            if let Err(problem) = self.plan(&wanted, &open, add) {
+                wanted.remove(&part.serial);
+                part.outcome = PartOutcome::Refused(problem);
+            }
+        }
+        wanted
+    }
+
     fn news(
         &self,
-        wanted: BTreeMap<EcuSerial, (Image, StoredOrder)>,
+        wanted: Orders,
         actor: &Actor,
     ) -> (Vec<StoredOrder>, Vec<crate::storage::Record>) {
         let vin = &self.known.vin;
-        let records = wanted.values().map(|(_, order)| {
+        let remember = |action: &str, order: &StoredOrder| {
             let detail = [
                 ("ecu", order.serial.as_str().into()),
                 ("image", order.path.as_str().into()),
                 ("assignment", self.id.into()),
             ];
-            record(self.now, actor, "order.given", Some(vin), detail)
-        });
-        let records = records.collect();
-        let others = self.known.stored.orders.iter();
-        let others = others.filter(|order| !wanted.contains_key(&order.serial));
-        let mut orders: Vec<StoredOrder> = others.cloned().collect();
+            record(self.now, actor, action, Some(vin), detail)
+        };
+        let given = wanted.values().map(|(_, order)| order);
+        let mut records: Vec<_> = given.map(|order| remember("order.given", order)).collect();
+        let mut orders = Vec::new();
+        for order in &self.known.stored.orders {
+            if wanted.contains_key(&order.serial) {
+                continue;
+            }
+            match self.ends(order, &wanted) {
+                false => orders.push(order.clone()),
+                true if self.known.is_done(order) => {}
+                true => records.push(remember("order.superseded", order)),
+            }
+        }
         orders.extend(wanted.into_values().map(|(_, order)| order));
         orders.sort_by(|a, b| a.serial.cmp(&b.serial));
         (orders, records)
+    }
+
+    /// Whether `wanted` ends an order of another ECU: one path has one content in Targets, and one form
+    /// in which it travels.
+    fn ends(&self, order: &StoredOrder, wanted: &Orders) -> bool {
+        let form = |entry: &TargetFile| DirectorCustom::of(entry).map(|custom| custom.encrypted);
+        let mut new = wanted.values().map(|(_, new)| new);
+        new.any(|new| {
+            let content = |order: &StoredOrder| (order.entry.length, order.entry.hashes.clone());
+            let same = content(new) == content(order) && form(&new.entry) == form(&order.entry);
+            new.path == order.path && !same
+        })
     }
 
     /// The order for an ECU, or nothing if it runs the image or was told to.
@@ -380,46 +430,29 @@ impl<'a> Dispatcher<'a> {
         })
     }
 
-    /// Whether this part can be installed together with those before it.
-    fn try_with(
-        &self,
-        wanted: &BTreeMap<EcuSerial, (Image, StoredOrder)>,
-        serial: &EcuSerial,
-        (image, _): &(Image, StoredOrder),
-    ) -> Result<(), Problem> {
-        let images = wanted.iter().map(|(serial, (image, _))| (serial, image));
-        let images = images.chain([(serial, image)]);
-        self.plan(images.collect(), false).map(drop)
-    }
-
-    /// What all ECUs will run.
-    fn plan(&self, wanted: BTreeMap<&EcuSerial, &Image>, add: bool) -> Result<Plan, Problem> {
+    /// What all ECUs will run. What is `open` may be given if that is what makes the others possible.
+    fn plan(&self, wanted: &Orders, open: &Orders, add: bool) -> Result<Plan, Problem> {
         let known = &self.known;
         let mut slots = BTreeMap::new();
         for (serial, ecu) in &known.stored.record.ecus {
             let heard = known.heard.get(serial);
             let installed = heard.and_then(|heard| heard.installed.as_ref());
-            let ordered = known.stored.orders.iter();
-            let ordered = ordered.clone().find(|order| order.serial == *serial);
-            let ordered = || self.shelf.ordered(ordered?);
-            let new = wanted.get(serial).map(|image| (*image).clone());
+            let mut ordered = known.stored.orders.iter();
+            let ordered = ordered.find(|order| order.serial == *serial);
+            let ordered = ordered.filter(|order| !self.ends(order, wanted));
+            let new = wanted.get(serial).map(|(image, _)| image.clone());
             let mut slot = Slot {
                 installed: installed.and_then(|installed| self.shelf.installed(installed)),
-                wanted: new.or_else(ordered),
+                wanted: new.or_else(|| self.shelf.ordered(ordered?)),
                 possible: Vec::new(),
             };
-            if add && slot.wanted.is_none() {
-                let least = slot.installed.as_ref();
-                let least = least.map_or(0, |image| image.custom.release_counter);
-                let fits = |image: &Image| {
-                    image.custom.hardware_ids.contains(&ecu.hardware_id)
-                        && image.custom.release_counter >= least
-                };
-                let all = self.shelf.catalogue.iter();
-                let all = all.filter_map(|(path, _)| self.shelf.image(path));
-                slot.possible = all.filter(fits).collect();
+            if slot.wanted.is_none() {
                 slot.possible
-                    .sort_by_key(|image| std::cmp::Reverse(image.custom.release_counter));
+                    .extend(open.get(serial).map(|(image, _)| image.clone()));
+                if add {
+                    let found = self.shelf.fitting(ecu, slot.installed.as_ref());
+                    slot.possible.extend(found);
+                }
             }
             slots.insert(serial.clone(), slot);
         }

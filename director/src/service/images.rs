@@ -199,7 +199,7 @@ fn has(hashes: &Hashes, digest: &str) -> bool {
         || hashes.sha512.map(hex::encode).as_deref() == Some(digest)
 }
 
-fn spool_fails(error: io::Error) -> Problem {
+pub(super) fn spool_fails(error: io::Error) -> Problem {
     tracing::error!(%error, "the folder for uploads fails");
     Problem::unavailable("the director has no room for uploads now")
 }
@@ -251,13 +251,20 @@ impl Inner {
         reader: impl Read,
     ) -> Result<(NamedTempFile, StoredImage), Problem> {
         // One byte more tells that there is more.
-        let mut reader = reader.take(image.file.length.saturating_add(1));
+        let mut reader = Incoming {
+            reader: reader.take(image.file.length.saturating_add(1)),
+            broken: None,
+        };
         let file = NamedTempFile::new_in(&self.spool).map_err(spool_fails)?;
         let mut out = io::BufWriter::with_capacity(256 << 10, file);
         let (digest, encrypted) = match sealed {
             true => {
                 let mut vault = Vault::default();
-                let target = vault.seal(&path, &image, &mut reader, &mut out)?;
+                let target = vault.seal(&path, &image, &mut reader, &mut out);
+                if let Some(why) = reader.broken {
+                    return Err(broke_off(why));
+                }
+                let target = target?;
                 let sealed = vault.image(&path, &image);
                 let key = sealed.map(|sealed| sealed.key().clone());
                 let key = key.ok_or_else(|| Problem::missing("content key"))?;
@@ -299,6 +306,28 @@ impl Inner {
     }
 }
 
+/// An upload, and why it broke off if it did: that is no fault of what is done with its bytes.
+struct Incoming<R> {
+    reader: R,
+    broken: Option<String>,
+}
+
+impl<R: Read> Read for Incoming<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer);
+        if let Err(error) = &read
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            self.broken = Some(error.to_string());
+        }
+        read
+    }
+}
+
+fn broke_off(why: impl std::fmt::Display) -> Problem {
+    Problem::bad_request(format!("the upload broke off: {why}"))
+}
+
 /// Copies the plaintext, if it is what is listed, and gives its SHA-256.
 fn copy(
     path: &TargetPath,
@@ -310,9 +339,7 @@ fn copy(
     let mut sha512 = ring::digest::Context::new(&SHA512);
     let (mut length, mut buffer) = (0, vec![0; 256 << 10]);
     loop {
-        let read = reader.read(&mut buffer);
-        let read =
-            read.map_err(|error| Problem::bad_request(format!("the upload broke off: {error}")))?;
+        let read = reader.read(&mut buffer).map_err(broke_off)?;
         if read == 0 {
             break;
         }

@@ -48,16 +48,17 @@ impl Known {
 
     /// What Targets lists. A vehicle that is held gets nothing that it does not run already.
     pub(super) fn content(&self) -> Result<Content, MetadataError> {
+        let is_told = |order: &&StoredOrder| self.stored.held.is_none() || self.is_done(order);
+        let told: Vec<&StoredOrder> = self.stored.orders.iter().filter(is_told).collect();
         let mut content = Content::new();
-        for order in &self.stored.orders {
-            if self.stored.held.is_some() && !self.is_done(order) {
-                continue;
-            }
+        for order in &told {
             let mut custom = DirectorCustom::of(&order.entry)?;
-            if order.failures > 0 {
+            // One entry is for several ECUs, and each of them may have failed.
+            let same = told.iter().filter(|other| other.path == order.path);
+            let failures: u64 = same.map(|other| u64::from(other.failures)).sum();
+            if failures > 0 {
                 // Another Targets than the one whose orders have failed: it is tried once more.
-                let attempt = u64::from(order.failures) + 1;
-                custom.extra.insert("attempt".into(), attempt.into());
+                custom.extra.insert("attempt".into(), (failures + 1).into());
             }
             let file = TargetFile {
                 custom: None,

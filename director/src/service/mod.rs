@@ -5,6 +5,7 @@
 //! state between two rounds that another process would have to know.
 
 mod assign;
+mod carry;
 mod fleet;
 mod images;
 mod known;

@@ -97,6 +97,9 @@ impl Database {
                 .execute(&mut *transaction)
                 .await?;
         }
+        sqlx::query("UPDATE settings SET value = '0' WHERE name = 'offline-skip'")
+            .execute(&mut *transaction)
+            .await?;
         append(&mut transaction, records).await?;
         Ok(transaction.commit().await?)
     }
@@ -120,7 +123,7 @@ impl Database {
 
     /// After an older database was put in place: every vehicle's next versions leave out `skip`, so
     /// that they are above all that was published and forgotten. The same holds for vehicles that
-    /// register again, and for what is carried.
+    /// register again, and for what is carried. Nothing is ordered of anybody afterwards.
     ///
     /// # Errors
     /// [`StorageError`]
@@ -132,6 +135,10 @@ impl Database {
         let mut transaction = self.begin().await?;
         sqlx::query("UPDATE vehicles SET skip = skip + $1, due = 0, revision = revision + 1")
             .bind(integer(skip))
+            .execute(&mut *transaction)
+            .await?;
+        // What was ordered then may be older than what runs now: somebody decides anew.
+        sqlx::query("DELETE FROM orders")
             .execute(&mut *transaction)
             .await?;
         let row = sqlx::query("SELECT value FROM settings WHERE name = 'skip'")

@@ -203,7 +203,8 @@ impl Database {
         Ok(true)
     }
 
-    /// Keeps a request for a certificate, in the place of an earlier one.
+    /// Keeps a request for a certificate, in the place of an earlier one. The same again leaves the
+    /// certificate there that may be waiting.
     ///
     /// # Errors
     /// [`StorageError`]
@@ -217,7 +218,9 @@ impl Database {
         sqlx::query(
             "INSERT INTO certificates (vin, serial, request, requested) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (vin) DO UPDATE SET serial = excluded.serial, \
-             request = excluded.request, requested = excluded.requested, certificate = NULL",
+             request = excluded.request, requested = excluded.requested, certificate = CASE \
+             WHEN certificates.serial = excluded.serial AND certificates.request = excluded.request \
+             THEN certificates.certificate END",
         )
         .bind(vin.as_str())
         .bind(request.serial.as_str())

@@ -32,6 +32,14 @@ impl Place {
         }
     }
 
+    /// A SQLite database that is there.
+    pub(crate) fn of_file(path: &std::path::Path) -> Self {
+        Self {
+            url: format!("sqlite:{}", path.display()),
+            _folder: None,
+        }
+    }
+
     fn on_sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self {

@@ -456,3 +456,38 @@ async fn an_address_of_another_engine_is_refused() {
     let refused = Database::open("mysql://localhost/director").await;
     assert!(matches!(refused, Err(StorageError::Url)));
 }
+
+#[tokio::test]
+async fn an_announcement_is_known_until_it_is_withdrawn_or_the_vehicle_registers() {
+    for place in Place::all().await {
+        let database = place.open().await;
+        for (name, tenant) in [("A", "a"), ("B", "b"), ("C", "a")] {
+            let expected = database.expect(&vin(name), tenant, now(), &[]).await;
+            assert!(expected.unwrap());
+        }
+        let names = async |tenant, after| {
+            let found = database.announced(tenant, after, 2).await.unwrap();
+            let found = found.into_iter().map(|known| known.vin.to_string());
+            found.collect::<Vec<_>>()
+        };
+        assert_eq!(names(None, "").await, ["A", "B"]);
+        assert_eq!(names(None, "B").await, ["C"]);
+        assert_eq!(names(Some("a"), "").await, ["A", "C"]);
+        let owner = async |name| database.owner(&vin(name)).await.unwrap();
+        assert_eq!(owner("B").await.as_deref(), Some("b"));
+
+        let withdrawn = [happened("vehicle.withdrawn")];
+        assert!(database.withdraw(&vin("B"), &withdrawn).await.unwrap());
+        assert!(!database.withdraw(&vin("B"), &withdrawn).await.unwrap());
+        assert_eq!(owner("B").await, None);
+        assert_eq!(database.audit(None, 0).await.unwrap().len(), 1);
+
+        let car = record(&[("P1", 1)]);
+        let registered = database.register(&vin("A"), "x", &car, now(), &[]).await;
+        registered.unwrap();
+        assert_eq!(owner("A").await.as_deref(), Some("x"));
+        assert!(!database.withdraw(&vin("A"), &[]).await.unwrap());
+        assert_eq!(names(None, "").await, ["C"]);
+        database.close().await;
+    }
+}

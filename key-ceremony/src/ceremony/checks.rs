@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_metadata::{KeyId, PublicKey, RoleType, Root, UtcTime, Verified};
+use countersign_metadata::{KeyId, PublicKey, RoleType, UtcTime, Verified};
 
 use super::{Ceremony, ProvedKey, Review, public_keys, refused};
 use crate::clock;
@@ -11,6 +11,7 @@ use crate::event::digest;
 use crate::next_root;
 use crate::policy::{self, Finding, Weight, unaccepted};
 use crate::profile::{Accepted, Slot};
+use crate::root_role::RootRole;
 use crate::statement::{SignedStatement, Statement, decode_hex};
 use crate::words::fingerprint;
 
@@ -30,8 +31,18 @@ impl Ceremony {
         let public = key.public();
         let previous = self.previous.as_ref().map(Verified::content);
         let same = |other: &PublicKey| Some(other) == public.as_ref();
-        if previous.is_some_and(|root| lists(root, role, same)) {
+        let old = |role: RootRole| {
+            let key = public.as_ref();
+            previous.is_some_and(|root| key.is_some_and(|key| role.has(root, key)))
+        };
+        if old(role) {
             findings.push(policy::old_key(slot));
+        }
+        // What the profile does not speak of stays in the Root.
+        for other in RootRole::FURTHER {
+            if self.profile.entries(other).is_none() && old(other) {
+                findings.push(policy::shared_key(slot, &other));
+            }
         }
         for (other, key) in self.known_keys() {
             if other != *slot && same(&key) {
@@ -349,11 +360,6 @@ fn check_accepted(accepted: &[Accepted], found: &[Finding]) -> Result<(), Ceremo
 pub(super) fn check_reasons(accepted: &[Accepted]) -> Result<(), CeremonyError> {
     let checked = accepted.iter().try_for_each(Accepted::check);
     checked.map_err(CeremonyError::Refused)
-}
-
-fn lists(root: &Root, role: RoleType, same: impl Fn(&PublicKey) -> bool) -> bool {
-    let authority = root.claimed_authority(role);
-    authority.public_keys().into_iter().any(same)
 }
 
 /// What a holder's proof accepts.

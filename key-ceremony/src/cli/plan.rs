@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use countersign_ceremony::conduct;
 use countersign_ceremony::profile::{Accepted, Profile};
 use countersign_ceremony::rotate::{self, Rotation, Why};
-use countersign_ceremony::{CeremonyError, Extent, Folder, verify};
-use countersign_metadata::RoleType;
+use countersign_ceremony::{CeremonyError, Extent, Folder, RootRole, verify};
 use countersign_repo::{read_root, write_new};
 use serde_json::json;
 
@@ -69,7 +68,7 @@ fn planned(folder: &Folder) -> Report {
     let ceremony = folder.ceremony();
     let invitations: Vec<String> = ceremony
         .unproved()
-        .map(|slot| format!("invitations/{}-{}.json", slot.holder, slot.role))
+        .map(|slot| format!("invitations/{}.json", slot.file_name()))
         .collect();
     let mut text = format!(
         "planned: {}\nceremony {}",
@@ -203,7 +202,7 @@ impl Rotate {
         for text in &self.threshold {
             let (role, number) = split(text);
             let number = number.and_then(|number| number.parse().ok());
-            match (RoleType::from_name(&role), number) {
+            match (RootRole::from_name(&role), number) {
                 (Some(role), Some(number)) => thresholds.push((role, number)),
                 _ => {
                     return Err(CeremonyError::Usage(format!(
@@ -221,7 +220,7 @@ impl Rotate {
             remove: remove.collect::<Result<_, _>>()?,
             add,
             holders: holders.collect(),
-            thresholds,
+            thresholds: thresholds.into_iter().collect(),
             algorithm: self.algorithm.clone(),
         })
     }

@@ -20,7 +20,7 @@ use crate::holder::{self, Answer, Existence, ReadRequest, Station};
 use crate::policy::{self, Weight};
 use crate::profile::{Accepted, KeyProfile, Profile, RepositoryKind, RoleProfile, Roles, Slot};
 use crate::review;
-use crate::rotate::{self, Rotation, Why};
+use crate::rotate::{self, Rotation, Thresholds, Why};
 use crate::sealing::ReadSealRequest;
 use crate::verify::{Extent, verify};
 
@@ -176,7 +176,7 @@ impl Stage {
                 .map(|key| (key.slot.clone(), Some(key.uri.clone())))
                 .collect(),
             holders: Vec::new(),
-            thresholds: Vec::new(),
+            thresholds: Thresholds::default(),
             algorithm: None,
         };
         let last = Folder::open(&self.ceremony(self.roots.len()))?;
@@ -320,6 +320,9 @@ impl Stage {
             targets: role(RoleType::Targets),
             snapshot: role(RoleType::Snapshot),
             timestamp: role(RoleType::Timestamp),
+            time: None,
+            offline_snapshot: None,
+            offline_targets: None,
         };
         let mut profile = Profile {
             name: "A compromise drill".into(),

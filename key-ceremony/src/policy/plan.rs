@@ -49,11 +49,7 @@ pub fn check_profile(profile: &Profile) -> Vec<Finding> {
             found.warn("same-uri", &slot.to_string(), text, HOUSE);
         }
     }
-    let roles = RoleType::ALL.map(|role| profile.role(role));
-    let entries = roles.iter().flat_map(|role| {
-        let leaving = role.outgoing.iter().chain(&role.retired);
-        role.keys.iter().chain(leaving)
-    });
+    let entries = profile.all_entries().flat_map(|(_, entries)| entries.all());
     let used: BTreeSet<&str> = entries.map(|key| key.holder.as_str()).collect();
     for holder in profile.holders.keys() {
         if !used.contains(holder.as_str()) {

@@ -6,6 +6,7 @@ use countersign_metadata::{Authority, PublicKey, Role, RoleType, Root, UtcTime};
 
 use super::custody::shared_key;
 use super::{BEST_PRACTICES, DAY, Finding, Findings, HOUSE};
+use crate::root_role::RootRole;
 
 /// What the policy says of a Root that somebody else drew up, at `now`: what its profile would be
 /// told, as far as it shows, and what [`check_root`] finds.
@@ -16,9 +17,9 @@ pub fn check_foreign_root(previous: Option<&Root>, next: &Root, now: UtcTime) ->
     let threshold = threshold.map_or(0, |role| role.threshold);
     check_root_threshold(threshold, authority.public_keys().len(), &mut found);
     check_root_span(next.expires().unix().saturating_sub(now.unix()), &mut found);
-    let mut seen: BTreeMap<PublicKey, RoleType> = BTreeMap::new();
-    for role in RoleType::ALL {
-        for key in next.claimed_authority(role).public_keys() {
+    let mut seen: BTreeMap<PublicKey, RootRole> = BTreeMap::new();
+    for role in RootRole::all() {
+        for key in role.authority(next).public_keys() {
             match seen.get(key).filter(|other| **other != role) {
                 Some(other) => found.push(shared_key(&role, other)),
                 None => {
@@ -34,8 +35,8 @@ pub fn check_foreign_root(previous: Option<&Root>, next: &Root, now: UtcTime) ->
 /// What the policy says of the next Root against the one before it, at `now`.
 pub fn check_root(previous: Option<&Root>, next: &Root, now: UtcTime) -> Vec<Finding> {
     let mut found = Findings::default();
-    for role in RoleType::ALL {
-        for key in next.claimed_authority(role).public_keys() {
+    for role in RootRole::all() {
+        for key in role.authority(next).public_keys() {
             if is_short(key) {
                 found.warn(
                     "rsa-short",
@@ -68,10 +69,11 @@ pub fn check_root(previous: Option<&Root>, next: &Root, now: UtcTime) -> Vec<Fin
         let text = "the new root expires before the old one";
         found.warn("expiry-shortened", "root", text, HOUSE);
     }
-    for role in RoleType::ALL {
-        let threshold = |root: &Root| root.roles.get(&role).map_or(1, |role| role.threshold);
-        let (before, after) = (threshold(previous), threshold(next));
-        if after < before {
+    for role in RootRole::all() {
+        let threshold = |root: &Root| Some(role.listed_in(root)?.role.threshold);
+        if let (Some(before), Some(after)) = (threshold(previous), threshold(next))
+            && after < before
+        {
             let text = format!("the threshold goes down from {before} to {after}");
             found.warn("threshold-lowered", role.name(), text, HOUSE);
         }

@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
+//! | `director` | Roots that name a time server and who signs offline updates |
 //! | `flow` | whole ceremonies in tokens, and chains of roots |
 //! | `refusals` | the clock, the keys, the holders, the order of steps |
 //! | `custody` | keys that are not kept as they should be |
@@ -19,6 +20,7 @@
 mod common;
 
 mod custody;
+mod director;
 mod escapes;
 mod flow;
 mod folder;

@@ -28,6 +28,8 @@ pub use manifest::VehicleVersionManifest;
 pub use mapping::{MapEntry, Mapping};
 pub use offline::{OfflineCustom, OfflineName};
 pub use report::{DetectedAttack, EcuVersionReport, InstalledImage, Outcome};
-pub use root_custom::{OfflineUpdates, offline_authority, set_offline_updates};
-pub use root_custom::{set_time_server, time_server};
+pub use root_custom::{OfflineUpdates, offline_authority, offline_updates, set_offline_updates};
+pub use root_custom::{
+    TimeServer, set_time_server, set_time_server_keys, time_server, time_server_keys,
+};
 pub use vehicle::{custom_with_vin, vin_of};

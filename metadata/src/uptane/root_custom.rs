@@ -18,12 +18,33 @@ use crate::uptane::vehicle::top_custom;
 const TIME_SERVER: &str = "timeServer";
 const OFFLINE_UPDATES: &str = "offlineUpdates";
 
+/// The keys of a time server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimeServer {
+    /// All keys by id.
+    pub keys: BTreeMap<KeyId, Key>,
+    /// How many of them must sign.
+    pub threshold: u32,
+}
+
 /// Who may sign time attestations: `custom.timeServer`, where given. As with any claim of a file,
 /// it is worth what the Root is worth.
 ///
 /// # Errors
 /// [`MetadataError::Field`] names what is wrong in it.
 pub fn time_server(root: &Root) -> Result<Option<Authority>, MetadataError> {
+    let server = time_server_keys(root)?;
+    Ok(server.map(|TimeServer { keys, threshold }| {
+        let role_keys = RoleKeys::new(keys.keys().cloned(), threshold);
+        Authority::assume("time-server", &role_keys, &keys)
+    }))
+}
+
+/// `custom.timeServer` as it stands there, for whoever edits a Root.
+///
+/// # Errors
+/// As [`time_server`].
+pub fn time_server_keys(root: &Root) -> Result<Option<TimeServer>, MetadataError> {
     let Some(mut fields) = part(root, TIME_SERVER)? else {
         return Ok(None);
     };
@@ -33,18 +54,22 @@ pub fn time_server(root: &Root) -> Result<Option<Authority>, MetadataError> {
     }
     let threshold = fields.unsigned("threshold", 1)?;
     let threshold = u32::try_from(threshold).unwrap_or(u32::MAX);
-    let role_keys = RoleKeys::new(keys.keys().cloned(), threshold);
-    Ok(Some(Authority::assume("time-server", &role_keys, &keys)))
+    Ok(Some(TimeServer { keys, threshold }))
 }
 
 /// Sets who signs time attestations: `threshold` of `keys`.
 pub fn set_time_server(root: &mut Root, keys: impl IntoIterator<Item = Key>, threshold: u32) {
-    let keys: BTreeMap<KeyId, Key> = keys.into_iter().map(|key| (key.id(), key)).collect();
+    let keys = keys.into_iter().map(|key| (key.id(), key)).collect();
+    set_time_server_keys(root, &TimeServer { keys, threshold });
+}
+
+/// Sets who signs time attestations, with key ids as they are given.
+pub fn set_time_server_keys(root: &mut Root, server: &TimeServer) {
     let members = [
-        ("keys", keys_to_value(&keys)),
-        ("threshold", threshold.into()),
+        ("keys", keys_to_value(&server.keys)),
+        ("threshold", server.threshold.into()),
     ];
-    set(root, TIME_SERVER, with(&Object::new(), members));
+    set(root, TIME_SERVER, members);
 }
 
 /// The keys of offline updates.
@@ -82,10 +107,14 @@ pub fn set_offline_updates(root: &mut Root, offline: &OfflineUpdates) {
         ("snapshot", offline.snapshot.to_members().into()),
         ("targets", offline.targets.to_members().into()),
     ];
-    set(root, OFFLINE_UPDATES, with(&Object::new(), members));
+    set(root, OFFLINE_UPDATES, members);
 }
 
-fn offline_updates(root: &Root) -> Result<Option<OfflineUpdates>, MetadataError> {
+/// `custom.offlineUpdates` as it stands there, for whoever edits a Root.
+///
+/// # Errors
+/// As [`offline_authority`].
+pub fn offline_updates(root: &Root) -> Result<Option<OfflineUpdates>, MetadataError> {
     let Some(mut fields) = part(root, OFFLINE_UPDATES)? else {
         return Ok(None);
     };
@@ -111,13 +140,16 @@ fn part(root: &Root, name: &str) -> Result<Option<Fields>, MetadataError> {
     value.map(|value| Fields::of(path, value)).transpose()
 }
 
-fn set(root: &mut Root, name: &str, part: Object) {
+/// Sets `members` of one member of `custom`. What else stands beside them stays.
+fn set<const N: usize>(root: &mut Root, name: &str, members: [(&str, Value); N]) {
     let custom = root.extra.entry(String::from("custom"));
     let custom = custom.or_insert_with(|| Object::new().into());
     if !matches!(custom, Value::Object(_)) {
         *custom = Object::new().into();
     }
     if let Value::Object(custom) = custom {
+        let before = custom.get(name).and_then(Value::as_object);
+        let part = with(before.unwrap_or(&Object::new()), members);
         custom.insert(name.into(), part.into());
     }
 }

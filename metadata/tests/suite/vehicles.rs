@@ -2,8 +2,9 @@
 
 use countersign_metadata::json::{Object, Value, parse};
 use countersign_metadata::uptane::{
-    Mapping, OfflineCustom, OfflineName, OfflineUpdates, Vin, custom_with_vin, offline_authority,
-    set_offline_updates, set_time_server, time_server, vin_of,
+    Mapping, OfflineCustom, OfflineName, OfflineUpdates, TimeServer, Vin, custom_with_vin,
+    offline_authority, offline_updates, set_offline_updates, set_time_server, set_time_server_keys,
+    time_server, time_server_keys, vin_of,
 };
 use countersign_metadata::{
     Key, KeyId, RoleKeys, RoleType, Root, Snapshot, TargetPath, Targets, TargetsBuilder,
@@ -139,6 +140,37 @@ fn a_root_names_its_time_server() {
     assert_eq!(signed.len(), 128);
     // No TUF client meets it as a role.
     assert!(read(&with).other_roles.is_empty());
+}
+
+#[test]
+fn what_stands_beside_further_authorities_stays() {
+    let mut with = root();
+    let custom = r#"{"timeServer":{"x":1},"offlineUpdates":{"y":2},"z":3}"#;
+    with.extra
+        .insert("custom".into(), parse(custom.as_bytes()).unwrap());
+    let server = TimeServer {
+        keys: [(KeyId::new("short").unwrap(), TestKey::new(2).key())].into(),
+        threshold: 1,
+    };
+    set_time_server_keys(&mut with, &server);
+    let offline = OfflineUpdates {
+        keys: [].into(),
+        snapshot: RoleKeys::new([], 1),
+        targets: RoleKeys::new([], 2),
+    };
+    set_offline_updates(&mut with, &offline);
+    let with = read(&with);
+    assert_eq!(time_server_keys(&with), Ok(Some(server)));
+    assert_eq!(offline_updates(&with), Ok(Some(offline)));
+    let custom = with.extra["custom"].as_object().unwrap();
+    assert!(custom["timeServer"].as_object().unwrap().contains_key("x"));
+    assert!(
+        custom["offlineUpdates"]
+            .as_object()
+            .unwrap()
+            .contains_key("y")
+    );
+    assert!(custom.contains_key("z"));
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::service::{Assignment, Part, PartOutcome};
 /// Images that are to be installed
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct WantedImages {
     #[schema(inline)]
     images: ByEcu,
     #[serde(default)]
@@ -97,7 +97,7 @@ pub(super) struct PartRefusal {
 /// Orders that are to be taken back
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Unwanted {
+pub(super) struct UnwantedImages {
     /// The ECUs; all if it is left out
     #[schema(inline, min_items = 1, max_items = 256)]
     ecus: Option<BTreeSet<Serial>>,
@@ -117,7 +117,7 @@ pub(super) struct Cancelled {
 #[utoipa::path(
     post, path = "/v1/vehicles/{vin}/assignments", tag = "assignments",
     operation_id = "assignImages",
-    params(("vin" = inline(VinText), Path)), request_body = Wanted,
+    params(("vin" = inline(VinText), Path)), request_body = WantedImages,
     security(("token" = ["assign"])),
     responses(
         (status = 200, description = "What has become of each image", body = Assigned),
@@ -128,7 +128,7 @@ pub(super) async fn assign(
     caller: Caller<Assign>,
     State(api): State<Shared>,
     At(VinText(vin)): At<VinText>,
-    Sent(wanted): Sent<Wanted>,
+    Sent(wanted): Sent<WantedImages>,
 ) -> Result<Json<Assigned>, Problem> {
     caller.check_sees(&api, &vin).await?;
     let images = wanted.images.0.into_iter();
@@ -150,7 +150,7 @@ pub(super) async fn assign(
 /// As far as the ECUs do not say that they run what was ordered.
 #[utoipa::path(
     post, path = "/v1/vehicles/{vin}/cancel", tag = "assignments", operation_id = "cancelOrders",
-    params(("vin" = inline(VinText), Path)), request_body = Unwanted,
+    params(("vin" = inline(VinText), Path)), request_body = UnwantedImages,
     security(("token" = ["assign"])),
     responses(
         (status = 200, description = "What was taken back", body = Cancelled),
@@ -161,7 +161,7 @@ pub(super) async fn cancel(
     caller: Caller<Assign>,
     State(api): State<Shared>,
     At(VinText(vin)): At<VinText>,
-    Sent(unwanted): Sent<Unwanted>,
+    Sent(unwanted): Sent<UnwantedImages>,
 ) -> Result<Json<Cancelled>, Problem> {
     caller.check_sees(&api, &vin).await?;
     if unwanted

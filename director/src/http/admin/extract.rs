@@ -3,8 +3,9 @@
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::de::DeserializeOwned;
 
@@ -48,6 +49,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
             Err(rejection) => Err(Problem::from(rejection).into_response()),
         }
     }
+}
+
+/// Whether the body is said to be of this type, with whatever parameters.
+pub(super) fn is_type(headers: &HeaderMap, meant: &str) -> bool {
+    let found = headers
+        .get(CONTENT_TYPE)
+        .and_then(|found| found.to_str().ok());
+    let found = found.and_then(|found| found.split(';').next());
+    found.is_some_and(|found| found.trim().eq_ignore_ascii_case(meant))
 }
 
 /// Another content type is meant.

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::{FromRequest as _, Request, State};
-use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use countersign_metadata::{Root, Signed, sha256};
@@ -11,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use super::caller::{Admin, Caller};
-use super::extract::other_type;
+use super::extract::{is_type, other_type};
 use super::refusals;
 use super::words::Time;
 use crate::problem::{Kind, Problem};
@@ -69,8 +68,7 @@ pub(super) async fn import(
     State(api): State<Shared>,
     request: Request,
 ) -> Result<Json<KnownRoot>, Response> {
-    let found = request.headers().get(CONTENT_TYPE);
-    if found.is_none_or(|found| found != JSON) {
+    if !is_type(request.headers(), JSON) {
         return Err(other_type(JSON));
     }
     let import = async {

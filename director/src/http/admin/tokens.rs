@@ -36,7 +36,7 @@ pub(super) enum Scope {
 /// A token that is to be made
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct WantedToken {
     /// What people call it
     #[schema(max_length = 64)]
     name: Remark,
@@ -112,7 +112,7 @@ pub(super) async fn list(
 /// Make a token
 #[utoipa::path(
     post, path = "/v1/tokens", tag = "tokens", operation_id = "makeToken",
-    request_body = Wanted, security(("token" = ["admin"])),
+    request_body = WantedToken, security(("token" = ["admin"])),
     responses(
         (status = 201, description = "It is good from now on", body = Made),
         refusals::Any, refusals::Sent,
@@ -121,7 +121,7 @@ pub(super) async fn list(
 pub(super) async fn create(
     caller: Caller<Admin>,
     State(api): State<Shared>,
-    Sent(wanted): Sent<Wanted>,
+    Sent(wanted): Sent<WantedToken>,
 ) -> Result<(StatusCode, Json<Made>), Problem> {
     let scopes = wanted.scopes.into_iter().map(Into::into);
     let new = NewToken {

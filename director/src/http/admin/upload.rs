@@ -7,7 +7,6 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use axum::{BoxError, Json, Router};
 use futures_util::{Stream, StreamExt as _, stream};
@@ -19,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
 use super::caller::{Caller, Images};
-use super::extract::{Asked, other_type};
+use super::extract::{Asked, is_type, other_type};
 use super::images::Image;
 use super::refusals;
 use super::words::Path;
@@ -92,10 +91,7 @@ pub(super) async fn upload(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Image>, Response> {
-    if headers
-        .get(CONTENT_TYPE)
-        .is_none_or(|found| found != OCTETS)
-    {
+    if !is_type(&headers, OCTETS) {
         return Err(other_type(OCTETS));
     }
     let encrypt = match which.encrypt.unwrap_or_default() {

@@ -154,10 +154,10 @@ pub(super) struct Announcement {
     tenant: Option<Tenant>,
 }
 
-/// Why
+/// Why a vehicle is held
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Reason {
+pub(super) struct Hold {
     /// For whoever looks at the vehicle
     why: Remark,
 }
@@ -282,7 +282,7 @@ pub(super) async fn forget(
 /// Give a vehicle no new orders until it is released
 #[utoipa::path(
     post, path = "/v1/vehicles/{vin}/hold", tag = "vehicles", operation_id = "holdVehicle",
-    params(("vin" = inline(VinText), Path)), request_body = Reason,
+    params(("vin" = inline(VinText), Path)), request_body = Hold,
     security(("token" = ["vehicles"])),
     responses(
         (status = 200, description = "It is held", body = Vehicle),
@@ -293,10 +293,10 @@ pub(super) async fn hold(
     caller: Caller<Vehicles>,
     State(api): State<Shared>,
     At(VinText(vin)): At<VinText>,
-    Sent(reason): Sent<Reason>,
+    Sent(hold): Sent<Hold>,
 ) -> Result<Json<Vehicle>, Problem> {
     caller.check_sees(&api, &vin).await?;
-    let (why, actor) = (Some(&*reason.why.0), caller.actor());
+    let (why, actor) = (Some(&*hold.why.0), caller.actor());
     api.service.hold(&vin, why, &actor).await?;
     let view = api.service.view(&vin).await?;
     Ok(Json(Vehicle::of(vin, view)))

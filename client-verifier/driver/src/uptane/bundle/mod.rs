@@ -18,6 +18,7 @@
 //! Only regular files with such names are taken, and each name once. Nothing is unpacked: a bundle
 //! is a fetcher like others, and what comes out of it is verified like everything that is fetched.
 
+mod collect;
 mod write;
 
 use std::collections::BTreeMap;
@@ -25,11 +26,13 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use countersign_metadata::Hashes;
 use countersign_metadata::uptane::OfflineName;
 
 use crate::durable;
 use crate::fetch::{Body, FetchError, Fetcher};
 
+pub use collect::Collector;
 pub use write::BundleWriter;
 
 /// Members of one bundle: two chains of 1,024 Roots, 64 roles, and the images of a large vehicle.
@@ -50,6 +53,14 @@ const SNAPSHOT: &str = "snapshot.json";
 
 /// The name of a member is a folder of at most 155 and a file of at most 100 characters.
 const MAX_NAME: usize = 100;
+
+/// The content name of an image with these hashes.
+pub fn content_name(hashes: &Hashes) -> String {
+    match (&hashes.sha256, &hashes.sha512) {
+        (Some(digest), _) => format!("sha256-{}", hex::encode(digest)),
+        (None, digest) => format!("sha512-{}", hex::encode(digest.unwrap_or([0; 64]))),
+    }
+}
 
 /// The member that is the image of this content name.
 pub fn image_member(content_name: &str) -> String {
