@@ -9,12 +9,19 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use countersign_director::tokens::Scope;
 use serde_json::Value;
 
-use super::keys::{Keys, ONLINE};
+use super::keys::{Keys, OFFLINE_ROLES, ONLINE};
 use crate::stage::{Stage, done};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// The settings of the process.
+const SETTINGS: &str = "director.toml";
+
+/// The same with the keys for what is carried, which are not at hand otherwise.
+const CARRYING: &str = "carrying.toml";
 
 /// Any port; the director says which.
 const ANYWHERE: &str = "127.0.0.1:0";
@@ -43,7 +50,7 @@ impl Director {
         command.args(["--image-url", image_url, "--image-root"]);
         done(command.arg(root))?;
         Ok(Self {
-            template: fs::read_to_string(folder.join("director.toml"))?,
+            template: fs::read_to_string(folder.join(SETTINGS))?,
             stage: stage.clone(),
             folder,
             devices: None,
@@ -58,7 +65,13 @@ impl Director {
         for role in ONLINE {
             settings = settings.replace(&in_file(role), &keys.uri(role));
         }
-        fs::write(self.settings(), settings)?;
+        fs::write(self.folder.join(SETTINGS), &settings)?;
+        for role in OFFLINE_ROLES {
+            let setting = format!("offline_{role} = [");
+            let uri = keys.offline_uri(role);
+            settings = settings.replace(&setting, &format!("{setting}\"{uri}\""));
+        }
+        fs::write(self.folder.join(CARRYING), settings)?;
         Ok(())
     }
 
@@ -84,8 +97,32 @@ impl Director {
 
     /// Runs a command on its machine, and gives what it says.
     pub(super) fn command(&self, words: &[&str]) -> Result<Value> {
+        self.command_with(SETTINGS, words)
+    }
+
+    /// A token for the admin API that is good for everything.
+    pub(super) fn make_token(&self) -> Result<String> {
+        let mut words = vec!["token", "create", "demo"];
+        for scope in Scope::ALL {
+            words.extend(["--scope", scope.name()]);
+        }
+        let file = self.stage.folder.join("demo.token");
+        let out = file.display().to_string();
+        words.extend(["--out", &out]);
+        self.command(&words)?;
+        Ok(fs::read_to_string(file)?.trim_end().to_owned())
+    }
+
+    /// Writes what is ordered of a vehicle onto a stick, with the keys for that at hand.
+    pub(super) fn carry(&self, vin: &str, stick: &Path) -> Result<()> {
+        let out = stick.display().to_string();
+        self.command_with(CARRYING, &["bundle", vin, "--out", &out])?;
+        Ok(())
+    }
+
+    fn command_with(&self, settings: &str, words: &[&str]) -> Result<Value> {
         let mut command = self.stage.director();
-        command.arg("--config").arg(self.settings());
+        command.arg("--config").arg(self.folder.join(settings));
         let output = done(command.args(["--format", "json"]).args(words))?;
         Ok(serde_json::from_slice(&output.stdout)?)
     }
@@ -103,7 +140,8 @@ impl Director {
         let log = self.stage.folder.join("director.log");
         let listen = self.devices.map(|address| address.to_string());
         let mut command = self.stage.director();
-        command.arg("--config").arg(self.settings()).arg("serve");
+        command.arg("--config").arg(self.folder.join(SETTINGS));
+        command.arg("serve");
         command.args(["--listen", listen.as_deref().unwrap_or(ANYWHERE)]);
         command.args(["--admin-listen", ANYWHERE]);
         command.stdout(Stdio::piped());
@@ -130,10 +168,6 @@ impl Director {
     /// Tells it to end; whether it has ended in order.
     pub(super) fn stop(&mut self) -> Result<bool> {
         self.process.take().ok_or("it is not there")?.end()
-    }
-
-    fn settings(&self) -> PathBuf {
-        self.folder.join("director.toml")
     }
 }
 

@@ -6,7 +6,6 @@ use countersign_client::clock::system_time;
 use countersign_director_domain::desk::Lifetimes;
 use countersign_director_domain::keys::{DirectorKeys, OfflineKeys, OnlineKeys, signed};
 use countersign_metadata::{Root, Signed, UtcTime};
-use countersign_signing::Signer;
 
 use crate::stage::Stage;
 
@@ -25,6 +24,9 @@ pub(super) const TOKENS: [&str; 3] = [MACHINE, ROOT, OFFLINE];
 /// The online roles.
 pub(super) const ONLINE: [&str; 4] = ["targets", "snapshot", "timestamp", "time"];
 
+/// The roles of what is carried.
+pub(super) const OFFLINE_ROLES: [&str; 2] = ["snapshot", "targets"];
+
 /// Where the keys are. The online ones have a number that grows when they are replaced.
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
@@ -40,8 +42,8 @@ impl Keys {
             number: 1,
         };
         stage.generate(&stage.uri(ROOT, "root"), "ecdsa-p256")?;
-        for role in ["snapshot", "targets"] {
-            stage.generate(&stage.uri(OFFLINE, role), "ecdsa-p256")?;
+        for role in OFFLINE_ROLES {
+            stage.generate(&keys.offline_uri(role), "ecdsa-p256")?;
         }
         stage.generate_decryption(&keys.vault())?;
         keys.make_online()?;
@@ -80,12 +82,9 @@ impl Keys {
         })
     }
 
-    /// The keys for what is carried.
-    pub(super) fn offline(&self) -> Result<OfflineKeys> {
-        Ok(OfflineKeys {
-            snapshot: self.open(OFFLINE, "snapshot")?,
-            targets: self.open(OFFLINE, "targets")?,
-        })
+    /// Where the key of an offline role is.
+    pub(super) fn offline_uri(&self, role: &str) -> String {
+        self.stage.uri(OFFLINE, role)
     }
 
     /// The first Root.
@@ -105,14 +104,13 @@ impl Keys {
 
     fn all(&self) -> Result<DirectorKeys> {
         Ok(DirectorKeys {
-            root: self.open(ROOT, "root")?,
+            root: self.stage.open(&self.stage.uri(ROOT, "root"))?,
             online: self.online()?,
-            offline: self.offline()?,
+            offline: OfflineKeys {
+                snapshot: self.stage.open(&self.offline_uri("snapshot"))?,
+                targets: self.stage.open(&self.offline_uri("targets"))?,
+            },
         })
-    }
-
-    fn open(&self, token: &str, object: &str) -> Result<Box<dyn Signer>> {
-        self.stage.open(&self.stage.uri(token, object))
     }
 
     fn make_online(&self) -> Result<()> {

@@ -1,12 +1,10 @@
 //! The director's database, as whoever is on its machine can open it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::error::Error;
 
 use countersign_client::clock::system_time;
-use countersign_director::service::Actor;
 use countersign_director::storage::{Change, Committed, Database, Published, StoredVehicle};
-use countersign_director::tokens::{self, NewToken, Scope};
 use countersign_director_domain::desk::{Content, Lifetimes, NewFile, Press};
 use countersign_director_domain::keys::OnlineKeys;
 use countersign_metadata::uptane::Vin;
@@ -29,33 +27,9 @@ impl Records {
         Ok(Self { runtime, url })
     }
 
-    /// A token for the admin API that is good for everything.
-    pub(super) fn make_token(&self) -> Result<String> {
-        let new = NewToken {
-            name: "demo".into(),
-            tenant: None,
-            scopes: BTreeSet::from(Scope::ALL),
-            days: 1,
-        };
-        let (now, actor) = (now()?, Actor::operator());
-        self.with(async |database| {
-            let (_, text) = tokens::make(database, &new, now, &actor).await?;
-            Ok(text.expose().to_owned())
-        })
-    }
-
-    /// All Roots, by the names that files have in the repository.
-    pub(super) fn roots(&self) -> Result<Vec<(String, Vec<u8>)>> {
-        let roots = self.with(async |database| Ok(database.roots().await?))?;
-        let named = (1..).zip(roots);
-        let named = named.map(|(version, file)| (format!("{version}.root.json"), file));
-        Ok(named.collect())
-    }
-
-    /// What is ordered in a vehicle.
-    pub(super) fn orders(&self, vin: &Vin) -> Result<Content> {
-        let orders = self.vehicle(vin)?.orders.into_iter();
-        Ok(orders.map(|order| (order.path, order.entry)).collect())
+    /// All Roots, version 1 first.
+    pub(super) fn roots(&self) -> Result<Vec<Vec<u8>>> {
+        self.with(async |database| Ok(database.roots().await?))
     }
 
     /// Length and hashes of an image, as the image repository lists it.

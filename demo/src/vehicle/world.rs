@@ -5,17 +5,15 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use countersign_client::fetch::{HttpFetcher, Patience, TlsRoots, UrlFetcher};
 use countersign_client::uptane::primary::Cycle;
-use countersign_metadata::uptane::{Mapping, Vin};
-use countersign_vehicle_sim::{Factory, ImageRepository};
+use countersign_metadata::uptane::Mapping;
+use countersign_vehicle_sim::Factory;
 use serde_json::{Value, json};
 
 use super::admin::Admin;
 use super::car::{Car, TELEMATICS, holds, plan};
 use super::devices::Authority;
 use super::director::Director;
-use super::garage;
 use super::keys::Keys;
 use super::records::Records;
 use crate::server::{Server, Tricks};
@@ -81,7 +79,7 @@ impl Office {
         authority.equip_server(&director.tls())?;
         director.import_root(&keys.first_root()?)?;
         let records = Records::new(director.database())?;
-        let token = records.make_token()?;
+        let token = director.make_token()?;
         let admin = Admin::new(director.start()?, &token);
         Ok(Self {
             stage: stage.clone(),
@@ -114,7 +112,7 @@ impl Office {
         let url = self.director.url()?;
         let mapping = Mapping::both(vec![url.clone()], vec![self.image.url("")])?;
         let roots = self.records.roots()?;
-        let (_, director_root) = roots.first().ok_or("the director has no Root")?;
+        let director_root = roots.first().ok_or("the director has no Root")?;
         let factory = Factory {
             director_root,
             image_root: &self.image_root()?,
@@ -188,18 +186,15 @@ impl World {
         Ok(stored)
     }
 
+    /// Lets the vehicle have orders again.
+    pub(super) fn release(&self) -> Result<()> {
+        self.office.admin.release(VIN)
+    }
+
     /// What is assigned, on a stick.
     pub(super) fn carry(&self) -> Result<PathBuf> {
-        let office = &self.office;
-        let stick = office.stage.folder.join("stick.tar");
-        let from = ImageRepository {
-            url: office.image.url(""),
-            root: office.image_root()?,
-            fetcher: UrlFetcher::new(HttpFetcher::new(Patience::default(), TlsRoots::mozilla())),
-        };
-        let (vin, keys) = (Vin::new(VIN)?, office.keys.offline()?);
-        let images = office.director.images();
-        garage::carry(&office.records, (&vin, &keys), from, &images, &stick)?;
+        let stick = self.office.stage.folder.join("stick.tar");
+        self.office.director.carry(VIN, &stick)?;
         Ok(stick)
     }
 }

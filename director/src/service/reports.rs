@@ -99,7 +99,10 @@ impl Known {
         }
         let mut change = Change::of(&self.vin, self.stored.revision, now);
         change.manifest = Some(bytes.to_vec());
-        let (events, orders) = self.consequences(inner, &heard, &receipt);
+        let (mut events, orders) = self.consequences(inner, &heard, &receipt);
+        if self.stored.held.is_some() {
+            events.retain(|event| *event != Event::Held);
+        }
         for event in &events {
             tracing::info!(vin = %self.vin, ?event, "reported");
         }
@@ -112,7 +115,7 @@ impl Known {
             self.stored.orders.clone_from(&orders);
             change.orders = Some(orders);
         }
-        if self.stored.held.is_none() && events.contains(&Event::Held) {
+        if events.contains(&Event::Held) {
             self.stored.held = Some("an ECU has reported an attack".into());
             change.held = Some(self.stored.held.clone());
         }
