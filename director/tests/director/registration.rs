@@ -352,9 +352,3 @@ async fn case_91_a_key_is_not_replaced_silently() {
         car.report(&service).await.unwrap();
     }
 }
-
-/// Looks at what waits, and lets it be.
-pub(crate) async fn approve(service: &Service, vin: &Vin) -> Result<(), Problem> {
-    let seen = service.waiting(vin).await?.digest;
-    service.approve(vin, &seen, &operator()).await
-}

@@ -17,7 +17,8 @@ use countersign_metadata::uptane::{
     VehicleVersionManifest, Vin,
 };
 use countersign_metadata::{
-    Hashes, RoleType, Root, Signed, Snapshot, TargetPath, Targets, Timestamp, Unsigned, sha256,
+    Hashes, Role, RoleType, Root, Signed, Snapshot, TargetPath, Targets, Timestamp, Unsigned,
+    sha256,
 };
 use countersign_signing::{Algorithm, KeyUri, Secrets, Signer};
 
@@ -196,10 +197,7 @@ impl Car {
     }
 
     /// A file that has to be signed by the keys of the Root, fresh, and never another than before.
-    fn file<T: countersign_metadata::Role>(&mut self, at: &str, name: &str) -> Result<T, String>
-    where
-        T: Clone,
-    {
+    fn file<T: Role + Clone>(&mut self, at: &str, name: &str) -> Result<T, String> {
         let bytes = self.get(at, &format!("metadata/{name}"))?;
         let bytes = bytes.ok_or_else(|| format!("{name} is not there"))?;
         let digest = sha256(&bytes);

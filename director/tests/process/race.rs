@@ -172,22 +172,19 @@ fn race(database: Option<&str>, processes: usize, time: Duration) {
 /// What was acknowledged is there.
 fn check_database(url: &str, cars: &[Mutex<Car>]) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let database = Database::open(url).await.unwrap();
-        for car in cars {
-            let car = car.lock().unwrap();
-            let stored = database.vehicle(&car.vin).await.unwrap().unwrap();
-            let heard = recall(&stored.manifest.unwrap().1).unwrap();
-            let (_, heard) = heard.into_iter().next().unwrap();
-            assert_eq!(heard.report_counter, car.acknowledged, "{}", car.vin);
-            for role in [RoleType::Timestamp, RoleType::Snapshot, RoleType::Targets] {
-                // What the last report has led to may be signed already.
-                assert!(
-                    stored.desk.version(role) >= Some(car.newest(role)),
-                    "{}",
-                    car.vin
-                );
-            }
+    let database = runtime.block_on(Database::open(url)).unwrap();
+    for car in cars {
+        let car = car.lock().unwrap();
+        let stored = runtime.block_on(database.vehicle(&car.vin));
+        let stored = stored.unwrap().unwrap();
+        let heard = recall(&stored.manifest.unwrap().1).unwrap();
+        let (_, heard) = heard.into_iter().next().unwrap();
+        assert_eq!(heard.report_counter, car.acknowledged, "{}", car.vin);
+        for role in [RoleType::Timestamp, RoleType::Snapshot, RoleType::Targets] {
+            // What the last report has led to may be signed already.
+            let version = stored.desk.version(role);
+            assert!(version >= Some(car.newest(role)), "{}", car.vin);
         }
-    });
+    }
+    runtime.block_on(database.close());
 }
