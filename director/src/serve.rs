@@ -77,7 +77,7 @@ const WATCH: Duration = Duration::from_secs(10);
 /// # Errors
 /// [`ServeError`]
 pub async fn open(settings: &Settings) -> Result<Service, ServeError> {
-    let (uris, vault) = settings.key_uris().map_err(ServeError::Settings)?;
+    let (uris, vaults) = settings.key_uris().map_err(ServeError::Settings)?;
     let secrets = Arc::new(Secrets::unattended(&settings.base));
     let state = settings.path(&settings.state);
     let spool = state.join("uploads");
@@ -93,11 +93,15 @@ pub async fn open(settings: &Settings) -> Result<Service, ServeError> {
             None => TlsRoots::mozilla(),
         },
     };
+    let vaults = vaults.iter().map(|uri| DecryptionKey::open(uri, &secrets));
+    let vaults = vaults
+        .map(|key| key.map(ImageKey))
+        .collect::<Result<_, _>>()?;
     let parts = Parts {
         database: Database::open(&settings.database_url()).await?,
         blobs: Blobs::open(&settings.images)?,
         keyring: Keyring::open(&uris, &secrets, settings.keys.sessions)?,
-        vault: ImageKey(DecryptionKey::open(&vault, &secrets)?),
+        vaults,
         images,
         rules: settings.rules().map_err(ServeError::Settings)?,
         spool,

@@ -113,11 +113,30 @@ pub struct Keys {
     /// Offline Targets
     #[serde(default)]
     pub offline_targets: Vec<String>,
-    /// The key to which content keys are wrapped.
-    pub vault: String,
+    /// The key to which content keys are wrapped, which comes first, and those to which older ones were.
+    pub vault: OneOrMore,
     /// Sessions for each key.
     #[serde(default = "four")]
     pub sessions: usize,
+}
+
+/// The name of a key, or several.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMore {
+    /// One.
+    One(String),
+    /// Several.
+    More(Vec<String>),
+}
+
+impl OneOrMore {
+    fn names(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::More(names) => names,
+        }
+    }
 }
 
 fn four() -> usize {
@@ -236,7 +255,7 @@ impl Settings {
     ///
     /// # Errors
     /// Which of them has no name of a key.
-    pub fn key_uris(&self) -> Result<(KeyUris, KeyUri), String> {
+    pub fn key_uris(&self) -> Result<(KeyUris, Vec<KeyUri>), String> {
         let one = |name: &str, uri: &str| {
             let uri: Result<KeyUri, _> = uri.parse();
             uri.map_err(|error| format!("keys.{name}: {error}"))
@@ -246,11 +265,13 @@ impl Settings {
             uris.collect::<Result<Vec<_>, _>>()
         };
         let keys = &self.keys;
+        let vault = keys.vault.names();
         for (name, uris) in [
-            ("targets", &keys.targets),
+            ("targets", &*keys.targets),
             ("snapshot", &keys.snapshot),
             ("timestamp", &keys.timestamp),
             ("time", &keys.time),
+            ("vault", vault),
         ] {
             if uris.is_empty() {
                 return Err(format!("keys.{name} names no key"));
@@ -264,7 +285,7 @@ impl Settings {
             offline_snapshot: all("offline_snapshot", &keys.offline_snapshot)?,
             offline_targets: all("offline_targets", &keys.offline_targets)?,
         };
-        Ok((uris, one("vault", &keys.vault)?))
+        Ok((uris, all("vault", vault)?))
     }
 
     /// How it decides.

@@ -206,13 +206,22 @@ pub fn judge(
     Ok((receipt, now))
 }
 
-/// What was heard of each ECU in a manifest that was judged when it came, and kept.
+/// What was heard of each ECU in a manifest that was judged when it came, and kept. Of ECUs that were
+/// replaced since, or have another key, nothing was.
 ///
 /// # Errors
 /// [`MetadataError`] if it is not one.
-pub fn recall(bytes: &[u8]) -> Result<BTreeMap<EcuSerial, Heard>, MetadataError> {
+pub fn recall(
+    bytes: &[u8],
+    vehicle: &VehicleRecord,
+) -> Result<BTreeMap<EcuSerial, Heard>, MetadataError> {
     let manifest = Signed::<VehicleVersionManifest>::parse(bytes.to_vec())?.decode_unverified()?;
-    let reports = manifest.ecu_version_reports.into_iter();
+    let is_of = |(serial, report): &(EcuSerial, Signed<EcuVersionReport>)| {
+        let known = vehicle.ecus.get(serial).map(|ecu| ecu.signing.id());
+        let mut signed = report.signatures().iter();
+        known.is_some_and(|known| signed.any(|entry| entry.keyid == known))
+    };
+    let reports = manifest.ecu_version_reports.into_iter().filter(is_of);
     let heard = reports.map(|(serial, report)| {
         let digest = sha256(report.payload().as_bytes());
         Ok((serial, Heard::of(report.decode_unverified()?, digest)))

@@ -88,7 +88,7 @@ impl Service {
             let (asked, name, of) = (assignment.clone(), id.clone(), actor.clone());
             let decided = self
                 .work(move |inner| {
-                    let shelf = Shelf::of(inner, &images)?;
+                    let shelf = Shelf::of(inner, &images, &asked)?;
                     let mut desk = Dispatcher::new(known, shelf, (&name, now));
                     desk.decide(&asked, &of)
                 })
@@ -183,7 +183,10 @@ struct Shelf {
 }
 
 impl Shelf {
-    fn of(inner: &Inner, images: &[StoredImage]) -> Result<Self, Problem> {
+    fn of(inner: &Inner, images: &[StoredImage], asked: &Assignment) -> Result<Self, Problem> {
+        // What was ordered or runs already is not wrapped again.
+        let is_asked =
+            |path| asked.add_dependencies || asked.images.values().any(|image| image == path);
         let mut shelf = Self {
             catalogue: Catalogue::default(),
             vault: Vault::default(),
@@ -191,7 +194,8 @@ impl Shelf {
         for stored in images {
             let path = stored.path.clone();
             shelf.catalogue.put(path, stored.image.clone());
-            if let Some(encrypted) = &stored.encrypted {
+            let encrypted = stored.encrypted.as_ref();
+            if let Some(encrypted) = encrypted.filter(|_| is_asked(&stored.path)) {
                 let key = inner.content_key(stored, encrypted)?;
                 let ciphertext = encrypted.ciphertext.clone();
                 shelf

@@ -273,7 +273,8 @@ impl Inner {
                     hashes: target.hashes,
                 };
                 let context = vault_context(&path, &image, &ciphertext)?;
-                let content_key = wrap(&key, self.vault.0.public_key(), &context)?;
+                let own = self.vaults.first().ok_or_else(no_vault)?;
+                let content_key = wrap(&key, own.0.public_key(), &context)?;
                 let stored = StoredEncryption {
                     content_key,
                     ciphertext,
@@ -302,8 +303,17 @@ impl Inner {
         encrypted: &StoredEncryption,
     ) -> Result<ContentKey, Problem> {
         let context = vault_context(&stored.path, &stored.image, &encrypted.ciphertext)?;
-        Ok(unwrap(&encrypted.content_key, &context, &self.vault)?)
+        let wrapped = &encrypted.content_key;
+        let mut own = self.vaults.iter();
+        let own = own.find(|own| own.0.public_key().id() == wrapped.keyid);
+        Ok(unwrap(wrapped, &context, own.ok_or_else(no_vault)?)?)
     }
+}
+
+fn no_vault() -> Problem {
+    let message = "the key to which this image's content key is wrapped is not in the settings; add it \
+         to keys.vault";
+    Problem::new(Kind::Unavailable, "vault-key", message)
 }
 
 /// An upload, and why it broke off if it did: that is no fault of what is done with its bytes.

@@ -25,7 +25,7 @@ pub(super) struct Known {
 impl Known {
     pub(super) fn of(vin: &Vin, stored: StoredVehicle) -> Result<Self, MetadataError> {
         let heard = match &stored.manifest {
-            Some((_, manifest)) => manifest::recall(manifest)?,
+            Some((_, manifest)) => manifest::recall(manifest, &stored.record)?,
             None => BTreeMap::new(),
         };
         Ok(Self {

@@ -57,8 +57,8 @@ pub struct Parts {
     pub blobs: Blobs,
     /// The keys that are there.
     pub keyring: Keyring,
-    /// The Director's own key, to which content keys are wrapped.
-    pub vault: ImageKey,
+    /// The Director's own keys: the first one, to which content keys are wrapped, and former ones.
+    pub vaults: Vec<ImageKey>,
     /// The Image repository.
     pub images: ImageSource,
     /// The rest.
@@ -110,7 +110,7 @@ pub(crate) struct Inner {
     database: Database,
     blobs: Blobs,
     keyring: Keyring,
-    vault: ImageKey,
+    vaults: Vec<ImageKey>,
     images: ImageSource,
     /// The store of the Image repository's metadata knows one user at a time.
     images_turn: Mutex<()>,
@@ -160,7 +160,7 @@ impl Service {
             database: parts.database,
             blobs: parts.blobs,
             keyring: parts.keyring,
-            vault: parts.vault,
+            vaults: parts.vaults,
             images: parts.images,
             images_turn: Mutex::new(()),
             rules: parts.rules,

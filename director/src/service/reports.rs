@@ -26,6 +26,15 @@ enum Verdict {
     Dropped(Problem, Record),
 }
 
+/// What a report has led to.
+struct Outcome {
+    events: Vec<Event>,
+    /// What is ordered from now on.
+    orders: Vec<StoredOrder>,
+    /// What is ordered no more because another part of the same assignment was given up.
+    fallen: Vec<StoredOrder>,
+}
+
 impl Service {
     /// Takes in a vehicle version manifest that `sender` sends. When this returns, it is durable.
     ///
@@ -99,7 +108,11 @@ impl Known {
         }
         let mut change = Change::of(&self.vin, self.stored.revision, now);
         change.manifest = Some(bytes.to_vec());
-        let (mut events, orders) = self.consequences(inner, &heard, &receipt);
+        let Outcome {
+            mut events,
+            orders,
+            fallen,
+        } = self.consequences(inner, &heard, &receipt);
         if self.stored.held.is_some() {
             events.retain(|event| *event != Event::Held);
         }
@@ -110,6 +123,15 @@ impl Known {
             .iter()
             .map(|event| self.remember(event, now))
             .collect();
+        change.records.extend(fallen.iter().map(|order| {
+            let detail = [
+                ("ecu", order.serial.as_str().into()),
+                ("image", order.path.as_str().into()),
+                ("assignment", (*order.assignment).into()),
+            ];
+            let director = Actor::director();
+            record(now, &director, "order.abandoned", Some(&self.vin), detail)
+        }));
         self.heard = heard;
         if orders != self.stored.orders {
             self.stored.orders.clone_from(&orders);
@@ -133,7 +155,7 @@ impl Known {
         inner: &Inner,
         heard: &BTreeMap<EcuSerial, Heard>,
         receipt: &Receipt,
-    ) -> (Vec<Event>, Vec<StoredOrder>) {
+    ) -> Outcome {
         let stored = &self.stored.orders;
         let judged = stored
             .iter()
@@ -158,15 +180,22 @@ impl Known {
             let heard = heard.get(&order.serial);
             heard.is_some_and(|heard| order.judged().is_what(heard))
         };
+        let falls = |order: &StoredOrder| whole.contains(&&*order.assignment) && !runs(order);
         let left = stored.iter().filter_map(|order| {
             let judged = judged.get(&order.serial)?;
-            let falls = whole.contains(&&*order.assignment) && !runs(order);
-            (!falls).then(|| StoredOrder {
+            (!falls(order)).then(|| StoredOrder {
                 failures: judged.failures,
                 ..order.clone()
             })
         });
-        (events, left.collect())
+        let fallen = stored
+            .iter()
+            .filter(|order| judged.contains_key(&order.serial) && falls(order));
+        Outcome {
+            events,
+            orders: left.collect(),
+            fallen: fallen.cloned().collect(),
+        }
     }
 
     fn remember(&self, event: &Event, now: UtcTime) -> Record {

@@ -28,7 +28,7 @@ pub struct Change {
     pub orders: Option<Vec<StoredOrder>>,
     /// Whether it gets new orders, if that changes; and why not.
     pub held: Option<Option<String>>,
-    /// Its ECUs, if they are others than before. What was reported by others is forgotten.
+    /// Its ECUs, if they are others than before.
     pub record: Option<VehicleRecord>,
     /// What was signed, if something was.
     pub published: Option<Published>,
@@ -139,7 +139,6 @@ impl Change {
     ) -> Result<(), StorageError> {
         for statement in [
             "DELETE FROM ecus WHERE vin = $1",
-            "DELETE FROM manifests WHERE vin = $1",
             "DELETE FROM replacements WHERE vin = $1",
         ] {
             sqlx::query(statement)

@@ -479,6 +479,9 @@ async fn what_was_ordered_as_a_whole_is_given_up_as_a_whole() {
         // What is there stays.
         scene.is_told(&[("A-gateway", "g1")]).await;
         assert_eq!(scene.state("brake").await, None);
+        let log = scene.log().await;
+        let abandoned = log.iter().filter(|action| *action == "order.abandoned");
+        assert_eq!(abandoned.count(), 1, "{log:?}");
     }
     for mut scene in Scene::all(&images).await {
         let asked = parts(&scene.car, &[("brake", "b1"), ("door", "d1")]);

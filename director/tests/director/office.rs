@@ -122,7 +122,7 @@ impl Office {
             )))
             .unwrap(),
             keyring: Keyring::open(&uris, &secrets, 1).unwrap(),
-            vault: ImageKey(DecryptionKey::open(&vault, &secrets).unwrap()),
+            vaults: vec![ImageKey(DecryptionKey::open(&vault, &secrets).unwrap())],
             images: ImageSource {
                 url: format!("file://{}", published.display()),
                 root: fs::read(published.join("metadata/1.root.json")).unwrap(),

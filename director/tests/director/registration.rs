@@ -235,7 +235,7 @@ async fn other_ecus_take_effect_when_somebody_approves() {
             ("A-brake", "brake"),
             ("A-radio", "radio"),
         ];
-        let repaired = Car::with(&world.keys(), "A", &ecus);
+        let mut repaired = Car::with(&world.keys(), "A", &ecus);
         let line = Line::of(&service, &repaired);
         let registration = repaired.registration(&service).await.unwrap();
         let body = registration.to_json();
@@ -258,6 +258,14 @@ async fn other_ecus_take_effect_when_somebody_approves() {
         let view = service.view(&car.vin).await.unwrap();
         assert_eq!((&view.record, view.replacement), (&repaired.record, false));
         assert_eq!(repaired.register(&service).await, Ok(Registered::AsBefore));
+        // What an ECU that stayed has reported before is a replay.
+        let replayed = repaired.report(&service).await;
+        assert_eq!(refused(replayed), (Kind::Wrong, "report-replayed"));
+        for (serial, report) in &mut repaired.reports {
+            if let Some(before) = car.reports.get(serial) {
+                report.report_counter = before.report_counter + 1;
+            }
+        }
         repaired.report(&service).await.unwrap();
         assert_eq!(
             actions(&service, &car.vin).await,
@@ -268,6 +276,7 @@ async fn other_ecus_take_effect_when_somebody_approves() {
                 "replacement.rejected",
                 "replacement.requested",
                 "replacement.approved",
+                "manifest.dropped",
             ]
         );
     }

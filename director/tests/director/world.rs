@@ -170,7 +170,7 @@ impl World {
             database: self.place.open().await,
             blobs: Blobs::open(&blobs).unwrap(),
             keyring: Keyring::open(&uris(generations), &secrets, 2).unwrap(),
-            vault: image_key(&keys, "vault"),
+            vaults: vec![image_key(&keys, "vault")],
             images: ImageSource {
                 url: format!("file://{}", self.folder("image").display()),
                 root: fs::read(self.folder("image/metadata/1.root.json")).unwrap(),

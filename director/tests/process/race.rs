@@ -177,7 +177,7 @@ fn check_database(url: &str, cars: &[Mutex<Car>]) {
         let car = car.lock().unwrap();
         let stored = runtime.block_on(database.vehicle(&car.vin));
         let stored = stored.unwrap().unwrap();
-        let heard = recall(&stored.manifest.unwrap().1).unwrap();
+        let heard = recall(&stored.manifest.unwrap().1, &stored.record).unwrap();
         let (_, heard) = heard.into_iter().next().unwrap();
         assert_eq!(heard.report_counter, car.acknowledged, "{}", car.vin);
         for role in [RoleType::Timestamp, RoleType::Snapshot, RoleType::Targets] {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use countersign_ceremony::conduct::REPORT;
 use countersign_ceremony::exchange::SealRequest;
 use countersign_ceremony::holder::Station;
+use countersign_ceremony::profile::RepositoryKind;
 use countersign_ceremony::sealing::{ReadSealRequest, read_seals};
 use countersign_ceremony::statement::SignedStatement;
 use countersign_ceremony::{CeremonyError, Folder, Phase};
@@ -93,6 +94,7 @@ impl Seal {
         let report = self.ceremony.join(REPORT);
         let sealed = ceremony.sealed().map_or(&[][..], |sealed| &sealed.by);
         let by: Vec<String> = sealed.iter().map(|id| ceremony.describe(id)).collect();
+        let is_director = ceremony.profile().repository == RepositoryKind::Director;
         let text = format!(
             "{} by {}\n  the new root: {}\n  for paper: {}\nnext: {} {}",
             if now { "sealed" } else { "sealed already," },
@@ -100,6 +102,7 @@ impl Seal {
             root.display(),
             report.display(),
             match ceremony.previous() {
+                _ if is_director => "director root import",
                 Some(_) => "repo-tool --repo REPOSITORY root import",
                 None => "repo-tool --repo REPOSITORY init --root",
             },
