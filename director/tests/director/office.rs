@@ -40,8 +40,8 @@ pub(crate) struct Office {
     pub(crate) service: Service,
     pub(crate) router: Router,
     folder: tempfile::TempDir,
-    /// Seconds by which its clock is ahead.
-    ahead: Arc<AtomicI64>,
+    /// Its clock, in Unix time. It stands still until somebody lets time go by.
+    clock: Arc<AtomicI64>,
 }
 
 /// An answer.
@@ -112,8 +112,8 @@ impl Office {
             ..KeyUris::default()
         };
         let published = path("repository/published");
-        let ahead = Arc::new(AtomicI64::new(0));
-        let clock = Arc::clone(&ahead);
+        let clock = Arc::new(AtomicI64::new(system_time().unwrap().unix()));
+        let shown = Arc::clone(&clock);
         let parts = Parts {
             database: place.open().await,
             blobs: Blobs::open(&BlobSettings::at(&format!(
@@ -131,7 +131,7 @@ impl Office {
             },
             rules: Rules::default(),
             spool: path("spool"),
-            clock: Arc::new(move || system_time()?.plus_seconds(clock.load(Ordering::Relaxed))),
+            clock: Arc::new(move || UtcTime::from_unix(shown.load(Ordering::Relaxed))),
         };
         let service = Service::new(parts).await.unwrap();
         let router = admin::router(Admin {
@@ -146,7 +146,7 @@ impl Office {
             service,
             router,
             folder,
-            ahead,
+            clock,
         }
     }
 
@@ -160,7 +160,7 @@ impl Office {
 
     /// Lets so many seconds go by.
     pub(crate) fn later(&self, seconds: i64) {
-        self.ahead.fetch_add(seconds, Ordering::Relaxed);
+        self.clock.fetch_add(seconds, Ordering::Relaxed);
     }
 
     /// A Root of this version that lists the keys.
