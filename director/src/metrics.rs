@@ -62,6 +62,11 @@ pub(crate) fn signed(role: &'static str) {
     counter!("director_files_signed_total", "role" => role).increment(1);
 }
 
+/// A connection was refused because there were too many: `all`, or of one `vehicle`.
+pub(crate) fn connection_refused(bound: &'static str) {
+    counter!("director_connections_refused_total", "bound" => bound).increment(1);
+}
+
 /// The Root ends in so many seconds.
 pub(crate) fn root_ends_in(seconds: i64) {
     // Exact up to 2^53 seconds.
@@ -85,6 +90,10 @@ fn describe() {
     describe_counter!(
         "director_files_signed_total",
         "Metadata files that were signed and kept, by role"
+    );
+    describe_counter!(
+        "director_connections_refused_total",
+        "Connections beyond what there can be"
     );
     describe_gauge!(
         "director_root_expires_in_seconds",

@@ -5,21 +5,19 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum_server::Handle;
-use axum_server::accept::Accept;
 use countersign_client::client::read_root;
 use countersign_client::clock::system_time;
 use countersign_client::fetch::TlsRoots;
 use countersign_ecu_keys::ImageKey;
 use countersign_signing::{DecryptionKey, Secrets};
-use hyper_util::rt::TokioTimer;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::alarms;
 use crate::blobs::Blobs;
 use crate::http::admin::{self, Admin};
-use crate::http::device;
+use crate::http::{device, listen};
 use crate::keys::Keyring;
 use crate::metrics;
 use crate::problem::Problem;
@@ -63,8 +61,11 @@ pub enum ServeError {
     Problem(#[from] Problem),
 }
 
-/// How long a request may take to say what it wants, and a handshake to be done.
+/// How long a request may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Open files of a process that are no connections: databases, tokens, images that are sent.
+const OTHER_FILES: u64 = 1024;
 
 /// How long requests that are worked on may take when the process ends.
 const GRACE: Duration = Duration::from_secs(30);
@@ -142,47 +143,24 @@ pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
 
     let (first, second) = (Handle::new(), Handle::new());
     tokio::spawn(end(vec![first.clone(), second.clone()]));
-    let devices = run(devices_at, tls.device_acceptor(PATIENCE), first, devices);
+    let bounds = settings.bounds();
+    allow_files(bounds.connections);
+    let acceptor = tls.device_acceptor(bounds);
+    let devices = listen(devices_at, acceptor, devices, PATIENCE, first);
     let done = match admin_tls {
         Some(tls) => {
-            let people = run(people_at, tls.server_acceptor(PATIENCE), second, people);
+            let acceptor = tls.server_acceptor(bounds);
+            let people = listen(people_at, acceptor, people, PATIENCE, second);
             tokio::try_join!(devices, people)
         }
         None => {
             let plain = axum_server::accept::NoDelayAcceptor::new();
-            tokio::try_join!(devices, run(people_at, plain, second, people))
+            let people = listen(people_at, plain, people, PATIENCE, second);
+            tokio::try_join!(devices, people)
         }
     };
     service.database().clone().close().await;
     done.map(drop).map_err(io_error("serve".into()))
-}
-
-async fn run<A>(
-    listener: TcpListener,
-    acceptor: A,
-    handle: Handle<SocketAddr>,
-    router: Router,
-) -> io::Result<()>
-where
-    A: Accept<tokio::net::TcpStream, Router> + Clone + Send + Sync + 'static,
-    A::Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
-    A::Service:
-        axum_server::service::SendService<axum::http::Request<hyper::body::Incoming>> + Send,
-    A::Future: Send,
-{
-    let mut server = axum_server::from_tcp(listener)?
-        .acceptor(acceptor)
-        .handle(handle);
-    let http = server.http_builder();
-    // Who begins a request has to go on with it.
-    http.http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE);
-    http.http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Some(GRACE))
-        .max_concurrent_streams(32);
-    server.serve(router.into_make_service()).await
 }
 
 async fn end(handles: Vec<Handle<SocketAddr>>) -> io::Result<()> {
@@ -203,11 +181,26 @@ async fn end(handles: Vec<Handle<SocketAddr>>) -> io::Result<()> {
 
 fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
     let listener = TcpListener::bind(address);
-    let listener = listener.map_err(io_error(format!("listen on {address}")))?;
-    listener
-        .set_nonblocking(true)
-        .map_err(io_error(format!("listen on {address}")))?;
-    Ok(listener)
+    listener.map_err(io_error(format!("listen on {address}")))
+}
+
+/// Every connection is an open file, and systems allow a process 1,024 of these unless it asks for more.
+fn allow_files(connections: usize) {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let now = match setrlimit(Resource::Nofile, limit) {
+        Ok(()) => limit,
+        Err(_) => getrlimit(Resource::Nofile),
+    };
+    let needed = 2 * connections as u64 + OTHER_FILES;
+    if now.current.is_some_and(|files| files < needed) {
+        tracing::warn!(
+            allowed = now.current,
+            needed,
+            "the system allows fewer open files than there can be connections; lower limits.connections, \
+             or raise the limit (LimitNOFILE= of systemd)"
+        );
+    }
 }
 
 /// Scripts wait for this line: from then on requests are taken.

@@ -18,7 +18,7 @@ use crate::blobs::BlobSettings;
 use crate::http::Limits;
 use crate::keys::KeyUris;
 use crate::service::Rules;
-use crate::tls::{ClientFiles, TlsFiles};
+use crate::tls::{Bounds, ClientFiles, TlsFiles};
 
 /// How a Director is set up: `director.toml`. Paths start at the folder of the file.
 #[derive(Debug, Clone, Deserialize)]
@@ -178,6 +178,8 @@ pub struct LimitSettings {
     answer: Option<text::Span>,
     requests_per_minute: Option<u32>,
     burst: Option<u32>,
+    connections: Option<usize>,
+    connections_per_vehicle: Option<usize>,
 }
 
 /// Why a configuration cannot be used.
@@ -330,6 +332,16 @@ impl Settings {
             answer: own.answer.map_or(usual.answer, text::Span::duration),
             per_minute: own.requests_per_minute.unwrap_or(usual.per_minute),
             burst: own.burst.unwrap_or(usual.burst),
+        }
+    }
+
+    /// How many connections each listener has.
+    pub fn bounds(&self) -> Bounds {
+        let (usual, own) = (Bounds::default(), &self.limits);
+        Bounds {
+            connections: own.connections.unwrap_or(usual.connections),
+            of_one_vehicle: own.connections_per_vehicle.unwrap_or(usual.of_one_vehicle),
+            ..usual
         }
     }
 

@@ -6,6 +6,8 @@ pub mod device;
 mod answer;
 mod count;
 mod limits;
+mod listener;
 mod rate;
 
 pub use limits::Limits;
+pub use listener::listen;

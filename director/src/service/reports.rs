@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use countersign_director_domain::consequences::{Event, draw};
-use countersign_director_domain::manifest::{Heard, Receipt, judge};
+use countersign_director_domain::manifest::{Heard, ManifestRefusal, Receipt, judge};
 use countersign_metadata::UtcTime;
 use countersign_metadata::uptane::{EcuSerial, Vin};
 
@@ -22,8 +22,8 @@ const BELIEVED: &str = "ok";
 enum Verdict {
     /// It is believed. Nothing has to be kept if nothing was learnt.
     Believed(Receipt, Option<Box<Change>>),
-    /// It is dropped, and that is remembered.
-    Dropped(Problem, Record),
+    /// It is dropped, and that is remembered unless it means nothing.
+    Dropped(Problem, Option<Record>),
 }
 
 /// What a report has led to.
@@ -55,7 +55,9 @@ impl Service {
                 Verdict::Dropped(problem, record) => {
                     tracing::warn!(vin = %sender, code = problem.code, "manifest dropped");
                     metrics::manifest(problem.code);
-                    self.0.database.note(vec![record]).await?;
+                    if let Some(record) = record {
+                        self.0.database.note(vec![record]).await?;
+                    }
                     return Err(problem);
                 }
                 Verdict::Believed(receipt, None) => {
@@ -92,6 +94,9 @@ impl Known {
         let (receipt, heard) = match judge(&self.vin, bytes, vehicle, &self.heard, &rules) {
             Ok(judged) => judged,
             Err(refusal) => {
+                // An ECU that was off for long, or is new, learns the time in this very cycle. It has signed
+                // this report and nobody has seen it before, so that it is no attack either.
+                let happens = matches!(refusal, ManifestRefusal::Expired { .. });
                 let problem = Problem::from(refusal);
                 let detail = [
                     ("code", problem.code.into()),
@@ -99,7 +104,7 @@ impl Known {
                 ];
                 let actor = Actor::vehicle(&self.vin);
                 let record = record(now, &actor, "manifest.dropped", Some(&self.vin), detail);
-                return Ok(Verdict::Dropped(problem, record));
+                return Ok(Verdict::Dropped(problem, (!happens).then_some(record)));
             }
         };
         let last = self.stored.manifest.as_ref();

@@ -15,70 +15,74 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::Layer as _;
 
+use super::connections::Places;
 use super::load::Loaded;
-use super::{Client, Tls};
+use super::{Bounds, Client, Held, Tls};
 
 /// Accepts devices, and puts a [`Client`] into the extensions of each request.
 #[derive(Debug, Clone)]
 pub struct DeviceAcceptor {
     tls: Tls,
-    within: Duration,
+    places: Places,
 }
 
 /// Accepts whoever can speak TLS.
 #[derive(Debug, Clone)]
 pub struct ServerAcceptor {
     tls: Tls,
-    within: Duration,
+    places: Places,
 }
 
-type Accepting<S> = Pin<Box<dyn Future<Output = io::Result<(TlsStream<TcpStream>, S)>> + Send>>;
+type Accepting<S> = Pin<Box<dyn Future<Output = io::Result<(Held, S)>> + Send>>;
 
 impl Tls {
-    /// For a listener of devices. A handshake has to be done within this time.
-    pub fn device_acceptor(&self, within: Duration) -> DeviceAcceptor {
+    /// For a listener of devices.
+    pub fn device_acceptor(&self, bounds: Bounds) -> DeviceAcceptor {
         DeviceAcceptor {
             tls: self.clone(),
-            within,
+            places: Places::new(bounds),
         }
     }
 
     /// For a listener whose clients prove in another way who they are.
-    pub fn server_acceptor(&self, within: Duration) -> ServerAcceptor {
+    pub fn server_acceptor(&self, bounds: Bounds) -> ServerAcceptor {
         ServerAcceptor {
             tls: self.clone(),
-            within,
+            places: Places::new(bounds),
         }
     }
 }
 
 impl<S: Send + 'static> Accept<TcpStream, S> for DeviceAcceptor {
-    type Stream = TlsStream<TcpStream>;
+    type Stream = Held;
     type Service = AddExtension<S, Client>;
     type Future = Accepting<Self::Service>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let Self { tls, within } = self.clone();
+        let Self { tls, places } = self.clone();
         Box::pin(async move {
+            let place = places.take()?;
             let loaded = tls.current();
-            let stream = handshake(stream, &loaded, within).await?;
+            let stream = handshake(stream, &loaded, places.bounds.handshake).await?;
             let certificates = stream.get_ref().1.peer_certificates();
             let client = Client::new(tls, &loaded, certificates.unwrap_or_default().to_vec());
+            let stream = places.hold(stream, place, Some(&client))?;
             Ok((stream, Extension(client).layer(service)))
         })
     }
 }
 
 impl<S: Send + 'static> Accept<TcpStream, S> for ServerAcceptor {
-    type Stream = TlsStream<TcpStream>;
+    type Stream = Held;
     type Service = S;
     type Future = Accepting<S>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let Self { tls, within } = self.clone();
+        let Self { tls, places } = self.clone();
         Box::pin(async move {
-            let stream = handshake(stream, &tls.current(), within).await?;
-            Ok((stream, service))
+            let place = places.take()?;
+            let stream = handshake(stream, &tls.current(), places.bounds.handshake).await?;
+            Ok((places.hold(stream, place, None)?, service))
         })
     }
 }

@@ -6,6 +6,7 @@
 
 mod accept;
 mod client;
+mod connections;
 mod error;
 mod identity;
 mod load;
@@ -19,6 +20,7 @@ use countersign_metadata::UtcTime;
 
 pub use accept::{DeviceAcceptor, ServerAcceptor};
 pub use client::Client;
+pub use connections::{Bounds, Held};
 pub use error::{IdentityError, Refusal, TlsError};
 pub use identity::Identity;
 

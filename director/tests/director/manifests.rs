@@ -42,6 +42,16 @@ impl Reporter {
 
     /// A manifest that is refused with 400: nothing changes, and the log says why.
     async fn dropped(&self, manifest: Vec<u8>, code: &str) {
+        self.ignored(manifest, code).await;
+        let log = self.service.database().audit(Some(&self.car.vin), 0).await;
+        let last = log.unwrap().pop().unwrap().record;
+        assert_eq!(last.action, "manifest.dropped");
+        assert_eq!(last.detail["code"].as_str(), Some(code));
+        assert_eq!(last.actor, "vehicle:A");
+    }
+
+    /// A manifest that is refused with 400, and changes nothing of the vehicle.
+    async fn ignored(&self, manifest: Vec<u8>, code: &str) {
         let before = self.service.database().vehicle(&self.car.vin).await;
         let before = before.unwrap().unwrap();
         assert_eq!(self.put(manifest).await.refusal(), (400, code.into()));
@@ -51,11 +61,12 @@ impl Reporter {
             (after.revision, after.manifest),
             (before.revision, before.manifest)
         );
+    }
+
+    /// Entries of the audit log about the vehicle.
+    async fn entries(&self) -> usize {
         let log = self.service.database().audit(Some(&self.car.vin), 0).await;
-        let last = log.unwrap().pop().unwrap().record;
-        assert_eq!(last.action, "manifest.dropped");
-        assert_eq!(last.detail["code"].as_str(), Some(code));
-        assert_eq!(last.actor, "vehicle:A");
+        log.unwrap().len()
     }
 }
 
@@ -216,17 +227,21 @@ async fn case_88_a_report_of_long_ago_or_out_of_the_future_is_no_news() {
     for world in World::all().await {
         let mut reporter = Reporter::new(&world).await;
         let now = world.now().unix();
-        for (seconds, code) in [(-86_401, "report-expired"), (301, "report-ahead")] {
+        let tell = |reporter: &mut Reporter, seconds: i64| {
             reporter.car.says("door", |report| {
                 report.latest_time = UtcTime::from_unix(now + seconds).unwrap();
             });
-            reporter.dropped(reporter.car.manifest(), code).await;
-        }
+            reporter.car.manifest()
+        };
+        let entries = reporter.entries().await;
+        let old = tell(&mut reporter, -86_401);
+        reporter.ignored(old, "report-expired").await;
+        assert_eq!(reporter.entries().await, entries);
+        let early = tell(&mut reporter, 301);
+        reporter.dropped(early, "report-ahead").await;
         for seconds in [-86_400, 300] {
-            reporter.car.says("door", |report| {
-                report.latest_time = UtcTime::from_unix(now + seconds).unwrap();
-            });
-            reporter.believed(reporter.car.manifest()).await;
+            let manifest = tell(&mut reporter, seconds);
+            reporter.believed(manifest).await;
         }
     }
 }

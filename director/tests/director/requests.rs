@@ -1,5 +1,7 @@
 //! Requests that are refused before anything is looked into.
 
+use std::time::Duration;
+
 use countersign_director::http::Limits;
 use countersign_metadata::uptane::Vin;
 
@@ -148,6 +150,38 @@ async fn each_vehicle_has_its_own_share_of_requests() {
         let mut other = device(&car);
         other.vin = Vin::new("B").unwrap();
         let said = line.as_device(Some(other)).get("/v1/vehicle").await;
+        assert_eq!(said.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_given_up() {
+    use axum::body::Body;
+    use bytes::Bytes;
+    use futures_util::{StreamExt as _, stream};
+
+    for world in World::all().await {
+        let service = world.service().await;
+        let car = Car::registered(&world, &service, "A").await;
+        let limits = Limits {
+            answer: Duration::from_millis(300),
+            ..unlimited()
+        };
+        let line = Line::with(&service, Some(device(&car)), &limits);
+        let manifest = car.manifest();
+        for (method, path) in [
+            ("PUT", "/v1/manifest"),
+            ("POST", "/v1/time"),
+            ("POST", "/v1/registration"),
+            ("PUT", "/v1/certificate/request"),
+        ] {
+            let begun = Bytes::copy_from_slice(&manifest[..100]);
+            let begun = stream::once(async { std::io::Result::Ok(begun) });
+            let body = Body::from_stream(begun.chain(stream::pending()));
+            let said = line.send(method, path, &[], body).await;
+            assert_eq!(said.refusal(), (408, "timeout".into()), "{path}");
+        }
+        let said = line.send("PUT", "/v1/manifest", &[], manifest).await;
         assert_eq!(said.status, 200);
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use axum::body::{Body, BodyDataStream, Bytes};
+use axum::body::{Body, Bytes};
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -98,7 +98,7 @@ pub(super) async fn upload(
         Encryption::IfConfidential => Encrypt::IfConfidential,
         Encryption::Always => Encrypt::Always,
     };
-    let bytes = Box::pin(steady(body.into_data_stream()));
+    let bytes = Box::pin(steady(body.into_data_stream(), PATIENCE));
     let service = &api.service;
     let actor = caller.actor();
     let image = service.upload(&which.path.0, encrypt, bytes, &actor).await;
@@ -107,17 +107,51 @@ pub(super) async fn upload(
 }
 
 /// The same bytes, or an error where none come for too long.
-fn steady(body: BodyDataStream) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    stream::unfold(Some(body), async |body| {
+fn steady<S, E>(body: S, patience: Duration) -> impl Stream<Item = io::Result<Bytes>> + Send
+where
+    S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+    E: Into<BoxError> + Send,
+{
+    stream::unfold(Some(body), move |body| async move {
         let mut body = body?;
-        match tokio::time::timeout(PATIENCE, body.next()).await {
+        match tokio::time::timeout(patience, body.next()).await {
             Ok(Some(Ok(bytes))) => Some((Ok(bytes), Some(body))),
             Ok(Some(Err(error))) => Some((Err(io::Error::other(error)), None)),
             Ok(None) => None,
             Err(_) => {
-                let message = format!("nothing came for {} seconds", PATIENCE.as_secs());
+                let message = format!("nothing came for {} seconds", patience.as_secs());
                 Some((Err(io::Error::new(io::ErrorKind::TimedOut, message)), None))
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_upload_that_stops_coming_is_given_up_and_a_slow_one_is_not() {
+        let slow = stream::unfold(0, async |sent| {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            (sent < 20).then_some((Ok::<_, Infallible>(Bytes::from_static(b"x")), sent + 1))
+        });
+        let came = steady(Box::pin(slow), Duration::from_millis(800))
+            .collect::<Vec<_>>()
+            .await;
+        assert_eq!(came.len(), 20);
+        assert!(came.iter().all(Result::is_ok));
+
+        let begun = stream::once(std::future::ready(Ok::<_, Infallible>(Bytes::from_static(
+            b"x",
+        ))));
+        let came = steady(begun.chain(stream::pending()), Duration::from_millis(50))
+            .collect::<Vec<_>>()
+            .await;
+        assert_eq!(came.len(), 2);
+        let error = came[1].as_ref().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
 }
