@@ -9,11 +9,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use countersign_metadata::{UtcTime, sha256};
-use ring::rand::{SecureRandom as _, SystemRandom};
 use zeroize::Zeroizing;
 
 use crate::problem::{Kind, Problem};
-use crate::service::{Actor, record};
+use crate::service::{Actor, random, record};
 use crate::storage::{Database, StoredToken};
 
 /// Days for which a token is good if nothing else is said.
@@ -266,12 +265,4 @@ fn parse(text: &str) -> Option<(&str, Zeroizing<[u8; SECRET]>)> {
 fn refused() -> Problem {
     let message = "show a token that is good: Authorization: Bearer cst_...";
     Problem::new(Kind::Unauthenticated, "token", message)
-}
-
-fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Problem> {
-    let mut bytes = Zeroizing::new([0; N]);
-    SystemRandom::new()
-        .fill(&mut *bytes)
-        .map_err(|_| Problem::unavailable("the system has no random numbers now"))?;
-    Ok(bytes)
 }

@@ -41,10 +41,10 @@ pub(crate) async fn manifest_cycles(world: &World, service: &Service) -> Measure
 }
 
 /// Vehicles that ask whether there is something new, when there is nothing.
-pub(crate) async fn idle_polls(world: &World, service: &Service) -> Measured {
+pub(crate) async fn idle_polls(world: &World, service: &Service, prefix: &str) -> Measured {
     let router = device::router(service.clone(), &line::unlimited());
     let mut idle = Vec::new();
-    for car in registered(world, service, "B").await {
+    for car in registered(world, service, prefix).await {
         let Answered::File(file) = service.timestamp(&car.vin, None).await.unwrap() else {
             panic!("there is one");
         };

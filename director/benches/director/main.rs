@@ -80,10 +80,10 @@ async fn main() {
         }
 
         let forgetful = world.service().await;
-        let polls = inside::idle_polls(&world, &forgetful).await;
+        let polls = inside::idle_polls(&world, &forgetful, "forgotten").await;
         print("idle polls, no TLS, each asks the database", &polls, None);
         let service = world.service_with(&[1], Rules::default()).await;
-        let polls = inside::idle_polls(&world, &service).await;
+        let polls = inside::idle_polls(&world, &service, "kept").await;
         print("idle polls, no TLS", &polls, None);
         for connection in ["kept", "new"] {
             let polls = over_tls::idle_polls(&world, &service, connection).await;

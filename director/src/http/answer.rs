@@ -89,29 +89,27 @@ pub(super) async fn no_method() -> Response {
     )
 }
 
+/// A body that was not taken.
+fn of_body(status: StatusCode, why: String) -> Problem {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+            Kind::TooLarge,
+            "too-large",
+            "the body is larger than is taken here",
+        ),
+        _ => Problem::bad_request(why),
+    }
+}
+
 impl From<BytesRejection> for Problem {
     fn from(rejection: BytesRejection) -> Self {
-        match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
-                Kind::TooLarge,
-                "too-large",
-                "the body is larger than is taken here",
-            ),
-            _ => Self::bad_request(rejection.body_text()),
-        }
+        of_body(rejection.status(), rejection.body_text())
     }
 }
 
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
-        match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
-                Kind::TooLarge,
-                "too-large",
-                "the body is larger than is taken here",
-            ),
-            _ => Self::bad_request(rejection.body_text()),
-        }
+        of_body(rejection.status(), rejection.body_text())
     }
 }
 

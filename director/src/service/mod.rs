@@ -239,7 +239,8 @@ fn busy() -> Problem {
     Problem::unavailable("this vehicle is being changed by others; ask again")
 }
 
-fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Problem> {
+/// Bytes that nobody can guess.
+pub(crate) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Problem> {
     let mut bytes = Zeroizing::new([0; N]);
     SystemRandom::new()
         .fill(&mut *bytes)

@@ -3,7 +3,8 @@
 
 use countersign_metadata::UtcTime;
 use countersign_metadata::uptane::{EcuSerial, Vin};
-use sqlx::Row as _;
+use sqlx::any::AnyQueryResult;
+use sqlx::{Any, Row as _, Transaction};
 
 use super::audit::{Record, append};
 use super::{Database, StorageError, time};
@@ -32,6 +33,20 @@ pub struct AnnouncedVehicle {
     pub announced: UtcTime,
 }
 
+/// Keeps what was done, and says so in the audit log; nothing, and `false`, if there was nothing to do.
+async fn keep_if_done(
+    mut transaction: Transaction<'static, Any>,
+    done: &AnyQueryResult,
+    records: &[Record],
+) -> Result<bool, StorageError> {
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    append(&mut transaction, records).await?;
+    transaction.commit().await?;
+    Ok(true)
+}
+
 impl Database {
     /// Lets a vehicle register. `false` if it was announced or registered before.
     ///
@@ -58,12 +73,10 @@ impl Database {
         .bind(now.unix())
         .execute(&mut *transaction)
         .await?;
-        if known.is_some() || added.rows_affected() == 0 {
-            return Ok(false);
+        match known {
+            Some(_) => Ok(false),
+            None => keep_if_done(transaction, &added, records).await,
         }
-        append(&mut transaction, records).await?;
-        transaction.commit().await?;
-        Ok(true)
     }
 
     /// Whose a vehicle will be that was announced.
@@ -119,12 +132,7 @@ impl Database {
             .bind(vin.as_str())
             .execute(&mut *transaction)
             .await?;
-        if dropped.rows_affected() == 0 {
-            return Ok(false);
-        }
-        append(&mut transaction, records).await?;
-        transaction.commit().await?;
-        Ok(true)
+        keep_if_done(transaction, &dropped, records).await
     }
 
     /// Whose a vehicle is, or will be if it was announced.
@@ -195,12 +203,7 @@ impl Database {
             .bind(vin.as_str())
             .execute(&mut *transaction)
             .await?;
-        if dropped.rows_affected() == 0 {
-            return Ok(false);
-        }
-        append(&mut transaction, records).await?;
-        transaction.commit().await?;
-        Ok(true)
+        keep_if_done(transaction, &dropped, records).await
     }
 
     /// Keeps a request for a certificate, in the place of an earlier one. The same again leaves the
@@ -276,11 +279,6 @@ impl Database {
                 .bind(certificate)
                 .execute(&mut *transaction)
                 .await?;
-        if answered.rows_affected() == 0 {
-            return Ok(false);
-        }
-        append(&mut transaction, records).await?;
-        transaction.commit().await?;
-        Ok(true)
+        keep_if_done(transaction, &answered, records).await
     }
 }
