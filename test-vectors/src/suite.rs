@@ -149,8 +149,14 @@ impl Vector {
 
     /// The Root that the client is provisioned with.
     pub fn trusted_root(&self) -> &[u8] {
-        self.files
-            .get(&self.case.trusted_root)
-            .map_or(&[], Vec::as_slice)
+        self.case
+            .trusted_root
+            .as_deref()
+            .map_or(&[], |path| self.file(path))
+    }
+
+    /// A file below the directory of the case; nothing if it is not there.
+    pub fn file(&self, path: &str) -> &[u8] {
+        self.files.get(path).map_or(&[], Vec::as_slice)
     }
 }

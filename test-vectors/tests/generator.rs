@@ -6,7 +6,7 @@ use countersign_vectors::cases;
 use countersign_vectors::coverage::Coverage;
 use countersign_vectors::format::{Action, Verdict};
 use countersign_vectors::generate::{self, GenerateError};
-use countersign_vectors::run::in_process::InProcess;
+use countersign_vectors::run::in_process;
 use countersign_vectors::run::run_case;
 use countersign_vectors::simulate::SignatureCache;
 use countersign_vectors::suite;
@@ -79,7 +79,7 @@ fn the_runner_notices_every_kind_of_difference() {
     let fails = |change: &dyn Fn(&mut countersign_vectors::format::Step)| {
         let mut vector = good.clone();
         change(&mut vector.case.steps[0]);
-        !run_case(&mut InProcess::default(), &vector)
+        !run_case(&mut *in_process::client(&vector), &vector)
             .problems
             .is_empty()
     };
@@ -112,7 +112,7 @@ fn the_runner_notices_every_kind_of_difference() {
             _ => &mut expect.attack,
         };
         *fact = Some("another".into());
-        let result = run_case(&mut InProcess::default(), &vector);
+        let result = run_case(&mut *in_process::client(&vector), &vector);
         assert!(
             !result.problems.is_empty(),
             "a wrong {wrong} is not noticed"
@@ -124,6 +124,6 @@ fn the_runner_notices_every_kind_of_difference() {
 #[test]
 fn a_session_follows_1024_roots_and_the_next_goes_on() {
     let vector = cases::many_roots(&SignatureCache::default()).expect("a case");
-    let result = run_case(&mut InProcess::default(), &vector);
+    let result = run_case(&mut *in_process::client(&vector), &vector);
     assert_eq!(result.problems, [""; 0]);
 }

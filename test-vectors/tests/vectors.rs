@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use countersign_vectors::run::in_process::InProcess;
+use countersign_vectors::run::in_process;
 use countersign_vectors::run::run_case;
 use countersign_vectors::suite::{self, Vector};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -21,7 +21,7 @@ fn home() -> PathBuf {
 }
 
 fn run(vector: &Vector) -> Result<(), Failed> {
-    let result = run_case(&mut InProcess::default(), vector);
+    let result = run_case(&mut *in_process::client(vector), vector);
     match result.problems.is_empty() {
         true => Ok(()),
         false => Err(result.problems.join("\n").into()),

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
 
-use crate::format::{Action, Case, Clock, Expect, Step, TrustedFile, Verdict};
-use crate::simulate::{Json, Repo, SimulateError, sha256_hex};
+use crate::format::{
+    Action, Case, Clock, Cycle, Ecu, Expect, Install, Manifest, Step, TrustedFile, Vehicle, Verdict,
+};
+use crate::simulate::{Json, Repo, SimulateError, World, sha256_hex};
 use crate::suite::Vector;
 use crate::tree::Files;
 
@@ -47,14 +49,19 @@ pub struct Draft {
     root: Option<Vec<u8>>,
     steps: Vec<StepDraft>,
     errors: Vec<CaseError>,
+    pub(super) ecu: Option<Ecu>,
+    /// Vehicles that are registered with the Director under test.
+    pub inventory: BTreeMap<String, Vehicle>,
 }
 
 /// A step under construction.
 #[derive(Debug)]
 pub struct StepDraft {
     files: Files,
-    step: Step,
-    trusted: BTreeMap<String, Option<u64>>,
+    /// What the client is given, by what it is.
+    given: BTreeMap<&'static str, Vec<u8>>,
+    pub(super) step: Step,
+    pub(super) trusted: BTreeMap<String, Option<u64>>,
     from_step: BTreeMap<String, usize>,
     errors: Vec<CaseError>,
 }
@@ -88,20 +95,57 @@ impl Draft {
         self.step(repo, Action::Download(names))
     }
 
-    fn step(&mut self, repo: &mut Repo, action: Action) -> &mut StepDraft {
-        let files = repo.serve().unwrap_or_else(|error| {
+    /// The ECU verifies and downloads what the Director assigns now.
+    pub fn cycle(&mut self, world: &mut World) -> &mut StepDraft {
+        let files = self.made(world.serve());
+        self.draft(files, Action::Cycle(Cycle::default()))
+    }
+
+    /// The ECU installs what its last cycle has found.
+    pub fn install(&mut self, world: &mut World) -> &mut StepDraft {
+        let files = self.made(world.serve());
+        self.draft(files, Action::Install(Install::default()))
+    }
+
+    /// A vehicle sends the Director this manifest.
+    pub fn manifest(&mut self, sender: &str, manifest: &[u8]) -> &mut StepDraft {
+        let sent = Manifest {
+            sender: sender.into(),
+            file: String::new(),
+        };
+        let step = self.draft(Files::new(), Action::Manifest(sent));
+        step.given.insert("manifest", manifest.into());
+        step
+    }
+
+    /// What was made, or nothing, and the mistake is remembered.
+    pub(super) fn made<T: Default>(&mut self, made: Result<T, SimulateError>) -> T {
+        made.unwrap_or_else(|error| {
             self.errors.push(error.into());
-            Files::new()
-        });
+            T::default()
+        })
+    }
+
+    fn step(&mut self, repo: &mut Repo, action: Action) -> &mut StepDraft {
+        let files = self.made(repo.serve());
+        self.draft(files, action)
+    }
+
+    fn draft(&mut self, files: Files, action: Action) -> &mut StepDraft {
         let expect = Expect {
             verdict: Verdict::Accept,
             code: None,
             role: None,
+            repository: None,
             cause: None,
             attack: None,
             trusted: BTreeMap::new(),
             requests: None,
             downloads: BTreeMap::new(),
+            assigned: None,
+            installed: None,
+            stale: None,
+            attacks: None,
         };
         let step = Step {
             serve: Vec::new(),
@@ -114,6 +158,7 @@ impl Draft {
         let at = self.steps.len();
         self.steps.push(StepDraft {
             files,
+            given: BTreeMap::new(),
             step,
             trusted: BTreeMap::new(),
             from_step: BTreeMap::new(),
@@ -139,10 +184,15 @@ impl Draft {
             draft.step.serve = lay_out(&mut files, previous.take(), &draft.files, number);
             previous = Some((draft.files.clone(), draft.step.serve.clone()));
         }
-        let trusted_root = place_root(&mut files, self.root);
+        for (draft, number) in self.steps.iter_mut().zip(1..) {
+            draft.hand_over(&mut files, number);
+        }
+        let is_tuf = self.ecu.is_none() && self.inventory.is_empty();
+        let trusted_root = is_tuf.then(|| place_root(&mut files, self.root));
+        let ecu = self.ecu.map(|ecu| provisioned(ecu, &files));
         let mut steps = Vec::new();
         for (draft, number) in self.steps.into_iter().zip(1..) {
-            steps.push(draft.finish(&files, number)?);
+            steps.push(draft.finish(&files, number, ecu.is_some())?);
         }
         let case = Case {
             name: name.into(),
@@ -150,9 +200,25 @@ impl Draft {
             note: note.into(),
             clock: self.clock,
             trusted_root,
+            ecu,
+            inventory: self.inventory,
             steps,
         };
         Ok(Vector { case, files })
+    }
+}
+
+/// With the first Roots that were served.
+fn provisioned(ecu: Ecu, files: &Files) -> Ecu {
+    let first = |given: String, repository: &str| match given.is_empty() {
+        true => format!("1/{repository}/metadata/1.root.json"),
+        false => given,
+    };
+    debug_assert!(!files.is_empty());
+    Ecu {
+        director_root: first(ecu.director_root, "director"),
+        image_root: first(ecu.image_root, "image"),
+        ..ecu
     }
 }
 
@@ -300,11 +366,46 @@ impl StepDraft {
         self
     }
 
-    fn finish(mut self, files: &Files, number: usize) -> Result<Step, CaseError> {
+    /// The client is given this too: an `attestation`, a `bundle` or an `image`.
+    pub(super) fn give(&mut self, what: &'static str, bytes: &[u8]) -> &mut Self {
+        self.given.insert(what, bytes.into());
+        self
+    }
+
+    /// Puts what the client is given beside what is served. The same file is there once.
+    fn hand_over(&mut self, files: &mut Files, number: usize) {
+        for (what, bytes) in &self.given {
+            let mut known = files.iter().filter(|(path, _)| path.starts_with("given/"));
+            let known = known.find(|(_, known)| *known == bytes);
+            let path = known.map_or_else(
+                || format!("given/{number}-{what}"),
+                |(path, _)| path.clone(),
+            );
+            files.insert(path.clone(), bytes.clone());
+            match (&mut self.step.action, *what) {
+                (Action::Cycle(cycle), "attestation") => cycle.attestation = Some(path),
+                (Action::Cycle(cycle), "bundle") => cycle.bundle = Some(path),
+                (Action::Install(install), "attestation") => install.attestation = Some(path),
+                (Action::Install(install), "bundle") => install.bundle = Some(path),
+                (Action::Install(install), "image") => install.image = Some(path),
+                (Action::Manifest(manifest), "manifest") => manifest.file = path,
+                (action, what) => {
+                    let mistake = format!("{what} is nothing for {action:?}");
+                    self.errors.push(CaseError::Time(mistake));
+                }
+            }
+        }
+    }
+
+    fn finish(mut self, files: &Files, number: usize, is_uptane: bool) -> Result<Step, CaseError> {
         for (role, version) in self.trusted {
             let from = self.from_step.get(&role).copied();
+            let named = match is_uptane {
+                true => role.split_once('/').unwrap_or(("", &role)),
+                false => ("", &*role),
+            };
             let trusted = match version {
-                Some(version) => Some(find_trusted(files, &role, version, number, from)?),
+                Some(version) => Some(find_trusted(files, named, version, number, from)?),
                 None => None,
             };
             self.step.expect.trusted.insert(role, trusted);
@@ -316,11 +417,15 @@ impl StepDraft {
 /// The one file of `role` and `version` that was served up to step `number`.
 fn find_trusted(
     files: &Files,
-    role: &str,
+    (repository, role): (&str, &str),
     version: u64,
     number: usize,
     from: Option<usize>,
 ) -> Result<TrustedFile, CaseError> {
+    let folder = match repository {
+        "" => String::new(),
+        repository => format!("/{repository}/metadata/"),
+    };
     let mut found: BTreeMap<&[u8], &str> = BTreeMap::new();
     for (path, bytes) in files {
         let step: Option<usize> = path.split_once('/').and_then(|(step, _)| step.parse().ok());
@@ -329,7 +434,8 @@ fn find_trusted(
             (Some(step), None) => step <= number,
             (None, _) => true,
         };
-        if served && is_file_of(path, role, version) && version_of(bytes) == Some(version) {
+        let here = path.contains(&folder);
+        if served && here && is_file_of(path, role, version) && version_of(bytes) == Some(version) {
             found.entry(bytes).or_insert(path);
         }
     }

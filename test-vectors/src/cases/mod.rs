@@ -17,10 +17,11 @@ mod snapshot;
 mod targets;
 mod thresholds;
 mod timestamp;
+mod uptane;
 
 pub use draft::{ANY, CaseError, Draft, StepDraft};
 
-use crate::simulate::{Repo, SignatureCache};
+use crate::simulate::{Repo, SignatureCache, World};
 use crate::suite::Vector;
 
 /// All cases under construction.
@@ -44,6 +45,25 @@ impl Cases {
         let mut draft = Draft::default();
         let mut repo = Repo::new(self.cache.clone());
         build(&mut draft, &mut repo);
+        self.add(draft, name, spec, note);
+    }
+
+    /// Adds a case for an ECU of a vehicle, starting with an honest world.
+    pub fn vehicle(
+        &mut self,
+        name: &str,
+        spec: &[&str],
+        note: &str,
+        build: impl FnOnce(&mut Draft, &mut World),
+    ) {
+        let mut draft = Draft::default();
+        let mut world = World::new(self.cache.clone());
+        build(&mut draft, &mut world);
+        draft.ecu = Some(world.ecu);
+        self.add(draft, name, spec, note);
+    }
+
+    fn add(&mut self, draft: Draft, name: &str, spec: &[&str], note: &str) {
         match draft.finish(name, spec, note) {
             Ok(vector) => self.vectors.push(vector),
             Err(error) => self.errors.push((name.into(), error)),
@@ -77,6 +97,7 @@ pub fn all(cache: &SignatureCache) -> Result<Vec<Vector>, (String, CaseError)> {
         consistent::cases,
         images::cases,
         image_names::cases,
+        uptane::cases,
     ];
     for area in areas {
         area(&mut cases);

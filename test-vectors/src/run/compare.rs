@@ -1,6 +1,7 @@
 //! What was expected against what was seen.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 
 use super::Observed;
 use crate::format::{Expect, TrustedFile, Verdict};
@@ -37,7 +38,41 @@ pub(super) fn problems(expect: &Expect, seen: &Observed, files: &Files) -> Vec<S
             said(seen)
         ));
     }
+    let mut assigned = seen.assigned.clone();
+    if let Some(assigned) = &mut assigned {
+        assigned.sort();
+    }
+    problems.extend(differs(
+        "assigns",
+        expect.assigned.as_ref(),
+        assigned.as_ref(),
+    ));
+    problems.extend(differs(
+        "runs",
+        expect.installed.as_ref(),
+        seen.installed.as_ref(),
+    ));
+    problems.extend(differs(
+        "heard nothing new of",
+        expect.stale.as_ref(),
+        seen.stale.as_ref(),
+    ));
+    problems.extend(differs(
+        "heard of attacks",
+        expect.attacks.as_ref(),
+        seen.attacks.as_ref(),
+    ));
     problems
+}
+
+/// What only some clients tell, where it is not as expected.
+fn differs<T: PartialEq + Debug>(
+    what: &str,
+    expected: Option<&T>,
+    seen: Option<&T>,
+) -> Option<String> {
+    let (expected, seen) = (expected?, seen?);
+    (expected != seen).then(|| format!("{what} {seen:?}, must be {expected:?}"))
 }
 
 fn said(seen: &Observed) -> String {
@@ -52,12 +87,17 @@ fn refusal(expect: &Expect, seen: &Observed) -> Vec<String> {
     let Some(refusal) = &seen.refusal else {
         return Vec::new();
     };
-    let cause = refusal.cause.as_ref();
+    let (cause, repository) = (refusal.cause.as_ref(), refusal.repository.as_ref());
     let facts = [
         ("code", &expect.code, Some(&refusal.code)),
         ("role", &expect.role, Some(&refusal.role)),
         ("attack", &expect.attack, Some(&refusal.attack)),
         ("cause", &expect.cause, cause.or(expect.cause.as_ref())),
+        (
+            "repository",
+            &expect.repository,
+            repository.or(expect.repository.as_ref()),
+        ),
     ];
     facts
         .into_iter()

@@ -20,10 +20,10 @@ use tempfile::TempDir;
 
 use super::server::Server;
 use super::{Client, Observed, Refusal, RunError};
-use crate::format::{Action, Verdict};
+use crate::format::{Action, Step, Verdict};
 use crate::simulate::sha256_hex;
-use crate::suite;
-use crate::tree::{Files, Site};
+use crate::suite::{self, Vector};
+use crate::tree::Files;
 
 /// No case takes a client this long; one that hangs has failed.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -118,9 +118,9 @@ fn wait(mut command: Command, home: &Path) -> io::Result<Output> {
 }
 
 impl Client for External {
-    fn init(&mut self, root: &[u8]) -> Result<(), RunError> {
+    fn init(&mut self, vector: &Vector) -> Result<(), RunError> {
         let file = self.home.path().join("provisioned-root.json");
-        fs::write(&file, root).map_err(|error| RunError(error.to_string()))?;
+        fs::write(&file, vector.trusted_root()).map_err(|error| RunError(error.to_string()))?;
         let arguments = [
             "--metadata-dir".into(),
             self.path("metadata"),
@@ -132,18 +132,14 @@ impl Client for External {
         Ok(())
     }
 
-    fn act(
-        &mut self,
-        action: &Action,
-        site: Site,
-        clock: Option<UtcTime>,
-    ) -> Result<Observed, RunError> {
-        self.server.serve(site);
+    fn act(&mut self, vector: &Vector, step: &Step) -> Result<Observed, RunError> {
+        let clock = vector.case.clock_of(step);
+        self.server.serve(vector.site(step));
         let failed = |error: io::Error| RunError(error.to_string());
         let targets = tempfile::tempdir_in(self.home.path()).map_err(failed)?;
         let output = match self.refused_root.take() {
             Some(output) => output,
-            None => self.run(&self.arguments(action, targets.path()), clock)?,
+            None => self.run(&self.arguments(&step.action, targets.path()), clock)?,
         };
         let requests = self.server.requests();
         let requests = requests
@@ -159,6 +155,7 @@ impl Client for External {
             requests: requests.map(String::from).collect(),
             downloads: downloads(targets.path())?,
             messages: messages(&output),
+            ..Observed::default()
         })
     }
 }
@@ -176,7 +173,6 @@ impl External {
             self.server.url("metadata"),
         ];
         match action {
-            Action::Refresh => arguments.push("refresh".into()),
             Action::Download(names) => {
                 for name in names {
                     arguments.extend(["--target-name".into(), name.clone()]);
@@ -189,6 +185,7 @@ impl External {
                     "download".into(),
                 ]);
             }
+            _ => arguments.push("refresh".into()),
         }
         arguments
     }
@@ -225,6 +222,7 @@ fn refusal(stdout: &[u8]) -> Option<Refusal> {
     Some(Refusal {
         code: text("name")?.into(),
         role: text("role").unwrap_or_default().into(),
+        repository: text("repository").map(String::from),
         attack: text("attack").unwrap_or("none").into(),
         cause: text("cause").map(String::from),
     })

@@ -8,14 +8,11 @@ mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_metadata::UtcTime;
-
-use crate::format::{Action, Verdict};
+use crate::format::{Assigned, Step, Verdict};
 use crate::suite::Vector;
-use crate::tree::Site;
 
 /// What a client did in one step, as far as can be seen from outside.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Observed {
     /// Whether it was content.
     pub verdict: Verdict,
@@ -27,6 +24,14 @@ pub struct Observed {
     pub requests: Vec<String>,
     /// SHA-256 of the targets it has.
     pub downloads: BTreeSet<String>,
+    /// What it has found to be assigned, if it says so.
+    pub assigned: Option<Vec<Assigned>>,
+    /// SHA-256 of the image that runs, or `factory`, if that can be seen.
+    pub installed: Option<String>,
+    /// ECUs whose report said nothing new, if it says so.
+    pub stale: Option<Vec<String>>,
+    /// Attacks that it was told of, if it says so.
+    pub attacks: Option<Vec<String>>,
     /// What else a person would want to see: its messages.
     pub messages: String,
 }
@@ -38,6 +43,8 @@ pub struct Refusal {
     pub code: String,
     /// The role, where one is concerned.
     pub role: String,
+    /// The repository; `None` if the client does not tell repositories.
+    pub repository: Option<String>,
     /// The attack class.
     pub attack: String,
     /// The code of the cause; `None` if the client does not tell causes.
@@ -51,18 +58,13 @@ pub trait Client {
     /// # Errors
     /// Why it could not be run. Refusing the Root is not an error: the first step then has to be
     /// refused.
-    fn init(&mut self, root: &[u8]) -> Result<(), RunError>;
+    fn init(&mut self, vector: &Vector) -> Result<(), RunError>;
 
     /// Lets it do one thing.
     ///
     /// # Errors
     /// Why it could not be run, or that it ended in a way that no client may.
-    fn act(
-        &mut self,
-        action: &Action,
-        site: Site,
-        clock: Option<UtcTime>,
-    ) -> Result<Observed, RunError>;
+    fn act(&mut self, vector: &Vector, step: &Step) -> Result<Observed, RunError>;
 }
 
 /// A client could not be run. That is a failed case, whatever it expects.
@@ -93,10 +95,9 @@ pub fn run_case(client: &mut dyn Client, vector: &Vector) -> CaseResult {
 }
 
 fn run_steps(client: &mut dyn Client, vector: &Vector) -> Result<Vec<String>, RunError> {
-    client.init(vector.trusted_root())?;
+    client.init(vector)?;
     for (step, number) in vector.case.steps.iter().zip(1..) {
-        let clock = vector.case.clock_of(step);
-        let observed = client.act(&step.action, vector.site(step), clock)?;
+        let observed = client.act(vector, step)?;
         let problems = compare::problems(&step.expect, &observed, &vector.files);
         if !problems.is_empty() {
             let at_step = |problem| format!("step {number}: {problem}");

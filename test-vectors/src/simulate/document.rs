@@ -54,6 +54,15 @@ pub enum SimulateError {
     /// The content cannot be brought into canonical form.
     #[error(transparent)]
     Content(#[from] countersign_metadata::MetadataError),
+    /// A path that is none.
+    #[error(transparent)]
+    Path(#[from] countersign_metadata::UnsafePath),
+    /// A content key cannot be wrapped.
+    #[error(transparent)]
+    Wrap(countersign_encryption::EncryptionError),
+    /// A decryption key.
+    #[error("decryption key: {0}")]
+    Decryption(String),
 }
 
 impl Document {
@@ -83,7 +92,7 @@ impl Document {
     }
 }
 
-fn canonical_text(value: &Json) -> Result<String, SimulateError> {
+pub(super) fn canonical_text(value: &Json) -> Result<String, SimulateError> {
     let text = value.to_string();
     Ok(canonical::encode(&json::parse(text.as_bytes())?))
 }

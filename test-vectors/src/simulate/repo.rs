@@ -36,6 +36,8 @@ pub struct Repo {
     withheld_images: BTreeSet<String>,
     /// Whether images are served under their SHA-512 too.
     pub sha512_names: bool,
+    /// Whether it serves the images that it lists. A Director does not.
+    pub serves_images: bool,
     published: Files,
     cache: SignatureCache,
 }
@@ -43,13 +45,22 @@ pub struct Repo {
 impl Repo {
     /// A new one.
     pub fn new(cache: SignatureCache) -> Self {
+        let mut repo = Self::empty(cache, "");
+        repo.add_image("targets", "fw.img", b"firmware 1\n");
+        repo
+    }
+
+    /// One without images, whose keys are called `NAMEtimestamp-1` and so on.
+    pub fn empty(cache: SignatureCache, name: &str) -> Self {
         let mut root = Root {
             head: Head::first(FAR),
             consistent: true,
             roles: BTreeMap::new(),
+            time_server: None,
+            offline: None,
         };
         for role in ["root", "timestamp", "snapshot", "targets"] {
-            root.keys(role, &[&format!("{role}-1")], 1);
+            root.keys(role, &[&format!("{name}{role}-1")], 1);
         }
         let mut repo = Self {
             roots: vec![root],
@@ -61,11 +72,11 @@ impl Repo {
             tampered_images: BTreeMap::new(),
             withheld_images: BTreeSet::new(),
             sha512_names: false,
+            serves_images: true,
             published: Files::new(),
             cache,
         };
         repo.add_role("targets");
-        repo.add_image("targets", "fw.img", b"firmware 1\n");
         repo
     }
 
@@ -98,6 +109,7 @@ impl Repo {
         self.roles.entry(name.into()).or_insert_with(|| Listing {
             head: Head::first(FAR),
             images: BTreeMap::new(),
+            custom: BTreeMap::new(),
             delegations: Vec::new(),
             bins: None,
         })
@@ -235,8 +247,10 @@ impl Repo {
                 format!("{name}.json"),
                 self.entry(&role.head, &file.published),
             );
-            for (path, bytes) in &role.images {
-                self.put_image(path, bytes);
+            if self.serves_images {
+                for (path, bytes) in &role.images {
+                    self.put_image(path, bytes);
+                }
             }
         }
         let signed = self.snapshot.listing("snapshot", meta);
@@ -284,7 +298,7 @@ impl Repo {
         let delegated = || self.roles.values().find_map(|role| role.delegate(name));
         match name {
             "targets" => self.top_level(name),
-            _ => delegated().cloned().unwrap_or(Keys::new(&[name], 1)),
+            _ => delegated().unwrap_or(Keys::new(&[name], 1)),
         }
     }
 

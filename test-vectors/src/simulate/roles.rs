@@ -7,13 +7,15 @@ use serde_json::{Map, json};
 use super::Json;
 use super::keys::{KeyError, TestKey};
 
-/// Version and expiry of a file.
+/// What every file begins with.
 #[derive(Debug, Clone)]
 pub struct Head {
     /// `version`
     pub version: u64,
     /// `expires`
     pub expires: String,
+    /// Further members of `signed`.
+    pub extra: BTreeMap<&'static str, Json>,
 }
 
 /// Names of keys and how many of them must sign.
@@ -34,6 +36,10 @@ pub struct Root {
     pub consistent: bool,
     /// The keys of the four top-level roles, by role.
     pub roles: BTreeMap<&'static str, Keys>,
+    /// Who attests the time (Uptane, a Director's Root).
+    pub time_server: Option<Keys>,
+    /// Who signs Offline Snapshot and Offline Targets (PURE-2, a Director's Root).
+    pub offline: Option<[Keys; 2]>,
 }
 
 /// A Targets file, top-level or delegated.
@@ -43,6 +49,8 @@ pub struct Listing {
     pub head: Head,
     /// Images by path: their bytes.
     pub images: BTreeMap<String, Vec<u8>>,
+    /// `custom` of images by path.
+    pub custom: BTreeMap<String, Json>,
     /// Delegations, most trusted first.
     pub delegations: Vec<Delegation>,
     /// Succinct hashed bins in place of delegations.
@@ -57,6 +65,15 @@ pub struct Delegation {
     paths: Vec<String>,
     prefixes: Option<Vec<String>>,
     terminating: bool,
+    hardware_ids: Option<Vec<String>>,
+    several: Option<Several>,
+}
+
+/// Roles that have to agree (TAP 3).
+#[derive(Debug, Clone)]
+struct Several {
+    roles: Vec<String>,
+    min: u64,
 }
 
 /// Succinct hashed bins (TAP 15).
@@ -75,16 +92,21 @@ impl Head {
         Self {
             version: 1,
             expires: expires.into(),
+            extra: BTreeMap::new(),
         }
     }
 
     fn to_json(&self, kind: &str) -> Json {
-        json!({
+        let mut signed = json!({
             "_type": kind,
             "spec_version": "1.0.34",
             "version": self.version,
             "expires": self.expires,
-        })
+        });
+        for (member, value) in &self.extra {
+            signed[*member] = value.clone();
+        }
+        signed
     }
 
     /// A Timestamp or Snapshot file with these entries.
@@ -131,6 +153,18 @@ impl Root {
         signed["consistent_snapshot"] = self.consistent.into();
         signed["keys"] = keys.into();
         signed["roles"] = roles.into();
+        if let Some(server) = &self.time_server {
+            let mut keys = Map::new();
+            let threshold = server.to_json(&mut keys)?["threshold"].take();
+            signed["custom"]["timeServer"] = json!({"keys": keys, "threshold": threshold});
+        }
+        if let Some([snapshot, targets]) = &self.offline {
+            let mut keys = Map::new();
+            let snapshot = snapshot.to_json(&mut keys)?;
+            let targets = targets.to_json(&mut keys)?;
+            signed["custom"]["offlineUpdates"] =
+                json!({"keys": keys, "snapshot": snapshot, "targets": targets});
+        }
         Ok(signed)
     }
 }
@@ -144,7 +178,26 @@ impl Delegation {
             paths: paths.iter().map(ToString::to_string).collect(),
             prefixes: None,
             terminating: false,
+            hardware_ids: None,
+            several: None,
         }
+    }
+
+    /// Several roles, each signed by the key of its name, of which `min` have to agree (TAP 3). `name`
+    /// is that of the delegation.
+    pub fn to_several(name: &str, roles: &[&str], min: u64, paths: &[&str]) -> Self {
+        let roles = roles.iter().map(ToString::to_string).collect();
+        Self {
+            several: Some(Several { roles, min }),
+            ..Self::to(name, paths)
+        }
+    }
+
+    /// Trusted for ECUs of this hardware only.
+    #[must_use]
+    pub fn for_hardware(mut self, ids: &[&str]) -> Self {
+        self.hardware_ids = Some(ids.iter().map(ToString::to_string).collect());
+        self
     }
 
     /// Signed by other keys than the one of the role's name.
@@ -169,14 +222,43 @@ impl Delegation {
     }
 
     fn to_json(&self, keys: &mut Map<String, Json>) -> Result<Json, KeyError> {
-        let mut role = self.keys.to_json(keys)?;
+        let mut role = match &self.several {
+            None => self.keys.to_json(keys)?,
+            Some(several) => several.to_json(keys)?,
+        };
         role["name"] = self.role.as_str().into();
         role["terminating"] = self.terminating.into();
         match &self.prefixes {
             Some(prefixes) => role["path_hash_prefixes"] = json!(prefixes),
             None => role["paths"] = json!(self.paths),
         }
+        if let Some(ids) = &self.hardware_ids {
+            role["hardwareIds"] = json!(ids);
+        }
         Ok(role)
+    }
+
+    /// Who signs `role`, if this delegates to it.
+    fn keys_of(&self, role: &str) -> Option<Keys> {
+        match &self.several {
+            None => (self.role == role).then(|| self.keys.clone()),
+            Some(several) => {
+                let known = several.roles.iter().any(|one| one == role);
+                known.then(|| Keys::new(&[role], 1))
+            }
+        }
+    }
+}
+
+impl Several {
+    fn to_json(&self, keys: &mut Map<String, Json>) -> Result<Json, KeyError> {
+        let roles = self.roles.iter().map(|role| {
+            let mut entry = Keys::new(&[role], 1).to_json(keys)?;
+            entry["rolename"] = role.as_str().into();
+            Ok(entry)
+        });
+        let roles = roles.collect::<Result<Vec<Json>, KeyError>>()?;
+        Ok(json!({"roleinfo": roles, "min_roles_in_agreement": self.min}))
     }
 }
 
@@ -210,19 +292,22 @@ impl Bins {
 
 impl Listing {
     /// Who signs the delegated role `name`, as far as this file says.
-    pub(super) fn delegate(&self, name: &str) -> Option<&Keys> {
-        let listed = self.delegations.iter().find(|known| known.role == name);
+    pub(super) fn delegate(&self, name: &str) -> Option<Keys> {
+        let mut listed = self.delegations.iter();
         let bin = |bins: &&Bins| bins.names().iter().any(|bin| bin == name);
         listed
-            .map(|delegation| &delegation.keys)
-            .or_else(|| Some(&self.bins.as_ref().filter(bin)?.keys))
+            .find_map(|delegation| delegation.keys_of(name))
+            .or_else(|| Some(self.bins.as_ref().filter(bin)?.keys.clone()))
     }
 
     pub(super) fn to_json(&self) -> Result<Json, KeyError> {
         let mut signed = self.head.to_json("targets");
         let images = self.images.iter().map(|(path, bytes)| {
             let hash = hex::encode(countersign_metadata::sha256(bytes));
-            let image = json!({"length": bytes.len(), "hashes": {"sha256": hash}});
+            let mut image = json!({"length": bytes.len(), "hashes": {"sha256": hash}});
+            if let Some(custom) = self.custom.get(path) {
+                image["custom"] = custom.clone();
+            }
             (path.clone(), image)
         });
         signed["targets"] = Json::Object(images.collect());

@@ -44,16 +44,22 @@ impl SignatureCache {
             return Ok(hex::encode(key.sign(message)?));
         }
         let name = sha256_hex(&[key.id().as_bytes(), message].concat());
-        let mut known = self.known.borrow_mut();
-        let signature = match known.get(&name) {
-            Some(signature) => signature.clone(),
-            None => {
-                let signature = hex::encode(key.sign(message)?);
-                known.insert(name.clone(), signature.clone());
-                signature
-            }
+        self.remember(&name, || Ok(hex::encode(key.sign(message)?)))
+    }
+
+    /// Something random under a name that says what it is: as it was made the first time.
+    pub(super) fn remember<E>(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> Result<String, E>,
+    ) -> Result<String, E> {
+        let known = self.known.borrow().get(name).cloned();
+        let made = match known {
+            Some(made) => made,
+            None => make()?,
         };
-        self.used.borrow_mut().insert(name, signature.clone());
-        Ok(signature)
+        self.known.borrow_mut().insert(name.into(), made.clone());
+        self.used.borrow_mut().insert(name.into(), made.clone());
+        Ok(made)
     }
 }

@@ -12,7 +12,7 @@ use countersign_vectors::generate;
 use countersign_vectors::report::{Entry, Outcome};
 use countersign_vectors::run::exceptions::Exceptions;
 use countersign_vectors::run::external::External;
-use countersign_vectors::run::in_process::InProcess;
+use countersign_vectors::run::in_process;
 use countersign_vectors::run::{CaseResult, Client, run_case};
 use countersign_vectors::suite::{self, Vector};
 
@@ -200,7 +200,7 @@ fn run_all(
 
 fn run_one(vector: &Vector, command: Option<&str>) -> CaseResult {
     let client: Result<Box<dyn Client>, _> = match command {
-        None => Ok(Box::new(InProcess::default())),
+        None => Ok(in_process::client(vector)),
         Some(command) => External::new(command).map(|client| Box::new(client) as Box<dyn Client>),
     };
     match client {

@@ -1,0 +1,162 @@
+//! Our verifier, without network, disk or clock.
+
+mod director;
+mod ecu;
+mod tuf;
+
+use std::collections::BTreeMap;
+
+use countersign_metadata::{Role as _, UtcTime};
+use countersign_verifier::{Code, Protocol, Reject, Reply, Step, StoreName, Stored, drive};
+
+use super::{Client, Observed, Refusal, RunError};
+use crate::format::{self, Kind, Verdict};
+use crate::suite::Vector;
+use crate::tree::{Answer, Site};
+
+/// The time of cases that leave it open: 2030-01-01T00:00:00Z.
+const ANY_TIME: i64 = 1_893_456_000;
+
+/// The client for this case.
+pub fn client(vector: &Vector) -> Box<dyn Client> {
+    match vector.case.kind() {
+        Kind::Tuf => Box::new(tuf::InProcess::default()),
+        Kind::Uptane => Box::new(ecu::InProcess::default()),
+        Kind::Director => Box::new(director::InProcess::default()),
+    }
+}
+
+/// What a client keeps of one repository.
+type Store = BTreeMap<StoreName, Stored>;
+
+/// A store with the first Root.
+fn provisioned(root: &[u8]) -> Store {
+    let stored = Stored {
+        bytes: root.to_vec(),
+        accepted_under: None,
+    };
+    let mut store = Store::new();
+    // As a real store does: the first Root belongs in the history too.
+    if let Ok(root) = countersign_verifier::provision_root(root.to_vec()) {
+        let version = root.content().version();
+        store.insert(StoreName::RootHistory(version), stored.clone());
+    }
+    store.insert(StoreName::Root, stored);
+    store
+}
+
+/// The files of a store by role, each name after `prefix`.
+fn trusted<'s>(store: &'s Store, prefix: &'s str) -> impl Iterator<Item = (String, Vec<u8>)> + 's {
+    store.iter().filter_map(move |(name, stored)| {
+        let role = match name {
+            StoreName::Root => "root",
+            StoreName::Timestamp => "timestamp",
+            StoreName::Snapshot => "snapshot",
+            StoreName::Targets => "targets",
+            StoreName::Delegated(role) => role,
+            StoreName::RootHistory(_)
+            | StoreName::OfflineSnapshot
+            | StoreName::OfflineTargets(_) => return None,
+        };
+        Some((format!("{prefix}{role}"), stored.bytes.clone()))
+    })
+}
+
+/// One repository as a session sees it.
+struct Line<'l> {
+    store: &'l mut Store,
+    site: &'l Site,
+    /// Where its metadata is.
+    folder: &'static str,
+    /// What requests are noted under.
+    prefix: &'static str,
+    requests: &'l mut Vec<String>,
+}
+
+impl Line<'_> {
+    fn drive<P: Protocol>(&mut self, protocol: &mut P) -> Result<P::Output, Reject> {
+        drive(protocol, |step| self.answer(step))
+    }
+
+    fn answer<T>(&mut self, step: Step<'_, T>) -> Result<Reply, Reject> {
+        Ok(match step {
+            Step::Load { name } => match self.store.get(&name) {
+                Some(stored) => Reply::Stored(stored.clone()),
+                None => Reply::NotFound,
+            },
+            Step::Fetch { what, max_len } => {
+                let name = what.file_name();
+                let answer = self.site.get(&format!("{}{name}", self.folder));
+                self.requests.push(format!("{}{name}", self.prefix));
+                match answer {
+                    Answer::Found(bytes) if bytes.len() as u64 > max_len => Reply::TooLarge,
+                    Answer::Found(bytes) => Reply::Fetched(bytes),
+                    // Object stores say 403 for what is not there.
+                    Answer::Status(403 | 404 | 410) => Reply::NotFound,
+                    Answer::Status(status) => {
+                        return Err(no_file(Code::FetchFailed, what.role(), status));
+                    }
+                }
+            }
+            Step::Save {
+                name,
+                version,
+                bytes,
+                accepted_under,
+            } => {
+                let stored = Stored {
+                    bytes: bytes.to_vec(),
+                    accepted_under: Some(accepted_under),
+                };
+                if name == StoreName::Root {
+                    let history = StoreName::RootHistory(version);
+                    self.store.insert(history, stored.clone());
+                }
+                self.store.insert(name, stored);
+                Reply::Saved
+            }
+            // `drive` keeps the end to itself.
+            Step::Done(_) => Reply::NotFound,
+        })
+    }
+}
+
+fn no_file(code: Code, role: &str, status: u16) -> Reject {
+    let code = match status {
+        403 | 404 | 410 => code,
+        _ => Code::FetchFailed,
+    };
+    Reject::new(code, role, format!("the server answered {status}"))
+}
+
+/// An outcome as it is compared.
+fn observed<T>(outcome: &Result<T, Reject>) -> Observed {
+    let refusal = outcome.as_ref().err();
+    Observed {
+        verdict: match refusal {
+            None => Verdict::Accept,
+            Some(_) => Verdict::Reject,
+        },
+        refusal: refusal.map(of_reject),
+        messages: refusal.map_or_else(String::new, ToString::to_string),
+        ..Observed::default()
+    }
+}
+
+fn of_reject(reject: &Reject) -> Refusal {
+    let cause = reject.cause.as_ref();
+    Refusal {
+        code: reject.code.name().into(),
+        role: reject.role.clone(),
+        repository: Some(reject.repository.clone()),
+        attack: reject.attack().name().into(),
+        cause: Some(cause.map_or("none", |cause| cause.code.name()).into()),
+    }
+}
+
+fn clock(vector: &Vector, step: &format::Step) -> Result<UtcTime, RunError> {
+    let clock = vector.case.clock_of(step);
+    clock
+        .or(UtcTime::from_unix(ANY_TIME))
+        .ok_or_else(|| RunError("the time of the case is out of range".into()))
+}
