@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use countersign_vectors::run::external::External;
+use countersign_vectors::format::Kind;
+use countersign_vectors::run::external;
 use countersign_vectors::run::run_case;
 use countersign_vectors::suite;
 
@@ -21,8 +22,9 @@ esac
     std::fs::write(&file, script).expect("a script");
     let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors");
     let vector = suite::load(&vectors, case).expect("vectors").remove(0);
-    let mut client = External::new(&format!("sh {}", file.display())).expect("a client");
-    run_case(&mut client, &vector).problems.join("\n")
+    let command = format!("sh {}", file.display());
+    let mut client = external::client(&command, Kind::Tuf).expect("a client");
+    run_case(&mut *client, &vector).problems.join("\n")
 }
 
 #[test]
@@ -98,11 +100,11 @@ fn a_program_that_is_not_there_is_named() {
     let vector = suite::load(&vectors, "root/too-large")
         .expect("vectors")
         .remove(0);
-    let mut client = External::new("/no/such/client").expect("a client");
-    let problems = run_case(&mut client, &vector).problems.join("\n");
+    let mut client = external::client("/no/such/client", Kind::Tuf).expect("a client");
+    let problems = run_case(&mut *client, &vector).problems.join("\n");
     assert!(
         problems.contains("cannot run /no/such/client"),
         "{problems}"
     );
-    assert!(External::new(" ").is_err());
+    assert!(external::client(" ", Kind::Tuf).is_err());
 }

@@ -5,6 +5,7 @@
 //! Out of an offline bundle (PURE-2) it is the Offline Targets file, in the same way.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -24,7 +25,7 @@ use crate::image::ListedTarget;
 use crate::link;
 use crate::names::{RemoteName, StoreName};
 use crate::refresh::{Followed, misuse};
-use crate::reject::Reject;
+use crate::reject::{Code, Reject};
 use crate::session::{Protocol, Reply, Step, Stored};
 
 const ROLE: &str = "targets";
@@ -186,8 +187,15 @@ impl PartialSession {
             .assigned(content)?
             .into_iter()
             .find(|assignment| assignment.custom.ecus.contains_key(&self.ecu.serial));
+        let named = own.as_ref().map(|own| &own.custom.ecus[&self.ecu.serial]);
+        if let Some(named) = named.filter(|named| **named != self.ecu.hardware_id) {
+            let detail = format!(
+                "this ECU is {}, and the image is for {named}",
+                self.ecu.hardware_id
+            );
+            return Err(Reject::new(Code::HardwareMismatch, self.role(), detail));
+        }
         let image = own.map(|assignment| {
-            let hardware_id = &assignment.custom.ecus[&self.ecu.serial];
             let target = ListedTarget {
                 path: assignment.path,
                 file: TargetFile {
@@ -199,14 +207,10 @@ impl PartialSession {
                 consistent: chain.root.content().consistent_snapshot,
                 valid_until: content.expires().min(chain.root.content().expires()),
             };
-            let ecu = Ecu {
-                serial: self.ecu.serial.clone(),
-                hardware_id: hardware_id.clone(),
-            };
             let custom = &assignment.custom;
             Directed::new(
                 &self.vehicle.vin,
-                ecu,
+                self.ecu.clone(),
                 target,
                 custom,
                 Verification::Partial,

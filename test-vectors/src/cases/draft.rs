@@ -399,13 +399,18 @@ impl StepDraft {
 
     fn finish(mut self, files: &Files, number: usize, is_uptane: bool) -> Result<Step, CaseError> {
         for (role, version) in self.trusted {
-            let from = self.from_step.get(&role).copied();
+            let is_content = is_uptane && self.step.expect.verdict == Verdict::Accept;
+            let which = match self.from_step.get(&role) {
+                Some(step) => Which::Of(*step),
+                None if is_content => Which::Last,
+                None => Which::Only,
+            };
             let named = match is_uptane {
                 true => role.split_once('/').unwrap_or(("", &role)),
                 false => ("", &*role),
             };
             let trusted = match version {
-                Some(version) => Some(find_trusted(files, named, version, number, from)?),
+                Some(version) => Some(find_trusted(files, named, version, number, which)?),
                 None => None,
             };
             self.step.expect.trusted.insert(role, trusted);
@@ -414,34 +419,51 @@ impl StepDraft {
     }
 }
 
-/// The one file of `role` and `version` that was served up to step `number`.
+/// Which of the files of one role and version is meant.
+#[derive(Clone, Copy)]
+enum Which {
+    /// The only one that was served up to here.
+    Only,
+    /// That of this step.
+    Of(usize),
+    /// The last one that was served: the client is content with it.
+    Last,
+}
+
+/// The file of `role` and `version` that is trusted in step `number`.
 fn find_trusted(
     files: &Files,
     (repository, role): (&str, &str),
     version: u64,
     number: usize,
-    from: Option<usize>,
+    which: Which,
 ) -> Result<TrustedFile, CaseError> {
     let folder = match repository {
         "" => String::new(),
         repository => format!("/{repository}/metadata/"),
     };
-    let mut found: BTreeMap<&[u8], &str> = BTreeMap::new();
+    let mut found: BTreeMap<&[u8], (usize, &str)> = BTreeMap::new();
     for (path, bytes) in files {
         let step: Option<usize> = path.split_once('/').and_then(|(step, _)| step.parse().ok());
-        let served = match (step, from) {
-            (Some(step), Some(from)) => step == from,
-            (Some(step), None) => step <= number,
+        let served = match (step, which) {
+            (Some(step), Which::Of(from)) => step == from,
+            (Some(step), _) => step <= number,
             (None, _) => true,
         };
         let here = path.contains(&folder);
         if served && here && is_file_of(path, role, version) && version_of(bytes) == Some(version) {
-            found.entry(bytes).or_insert(path);
+            found
+                .entry(bytes)
+                .or_insert((step.unwrap_or_default(), path));
         }
+    }
+    let last = found.values().map(|(step, _)| *step).max();
+    if matches!(which, Which::Last) {
+        found.retain(|_, (step, _)| Some(*step) == last);
     }
     let mut paths = found.into_values();
     match (paths.next(), paths.next()) {
-        (Some(path), None) => Ok(TrustedFile {
+        (Some((_, path)), None) => Ok(TrustedFile {
             version,
             file: path.into(),
         }),

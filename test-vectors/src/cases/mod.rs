@@ -63,6 +63,19 @@ impl Cases {
         self.add(draft, name, spec, note);
     }
 
+    /// Adds a case for a Director.
+    pub fn director(
+        &mut self,
+        name: &str,
+        spec: &[&str],
+        note: &str,
+        build: impl FnOnce(&mut Draft),
+    ) {
+        let mut draft = Draft::default();
+        build(&mut draft);
+        self.add(draft, name, spec, note);
+    }
+
     fn add(&mut self, draft: Draft, name: &str, spec: &[&str], note: &str) {
         match draft.finish(name, spec, note) {
             Ok(vector) => self.vectors.push(vector),
@@ -101,6 +114,9 @@ pub fn all(cache: &SignatureCache) -> Result<Vec<Vector>, (String, CaseError)> {
     ];
     for area in areas {
         area(&mut cases);
+    }
+    for (name, error) in &cases.errors {
+        eprintln!("{name}: {error}");
     }
     match cases.errors.into_iter().next() {
         Some(error) => Err(error),

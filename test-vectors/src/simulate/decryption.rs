@@ -1,5 +1,7 @@
 //! The keys that ECUs of the vectors decrypt images with. Everybody has them.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use countersign_ecu_keys::ImageKey;
 use countersign_encryption::Decapsulate as _;
 use countersign_metadata::uptane::EncryptionKey;
@@ -35,6 +37,9 @@ pub fn open(name: &str) -> Result<ImageKey, SimulateError> {
     let folder = tempfile::tempdir().map_err(|error| failed(&error))?;
     let file = folder.path().join("key.pem");
     std::fs::write(&file, pem(name)?).map_err(|error| failed(&error))?;
+    // Everybody has these keys; that a file of them is private is what its reader asks for.
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))
+        .map_err(|error| failed(&error))?;
     let uri: Result<KeyUri, _> = "file:key.pem?encryption=none".parse();
     let uri = uri.map_err(|error| failed(&error))?;
     let key = DecryptionKey::open(&uri, &Secrets::unattended(folder.path()));

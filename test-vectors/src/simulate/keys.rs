@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use countersign_metadata::{Key, PublicKey, sha256};
+use der::pem::LineEnding;
 use ring::rand::SystemRandom;
 use ring::rsa::PublicKeyComponents;
 use ring::signature::{
@@ -52,10 +53,7 @@ impl FromStr for TestKey {
     fn from_str(name: &str) -> Result<Self, KeyError> {
         let file = FILES.iter().find(|(known, _)| *known == name);
         let made = match file {
-            None => {
-                let seed = sha256(format!("countersign test vector key {name}").as_bytes());
-                ed25519(&seed)
-            }
+            None => ed25519(&seed(name)),
             Some((_, pem)) => from_pem(name, pem),
         };
         let (pair, public) = made.ok_or(KeyError {
@@ -65,6 +63,21 @@ impl FromStr for TestKey {
         let key = Key::new(&public);
         Ok(Self { pair, key })
     }
+}
+
+/// The Ed25519 key of this name as an unencrypted PKCS#8 file (RFC 8410).
+pub fn signing_key_pem(name: &str) -> String {
+    const BEFORE: [u8; 16] = [
+        0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04,
+        0x20,
+    ];
+    let der = [&BEFORE[..], &seed(name)].concat();
+    // Text of 48 bytes has no line to break and nothing that can fail.
+    der::pem::encode_string("PRIVATE KEY", LineEnding::LF, &der).unwrap_or_default()
+}
+
+fn seed(name: &str) -> [u8; 32] {
+    sha256(format!("countersign test vector key {name}").as_bytes())
 }
 
 fn ed25519(seed: &[u8]) -> Option<(Pair, PublicKey)> {

@@ -11,7 +11,7 @@ mod world;
 
 pub use cipher::{Cipher, METHOD, Wrapping};
 pub use document::SimulateError;
-pub use keys::{KeyError, TestKey};
+pub use keys::{KeyError, TestKey, signing_key_pem};
 pub use repo::{FAR, Repo, sha256_hex};
 pub use roles::{Bins, Delegation, Head, Keys, Listing, Root};
 pub use signatures::SignatureCache;

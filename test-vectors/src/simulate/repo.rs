@@ -126,6 +126,15 @@ impl Repo {
         self.timestamp.version += 1;
     }
 
+    /// This version of everything but Root.
+    pub fn jump(&mut self, version: u64) {
+        self.timestamp.version = version;
+        self.snapshot.version = version;
+        for role in self.roles.values_mut() {
+            role.head.version = version;
+        }
+    }
+
     /// A new version of Targets, and so of Snapshot and Timestamp.
     pub fn release(&mut self) {
         self.targets().head.version += 1;

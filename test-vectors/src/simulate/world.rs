@@ -1,6 +1,6 @@
 //! A Director, an Image repository and one ECU of a vehicle: honest until told otherwise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -32,6 +32,7 @@ pub struct World {
     pub ecu: Ecu,
     /// Further files that are served, by path.
     pub also: Files,
+    hidden: BTreeSet<String>,
     cache: SignatureCache,
 }
 
@@ -48,6 +49,7 @@ impl World {
             image,
             ecu: primary(),
             also: Files::new(),
+            hidden: BTreeSet::new(),
             cache,
         };
         world.name_vehicle(VIN);
@@ -169,7 +171,17 @@ impl World {
     /// # Errors
     /// [`SimulateError`]
     pub fn attest(&self, time: &str, nonces: &[&str], by: &str) -> Result<Vec<u8>, SimulateError> {
-        let said = json!({"_type": "time-attestation", "time": time, "nonces": nonces});
+        self.signed(
+            json!({"_type": "time-attestation", "time": time, "nonces": nonces}),
+            by,
+        )
+    }
+
+    /// Anything, signed by this key.
+    ///
+    /// # Errors
+    /// [`SimulateError`]
+    pub fn signed(&self, said: Json, by: &str) -> Result<Vec<u8>, SimulateError> {
         let made = Document::make(said, &[by.into()], &Wrongs::default(), &self.cache)?;
         Ok(made.published)
     }
@@ -234,6 +246,47 @@ impl World {
         Ok(())
     }
 
+    /// The content key that is wrapped for an ECU, to be changed.
+    pub fn wrapped(&mut self, path: &str, serial: &str) -> &mut Json {
+        let custom = self.director.targets().custom.entry(path.into());
+        &mut custom.or_default()["wrappedKeys"][serial]
+    }
+
+    /// A content key that was wrapped for something else than what is offered.
+    ///
+    /// # Errors
+    /// [`SimulateError`]
+    pub fn wrapped_for(
+        &mut self,
+        path: &str,
+        cipher: &str,
+        serial: &str,
+        key: &str,
+        edit: impl FnOnce(&mut Wrapping),
+    ) -> Result<Json, SimulateError> {
+        let targets = self.director.targets();
+        let plaintext = targets.images.get(path).cloned().unwrap_or_default();
+        let counter = targets
+            .custom
+            .get(path)
+            .map(|custom| &custom["releaseCounter"]);
+        let mut wrapping = Wrapping {
+            vin: VIN.into(),
+            serial: serial.into(),
+            path: path.into(),
+            release_counter: counter.and_then(Json::as_u64).unwrap_or_default(),
+            ciphertext: Cipher::named(cipher).encrypt(&plaintext),
+            plaintext,
+        };
+        edit(&mut wrapping);
+        Cipher::named(cipher).wrap(&decryption::public(key)?, &wrapping, &self.cache)
+    }
+
+    /// A file that is not served any more.
+    pub fn hide(&mut self, path: &str) {
+        self.hidden.insert(path.into());
+    }
+
     /// The Director serves these bytes as the ciphertext with this digest.
     pub fn serve_ciphertext(&mut self, path: &str, digest: &str, bytes: &[u8]) {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -264,6 +317,7 @@ impl World {
             }
             all.retain(|path, _| path.starts_with("director/") || path.ends_with("root.json"));
         }
+        all.retain(|path, _| !self.hidden.contains(path));
         Ok(all)
     }
 }

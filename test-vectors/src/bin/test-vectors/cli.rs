@@ -8,15 +8,14 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use countersign_vectors::coverage::Coverage;
+use countersign_vectors::format::Kind;
 use countersign_vectors::generate;
 use countersign_vectors::report::{Entry, Outcome};
 use countersign_vectors::run::exceptions::Exceptions;
-use countersign_vectors::run::external::External;
-use countersign_vectors::run::in_process;
-use countersign_vectors::run::{CaseResult, Client, run_case};
+use countersign_vectors::run::{CaseResult, external, in_process, run_case};
 use countersign_vectors::suite::{self, Vector};
 
-/// Conformance vectors for TUF clients.
+/// Conformance vectors for TUF and Uptane clients, and for Uptane's Directors.
 #[derive(Debug, Parser)]
 #[command(
     name = "test-vectors",
@@ -25,6 +24,8 @@ use countersign_vectors::suite::{self, Vector};
   test-vectors run                                      our verifier, in process
   test-vectors run --client client-verifier             an executable
   test-vectors run --client 'my-client --quiet' --exceptions known.toml --format junit
+  test-vectors run --client my-ecu --protocol uptane    an executable that is an ECU
+  test-vectors run --director my-adapter                a Director
   test-vectors run --filter delegations/
   test-vectors generate --check                         as CI does
 
@@ -56,9 +57,21 @@ enum Command {
         /// Only cases with this text in their name.
         #[arg(long, default_value = "", value_name = "TEXT")]
         filter: String,
-        /// The client's command; without it, our verifier in process.
+        /// The client's command; without it and --director, our verifier in process.
         #[arg(long, value_name = "COMMAND")]
         client: Option<String>,
+        /// Which commands the client knows.
+        #[arg(
+            long,
+            value_enum,
+            value_delimiter = ',',
+            default_value = "tuf",
+            requires = "client"
+        )]
+        protocol: Vec<Protocol>,
+        /// The command of a Director's adapter.
+        #[arg(long, value_name = "COMMAND")]
+        director: Option<String>,
         /// Known deviations: a TOML file of lines "AREA/NAME" = "reason".
         #[arg(long, value_name = "FILE")]
         exceptions: Option<PathBuf>,
@@ -83,6 +96,54 @@ enum Command {
     },
 }
 
+/// What a client's executable can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Protocol {
+    /// init, refresh, download
+    Tuf,
+    /// uptane-init, uptane-cycle, uptane-install
+    Uptane,
+}
+
+/// Who is put through the vectors.
+struct Tested<'a> {
+    client: Option<&'a str>,
+    protocol: &'a [Protocol],
+    director: Option<&'a str>,
+}
+
+impl Tested<'_> {
+    fn takes(&self, kind: Kind) -> bool {
+        let client = |protocol| self.client.is_some() && self.protocol.contains(&protocol);
+        let in_process = self.client.is_none() && self.director.is_none();
+        in_process
+            || match kind {
+                Kind::Tuf => client(Protocol::Tuf),
+                Kind::Uptane => client(Protocol::Uptane),
+                Kind::Director => self.director.is_some(),
+            }
+    }
+
+    fn run(&self, vector: &Vector) -> CaseResult {
+        let kind = vector.case.kind();
+        let command = match kind {
+            Kind::Director => self.director,
+            Kind::Tuf | Kind::Uptane => self.client,
+        };
+        let client = match command {
+            None => Ok(in_process::client(vector)),
+            Some(command) => external::client(command, kind),
+        };
+        match client {
+            Ok(mut client) => run_case(&mut *client, vector),
+            Err(error) => CaseResult {
+                name: vector.case.name.clone(),
+                problems: vec![error.to_string()],
+            },
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     Text,
@@ -105,13 +166,24 @@ pub(crate) fn run(cli: &Cli) -> Result<Report, Box<dyn Error>> {
         Command::Run {
             filter,
             client,
+            protocol,
+            director,
             exceptions,
             jobs,
             format,
         } => {
-            let vectors = vectors(filter)?;
+            let tested = Tested {
+                client: client.as_deref(),
+                protocol,
+                director: director.as_deref(),
+            };
+            let mut vectors = vectors(filter)?;
+            vectors.retain(|vector| tested.takes(vector.case.kind()));
+            if vectors.is_empty() {
+                return Err(format!("no case with \"{filter}\" in its name is for that").into());
+            }
             let exceptions = read_exceptions(exceptions.as_deref(), &cli.home)?;
-            let outcome = run_all(&vectors, client.as_deref(), &exceptions, *jobs);
+            let outcome = run_all(&vectors, &tested, &exceptions, *jobs);
             Report {
                 text: match format {
                     Format::Text => outcome.to_text(),
@@ -167,18 +239,13 @@ fn read_exceptions(file: Option<&Path>, home: &Path) -> Result<Exceptions, Box<d
     Ok(Exceptions::from_toml(&text, &names).map_err(failed)?)
 }
 
-fn run_all(
-    vectors: &[Vector],
-    command: Option<&str>,
-    exceptions: &Exceptions,
-    jobs: u8,
-) -> Outcome {
+fn run_all(vectors: &[Vector], tested: &Tested<'_>, exceptions: &Exceptions, jobs: u8) -> Outcome {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut entries = Vec::new();
         while let Some(vector) = vectors.get(next.fetch_add(1, Ordering::Relaxed)) {
             let start = Instant::now();
-            let result = run_one(vector, command);
+            let result = tested.run(vector);
             entries.push(Entry {
                 status: exceptions.judge(&result),
                 name: result.name,
@@ -196,18 +263,4 @@ fn run_all(
     });
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     Outcome(entries)
-}
-
-fn run_one(vector: &Vector, command: Option<&str>) -> CaseResult {
-    let client: Result<Box<dyn Client>, _> = match command {
-        None => Ok(in_process::client(vector)),
-        Some(command) => External::new(command).map(|client| Box::new(client) as Box<dyn Client>),
-    };
-    match client {
-        Ok(mut client) => run_case(&mut *client, vector),
-        Err(error) => CaseResult {
-            name: vector.case.name.clone(),
-            problems: vec![error.to_string()],
-        },
-    }
 }

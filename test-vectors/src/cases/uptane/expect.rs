@@ -12,6 +12,15 @@ pub(super) type Versions = [u64; 4];
 /// Nothing of a repository is looked at.
 pub(super) const WHATEVER: Versions = [ANY; 4];
 
+/// Only the Root that it was provisioned with.
+pub(super) const NOTHING_YET: Versions = [1, 0, 0, 0];
+
+/// What is published first.
+pub(super) const ONE: Versions = [1, 1, 1, 1];
+
+/// What is published next, under the same Root.
+pub(super) const TWO: Versions = [1, 2, 2, 2];
+
 impl StepDraft {
     /// All is well; afterwards these versions of the Director's and of the Image repository's roles are
     /// trusted.
@@ -36,6 +45,12 @@ impl StepDraft {
         expect.role = Some(role.into()).filter(|role: &String| !role.is_empty());
         expect.repository = Some(repository.into()).filter(|name: &String| !name.is_empty());
         self.trusts_both(director, image)
+    }
+
+    /// The installation is refused.
+    pub(super) fn does_not_install(&mut self, code: &str, attack: &str) -> &mut Self {
+        self.is_refused(code, "", attack, (WHATEVER, WHATEVER))
+            .runs_what_it_did()
     }
 
     fn trusts_both(&mut self, director: Versions, image: Versions) -> &mut Self {

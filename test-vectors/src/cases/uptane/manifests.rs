@@ -1,0 +1,640 @@
+//! What a Director makes of vehicle version manifests (Uptane 5.3.2.1).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::cases::{Cases, Draft};
+use crate::format::{RegisteredEcu, Vehicle, Verdict};
+use crate::simulate::{SignatureCache, TestKey, sha256_hex, sign_report};
+
+const VIN: &str = "VIN-OF-THIS-CAR";
+const NOW: &str = "2030-01-01T12:00:00Z";
+
+/// The ECUs of the vehicle: serial, hardware, and the test key that signs its reports.
+const ECUS: [(&str, &str, &str); 3] = [
+    ("P1", "pcu-a", "ecu-P1"),
+    ("S1", "brake-b", "ecu-S1"),
+    ("S2", "lamp-c", "ecu-S2"),
+];
+
+/// What the vehicle is going to send.
+struct Car {
+    cache: SignatureCache,
+    vin: String,
+    primary: String,
+    primary_key: String,
+    /// By the serial under which it stands: what it says, and who signs it.
+    reports: BTreeMap<String, (Value, String)>,
+    /// What is done to the file of a report after it was signed.
+    tamper: Vec<(String, fn(&mut Value))>,
+}
+
+impl Car {
+    fn new(cache: SignatureCache) -> Self {
+        let reports =
+            ECUS.map(|(serial, _, key)| (serial.to_owned(), (report(serial), key.into())));
+        Self {
+            cache,
+            vin: VIN.into(),
+            primary: "P1".into(),
+            primary_key: "ecu-P1".into(),
+            reports: reports.into(),
+            tamper: Vec::new(),
+        }
+    }
+
+    fn says(&mut self, serial: &str, edit: impl FnOnce(&mut Value)) {
+        edit(&mut self.reports.entry(serial.into()).or_default().0);
+    }
+
+    /// Every ECU makes a new report.
+    fn tick(&mut self) {
+        for (report, _) in self.reports.values_mut() {
+            let counter = report["report_counter"].as_u64().unwrap_or_default();
+            report["report_counter"] = json!(counter + 1);
+        }
+    }
+
+    fn send<'d>(&self, case: &'d mut Draft) -> &'d mut crate::cases::StepDraft {
+        let file = case.made(self.file());
+        case.manifest(VIN, file.to_string().as_bytes())
+    }
+
+    fn file(&self) -> Result<Value, crate::simulate::SimulateError> {
+        let mut reports = serde_json::Map::new();
+        for (serial, (said, key)) in &self.reports {
+            let file = sign_report(said.clone(), key, &self.cache, |file| {
+                for (_, tamper) in self.tamper.iter().filter(|(at, _)| at == serial) {
+                    tamper(file);
+                }
+            })?;
+            reports.insert(serial.clone(), file);
+        }
+        let said = json!({
+            "_type": "vehicle-version-manifest",
+            "vin": self.vin,
+            "primary_ecu_serial": self.primary,
+            "ecu_version_reports": reports,
+        });
+        sign_report(said, &self.primary_key, &self.cache, |file| {
+            for (_, tamper) in self.tamper.iter().filter(|(at, _)| at.is_empty()) {
+                tamper(file);
+            }
+        })
+    }
+}
+
+fn report(serial: &str) -> Value {
+    json!({
+        "_type": "ecu-version-report",
+        "ecu_serial": serial,
+        "installed_image": {
+            "filepath": "factory.img",
+            "fileinfo": {"length": 7, "hashes": {"sha256": sha256_hex(b"factory")}},
+        },
+        "attacks_detected": [],
+        "latest_time": NOW,
+        "report_counter": 1,
+    })
+}
+
+fn inventory() -> BTreeMap<String, Vehicle> {
+    let vehicle = |serials: &[(&str, &str, &str)]| {
+        let ecus = serials.iter().map(|(serial, hardware_id, key)| {
+            // The names here are those of Ed25519 keys, which come out of a seed.
+            let key = key.parse::<TestKey>().map(|key| key.to_json());
+            let ecu = RegisteredEcu {
+                hardware_id: (*hardware_id).into(),
+                key: key.unwrap_or_default(),
+            };
+            ((*serial).to_owned(), ecu)
+        });
+        Vehicle {
+            primary: serials[0].0.into(),
+            ecus: ecus.collect(),
+        }
+    };
+    let other = [("P7", "pcu-a", "ecu-P7")];
+    BTreeMap::from([
+        (VIN.to_owned(), vehicle(&ECUS)),
+        ("VIN-OF-ANOTHER".to_owned(), vehicle(&other)),
+    ])
+}
+
+fn case(all: &mut Cases, name: &str, note: &str, build: impl FnOnce(&mut Draft, &mut Car)) {
+    let cache = all.cache.clone();
+    all.director(
+        &format!("director-manifests/{name}"),
+        &["Uptane 5.3.2.1"],
+        note,
+        |case| {
+            case.inventory = inventory();
+            case.clock(NOW);
+            build(case, &mut Car::new(cache));
+        },
+    );
+}
+
+pub(super) fn cases(all: &mut Cases) {
+    believed(all);
+    signatures(all);
+    ecus(all);
+    replays(all);
+    times(all);
+    malformed(all);
+}
+
+impl crate::cases::StepDraft {
+    /// It is believed, and these ECUs have said nothing new.
+    fn is_believed(&mut self, stale: &[&str]) -> &mut Self {
+        let expect = &mut self.step.expect;
+        expect.verdict = Verdict::Accept;
+        expect.stale = Some(stale.iter().map(ToString::to_string).collect());
+        self
+    }
+
+    /// It is dropped, and nothing of it is believed.
+    fn is_dropped(&mut self, code: &str) -> &mut Self {
+        let expect = &mut self.step.expect;
+        expect.verdict = Verdict::Reject;
+        expect.code = Some(code.into());
+        self
+    }
+
+    fn tells_of(&mut self, attacks: &[&str]) -> &mut Self {
+        self.step.expect.attacks = Some(attacks.iter().map(ToString::to_string).collect());
+        self
+    }
+}
+
+fn believed(all: &mut Cases) {
+    case(
+        all,
+        "honest",
+        "Every ECU reports, and every report is signed by its ECU.",
+        |case, car| {
+            car.send(case).is_believed(&[]).tells_of(&[]);
+            car.tick();
+            car.send(case).is_believed(&[]);
+        },
+    );
+    case(
+        all,
+        "image-unknown",
+        "An ECU does not know what it runs.",
+        |case, car| {
+            car.says("S1", |report| report["installed_image"] = json!(null));
+            car.send(case).is_believed(&[]);
+        },
+    );
+    case(
+        all,
+        "image-that-nobody-lists",
+        "An ECU runs an image that no repository lists. That is news, and no reason to drop it.",
+        |case, car| {
+            car.says("S1", |report| {
+                report["installed_image"]["filepath"] = json!("homemade.img");
+            });
+            car.send(case).is_believed(&[]);
+        },
+    );
+    case(all, "attack", "An ECU tells of an attack.", |case, car| {
+        car.says("S1", |report| {
+            report["attacks_detected"] = json!([{
+                "code": 300, "name": "version-rollback", "attack": "rollback",
+                "repository": "director", "role": "timestamp",
+            }]);
+        });
+        car.send(case).is_believed(&[]).tells_of(&["S1 rollback"]);
+        // It is told of once.
+        car.send(case)
+            .is_believed(&["P1", "S1", "S2"])
+            .tells_of(&[]);
+    });
+    case(
+        all,
+        "unknown-members",
+        "A report has members that nobody knows. They are signed over, and harm nothing.",
+        |case, car| {
+            car.says("S1", |report| report["x-temperature"] = json!(21));
+            car.send(case).is_believed(&[]);
+        },
+    );
+}
+
+fn signatures(all: &mut Cases) {
+    case(
+        all,
+        "primary-unsigned",
+        "The Primary has not signed the manifest.",
+        |case, car| {
+            car.tamper
+                .push((String::new(), |file| file["signatures"] = json!([])));
+            car.send(case).is_dropped("manifest-signature");
+        },
+    );
+    for (name, note, key) in [
+        (
+            "primary-by-a-stranger",
+            "Somebody unknown has signed the manifest.",
+            "stranger",
+        ),
+        (
+            "primary-by-a-secondary",
+            "A Secondary has signed the manifest in the Primary's place.",
+            "ecu-S1",
+        ),
+        (
+            "primary-of-another-vehicle",
+            "The Primary of another vehicle has signed the manifest.",
+            "ecu-P7",
+        ),
+    ] {
+        case(all, name, note, |case, car| {
+            car.primary_key = key.into();
+            car.send(case).is_dropped("manifest-signature");
+        });
+    }
+    case(
+        all,
+        "report-unsigned",
+        "A Secondary has not signed its report.",
+        |case, car| {
+            car.tamper
+                .push(("S1".into(), |file| file["signatures"] = json!([])));
+            car.send(case).is_dropped("report-signature");
+        },
+    );
+    for (name, note, key) in [
+        (
+            "report-by-a-stranger",
+            "Somebody unknown has signed a Secondary's report.",
+            "stranger",
+        ),
+        (
+            "report-by-the-primary",
+            "The Primary has signed a Secondary's report in its place.",
+            "ecu-P1",
+        ),
+        (
+            "report-by-another-secondary",
+            "Another Secondary has signed the report.",
+            "ecu-S2",
+        ),
+    ] {
+        case(all, name, note, |case, car| {
+            car.reports.entry("S1".into()).or_default().1 = key.into();
+            car.send(case).is_dropped("report-signature");
+        });
+    }
+    case(
+        all,
+        "report-changed",
+        "The Primary has changed what a Secondary reports.",
+        |case, car| {
+            car.tamper.push(("S1".into(), |file| {
+                file["signed"]["installed_image"]["filepath"] = json!("other.img");
+            }));
+            car.send(case).is_dropped("report-signature");
+        },
+    );
+    case(
+        all,
+        "one-bad-report-among-good-ones",
+        "After a manifest that was dropped for one report, the same reports are news still: nothing of it was believed.",
+        |case, car| {
+            car.reports.entry("S1".into()).or_default().1 = "stranger".into();
+            car.send(case).is_dropped("report-signature");
+            car.reports.entry("S1".into()).or_default().1 = "ecu-S1".into();
+            car.send(case).is_believed(&[]);
+        },
+    );
+    for (name, note, tamper) in SIGNATURE_MEMBERS {
+        case(all, name, note, |case, car| {
+            car.tamper.push(("S1".into(), *tamper));
+            car.send(case).is_dropped("report-signature");
+        });
+    }
+}
+
+type Tamper = (&'static str, &'static str, fn(&mut Value));
+
+/// Uptane 5.4.2.1 asks for five members of each signature.
+const SIGNATURE_MEMBERS: &[Tamper] = &[
+    (
+        "signature-without-method",
+        "A signature does not state its method.",
+        |file| {
+            if let Some(entry) = file["signatures"][0].as_object_mut() {
+                entry.remove("method");
+            }
+        },
+    ),
+    (
+        "signature-with-another-method",
+        "A signature states another method than its key's.",
+        |file| {
+            file["signatures"][0]["method"] = json!("rsassa-pss-sha256");
+        },
+    ),
+    (
+        "signature-without-hash",
+        "A signature does not state the hash of what it signs.",
+        |file| {
+            if let Some(entry) = file["signatures"][0].as_object_mut() {
+                entry.remove("hash");
+            }
+        },
+    ),
+    (
+        "signature-with-another-hash",
+        "A signature states the hash of something else.",
+        |file| {
+            file["signatures"][0]["hash"] = json!(sha256_hex(b"something else"));
+        },
+    ),
+    (
+        "signature-with-another-hash-function",
+        "A signature states another hash function.",
+        |file| {
+            file["signatures"][0]["hash_function"] = json!("md5");
+        },
+    ),
+];
+
+fn ecus(all: &mut Cases) {
+    case(
+        all,
+        "ecu-missing",
+        "An ECU of the vehicle does not report.",
+        |case, car| {
+            car.reports.remove("S2");
+            car.send(case).is_dropped("report-missing");
+        },
+    );
+    case(
+        all,
+        "primary-does-not-report",
+        "The Primary does not report for itself.",
+        |case, car| {
+            car.reports.remove("P1");
+            car.send(case).is_dropped("report-missing");
+        },
+    );
+    case(
+        all,
+        "ecu-unknown",
+        "An ECU reports that this vehicle does not have.",
+        |case, car| {
+            car.reports
+                .insert("S9".into(), (report("S9"), "ecu-S9".into()));
+            car.send(case).is_dropped("report-unknown-ecu");
+        },
+    );
+    case(
+        all,
+        "ecu-of-another-vehicle",
+        "An ECU of another vehicle reports, signed by itself.",
+        |case, car| {
+            car.reports
+                .insert("P7".into(), (report("P7"), "ecu-P7".into()));
+            car.send(case).is_dropped("report-unknown-ecu");
+        },
+    );
+    case(
+        all,
+        "report-about-another-ecu",
+        "The report that stands under one ECU is about another one.",
+        |case, car| {
+            car.says("S1", |report| report["ecu_serial"] = json!("S2"));
+            car.send(case).is_dropped("report-mismatch");
+        },
+    );
+    case(
+        all,
+        "another-primary",
+        "A Secondary says that it is the Primary, and signs.",
+        |case, car| {
+            car.primary = "S1".into();
+            car.primary_key = "ecu-S1".into();
+            car.send(case).is_dropped("ecu-not-primary");
+        },
+    );
+    case(
+        all,
+        "another-vehicle",
+        "A vehicle sends the manifest of another one.",
+        |case, car| {
+            car.vin = "VIN-OF-ANOTHER".into();
+            car.send(case).is_dropped("vehicle-mismatch");
+        },
+    );
+    case(
+        all,
+        "sent-by-another-vehicle",
+        "A vehicle's manifest is sent by another one.",
+        |case, car| {
+            let file = case.made(car.file());
+            case.manifest("VIN-OF-ANOTHER", file.to_string().as_bytes())
+                .is_dropped("vehicle-mismatch");
+        },
+    );
+    case(
+        all,
+        "vehicle-unknown",
+        "A vehicle that is not registered.",
+        |case, car| {
+            let file = case.made(car.file());
+            case.manifest("VIN-OF-NOBODY", file.to_string().as_bytes())
+                .is_dropped("vehicle-unknown");
+        },
+    );
+}
+
+fn replays(all: &mut Cases) {
+    case(
+        all,
+        "the-same-again",
+        "The same manifest once more, because its answer was lost. It is answered as before.",
+        |case, car| {
+            car.send(case).is_believed(&[]);
+            car.send(case).is_believed(&["P1", "S1", "S2"]);
+        },
+    );
+    case(
+        all,
+        "one-says-something-new",
+        "One ECU says something new, and the others' last reports are sent once more.",
+        |case, car| {
+            car.send(case).is_believed(&[]);
+            car.says("S1", |report| report["report_counter"] = json!(2));
+            car.send(case).is_believed(&["P1", "S2"]);
+        },
+    );
+    case(
+        all,
+        "lower-counter",
+        "A report with a lower counter than the last one: an old one is replayed.",
+        |case, car| {
+            car.tick();
+            car.send(case).is_believed(&[]);
+            car.says("S1", |report| report["report_counter"] = json!(1));
+            car.send(case).is_dropped("report-replayed");
+        },
+    );
+    case(
+        all,
+        "equal-counter-other-content",
+        "Another report under a counter that was used.",
+        |case, car| {
+            car.send(case).is_believed(&[]);
+            car.says("S1", |report| report["installed_image"] = json!(null));
+            car.send(case).is_dropped("report-replayed");
+        },
+    );
+    case(
+        all,
+        "an-old-manifest",
+        "A whole manifest of before is replayed.",
+        |case, car| {
+            let old = case.made(car.file());
+            car.send(case).is_believed(&[]);
+            car.tick();
+            car.send(case).is_believed(&[]);
+            case.manifest(VIN, old.to_string().as_bytes())
+                .is_dropped("report-replayed");
+        },
+    );
+    case(
+        all,
+        "counter-that-leaps",
+        "A counter leaps: reports were lost on the way.",
+        |case, car| {
+            car.send(case).is_believed(&[]);
+            car.says("S1", |report| report["report_counter"] = json!(1_000_000));
+            car.send(case).is_believed(&["P1", "S2"]);
+        },
+    );
+}
+
+fn times(all: &mut Cases) {
+    for (name, note, time, code) in [
+        (
+            "a-day-old",
+            "A report of exactly a day ago.",
+            "2029-12-31T12:00:00Z",
+            None,
+        ),
+        (
+            "more-than-a-day-old",
+            "A report of more than a day ago is no news.",
+            "2029-12-31T11:59:59Z",
+            Some("report-expired"),
+        ),
+        (
+            "five-minutes-ahead",
+            "An ECU's clock is five minutes ahead.",
+            "2030-01-01T12:05:00Z",
+            None,
+        ),
+        (
+            "more-than-five-minutes-ahead",
+            "A report out of the future.",
+            "2030-01-01T12:05:01Z",
+            Some("report-ahead"),
+        ),
+        (
+            "never-told-the-time",
+            "An ECU that was never told the time reports of 1970.",
+            "1970-01-01T00:00:00Z",
+            Some("report-expired"),
+        ),
+    ] {
+        case(all, name, note, |case, car| {
+            car.says("S1", |report| report["latest_time"] = json!(time));
+            let step = car.send(case);
+            match code {
+                None => step.is_believed(&[]),
+                Some(code) => step.is_dropped(code),
+            };
+        });
+    }
+}
+
+fn malformed(all: &mut Cases) {
+    for (name, note, bytes) in [
+        ("nothing", "A manifest of no bytes.", &b""[..]),
+        ("no-json", "What comes is no JSON.", b"{"),
+        ("no-object", "What comes is JSON, and no object.", b"[]"),
+        (
+            "duplicate-members",
+            "A member stands there twice.",
+            b"{\"signed\": {}, \"signed\": {}, \"signatures\": []}",
+        ),
+    ] {
+        case(all, name, note, |case, car| {
+            case.manifest(VIN, bytes).is_dropped("manifest-malformed");
+            car.send(case).is_believed(&[]);
+        });
+    }
+    case(
+        all,
+        "nested-deeply",
+        "Arrays in arrays without end.",
+        |case, car| {
+            case.manifest(VIN, "[".repeat(100_000).as_bytes())
+                .is_dropped("manifest-malformed");
+            car.send(case).is_believed(&[]);
+        },
+    );
+    case(
+        all,
+        "another-type",
+        "A signed file of another type in the place of a manifest.",
+        |case, car| {
+            let said = json!({"_type": "ecu-version-report", "vin": VIN});
+            let file = case.made(sign_report(said, "ecu-P1", &car.cache, |_| {}));
+            case.manifest(VIN, file.to_string().as_bytes())
+                .is_dropped("manifest-malformed");
+        },
+    );
+    for (name, note, edit) in REPORTS {
+        case(all, name, note, |case, car| {
+            car.says("S1", *edit);
+            car.send(case).is_dropped("report-signature");
+        });
+    }
+}
+
+const REPORTS: &[Tamper] = &[
+    (
+        "report-without-counter",
+        "A report without a counter.",
+        |report| {
+            if let Some(members) = report.as_object_mut() {
+                members.remove("report_counter");
+            }
+        },
+    ),
+    (
+        "report-with-a-text-for-a-counter",
+        "A counter that is text.",
+        |report| report["report_counter"] = json!("1"),
+    ),
+    (
+        "report-with-half-an-image",
+        "A report that says of an image what it is called, and not what it is.",
+        |report| {
+            report["installed_image"] = json!({"filepath": "factory.img"});
+        },
+    ),
+    (
+        "report-with-too-many-attacks",
+        "A report of more attacks than one can hold.",
+        |report| {
+            let attack = json!({"code": 1, "name": "a", "attack": "rollback", "repository": "director", "role": "root"});
+            report["attacks_detected"] = Value::Array(vec![attack; 33]);
+        },
+    ),
+];

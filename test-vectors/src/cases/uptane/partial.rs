@@ -1,0 +1,413 @@
+//! Partial verification: the Director's Root and Targets, and an image that the Primary hands over.
+
+use serde_json::json;
+
+use super::expect::WHATEVER;
+use crate::cases::draft::ANY;
+use crate::cases::{Cases, Draft};
+use crate::simulate::World;
+
+/// Root and Targets in their first version; the other files are none of its concern.
+const FIRST: [u64; 4] = [1, ANY, ANY, 1];
+
+fn case(
+    all: &mut Cases,
+    name: &str,
+    spec: &[&str],
+    note: &str,
+    build: impl FnOnce(&mut Draft, &mut World),
+) {
+    let name = format!("uptane-partial/{name}");
+    all.vehicle(&name, spec, note, |case, world| {
+        world.be_partial();
+        build(case, world);
+    });
+}
+
+pub(super) fn cases(all: &mut Cases) {
+    targets(all);
+    images(all);
+}
+
+fn targets(all: &mut Cases) {
+    let spec = &["Uptane 5.4.4.1"];
+    case(
+        all,
+        "honest",
+        spec,
+        "The Director's Root and Targets are in order, and the image is the listed one.",
+        |case, world| {
+            case.cycle(world)
+                .is_well(FIRST, WHATEVER)
+                .assigns(&[("S1", "brake/fw.img", 3)])
+                .requests("director/2.root director/targets");
+            case.install(world)
+                .handed(b"brake 3\n")
+                .is_well(WHATEVER, WHATEVER)
+                .runs(b"brake 3\n");
+        },
+    );
+    case(
+        all,
+        "nothing-for-this-ecu",
+        spec,
+        "The Targets are for other ECUs.",
+        |case, world| {
+            world.assign_nothing();
+            world.assign("pcu.img", &[("P1", "pcu-a")]);
+            case.cycle(world).is_well(FIRST, WHATEVER).assigns(&[]);
+            case.install(world)
+                .is_well(WHATEVER, WHATEVER)
+                .runs_what_it_did();
+        },
+    );
+    case(
+        all,
+        "rotated-key",
+        spec,
+        "The Director's Targets key was replaced: the new Root comes first.",
+        |case, world| {
+            case.cycle(world).is_well(FIRST, WHATEVER);
+            world
+                .director
+                .next_root(|root| root.keys("targets", &["director-targets-2"], 1));
+            world.director.release();
+            case.cycle(world).is_well([2, ANY, ANY, 2], WHATEVER);
+        },
+    );
+    case(
+        all,
+        "rotated-key-without-root",
+        spec,
+        "The Director's Targets key was replaced, and the Primary holds the new Root back.",
+        |case, world| {
+            case.cycle(world).is_well(FIRST, WHATEVER);
+            world.director.release();
+            world.director.sign_with("targets", &["director-targets-2"]);
+            case.cycle(world).is_refused(
+                "signature-threshold",
+                "director/targets",
+                "arbitrary-software",
+                (FIRST, WHATEVER),
+            );
+        },
+    );
+    for (name, note, signers) in [
+        (
+            "unsigned",
+            "The Director's Targets carries no signature.",
+            &[][..],
+        ),
+        (
+            "by-a-stranger",
+            "The Director's Targets is signed by a key that nobody lists.",
+            &["stranger"],
+        ),
+        (
+            "by-another-role",
+            "The Director's Targets is signed by the key of its Timestamp.",
+            &["director-timestamp-1"],
+        ),
+        (
+            "by-the-image-repository",
+            "The Director's Targets is signed by the Image repository's key.",
+            &["image-targets-1"],
+        ),
+    ] {
+        case(all, name, spec, note, |case, world| {
+            case.cycle(world).is_well(FIRST, WHATEVER);
+            world.release();
+            world.director.sign_with("targets", signers);
+            case.cycle(world).is_refused(
+                "signature-threshold",
+                "director/targets",
+                "arbitrary-software",
+                (FIRST, WHATEVER),
+            );
+        });
+    }
+    case(all, "rollback", spec, "An older Targets.", |case, world| {
+        world.release();
+        case.cycle(world).is_well([1, ANY, ANY, 2], WHATEVER);
+        world.director.targets().head.version = 1;
+        case.cycle(world).is_refused(
+            "version-rollback",
+            "director/targets",
+            "rollback",
+            ([1, ANY, ANY, 2], WHATEVER),
+        );
+    });
+    case(
+        all,
+        "same-version",
+        spec,
+        "Targets in the version that is trusted, with other content.",
+        |case, world| {
+            case.cycle(world).is_well(FIRST, WHATEVER);
+            world.director.forge("targets", |signed| {
+                signed["x-note"] = json!("other content")
+            });
+            case.cycle(world)
+                .is_refused(
+                    "same-version-different-content",
+                    "director/targets",
+                    "mix-and-match",
+                    (FIRST, WHATEVER),
+                )
+                .bytes_of("director/targets", 1);
+        },
+    );
+    case(
+        all,
+        "the-same-again",
+        spec,
+        "The same Targets once more: there is nothing new, and nothing wrong.",
+        |case, world| {
+            case.cycle(world).is_well(FIRST, WHATEVER);
+            case.cycle(world)
+                .is_well(FIRST, WHATEVER)
+                .assigns(&[("S1", "brake/fw.img", 3)]);
+        },
+    );
+    case(
+        all,
+        "expired",
+        spec,
+        "The Director's Targets has expired.",
+        |case, world| {
+            case.cycle(world).is_well(FIRST, WHATEVER);
+            world.release();
+            world.director.targets().head.expires = "2024-12-31T23:59:59Z".into();
+            case.cycle(world).is_refused(
+                "expired",
+                "director/targets",
+                "freeze",
+                (FIRST, WHATEVER),
+            );
+        },
+    );
+    case(
+        all,
+        "root-expired",
+        spec,
+        "The Director's Root has expired.",
+        |case, world| {
+            world.director.root().head.expires = "2024-12-31T23:59:59Z".into();
+            case.cycle(world).is_refused(
+                "expired",
+                "director/root",
+                "freeze",
+                ([1, ANY, ANY, 0], WHATEVER),
+            );
+        },
+    );
+    case(
+        all,
+        "another-vehicle",
+        &["Uptane 5.2.3.1"],
+        "The Director's Targets of another vehicle.",
+        |case, world| {
+            world.name_vehicle("VIN-OF-ANOTHER");
+            case.cycle(world).is_refused(
+                "vehicle-mismatch",
+                "director/targets",
+                "replay",
+                ([1, ANY, ANY, 0], WHATEVER),
+            );
+        },
+    );
+    case(
+        all,
+        "delegates",
+        &["Uptane 5.4.4.6"],
+        "The Director's Targets delegates.",
+        |case, world| {
+            world.director.forge("targets", |signed| {
+                signed["delegations"] = super::director::delegation()
+            });
+            case.cycle(world).is_refused(
+                "director-has-delegations",
+                "director/targets",
+                "arbitrary-software",
+                ([1, ANY, ANY, 0], WHATEVER),
+            );
+        },
+    );
+    case(
+        all,
+        "other-hardware",
+        spec,
+        "The image is for other hardware than this ECU's.",
+        |case, world| {
+            world.assign("brake/fw.img", &[("S1", "brake-z")]);
+            case.cycle(world).is_refused(
+                "hardware-mismatch",
+                "director/targets",
+                "arbitrary-software",
+                (FIRST, WHATEVER),
+            );
+        },
+    );
+    case(
+        all,
+        "two-images",
+        &["Uptane 5.4.4.6"],
+        "Two images are for this ECU.",
+        |case, world| {
+            world.list("supplier", "brake/b.img", b"brake b\n", &["brake-b"], 4);
+            world.assign("brake/b.img", &[("S1", "brake-b")]);
+            case.cycle(world).is_refused(
+                "ecu-repeated",
+                "director/targets",
+                "mix-and-match",
+                ([1, ANY, ANY, 0], WHATEVER),
+            );
+        },
+    );
+    case(
+        all,
+        "another-type",
+        spec,
+        "The Director's Timestamp is served as its Targets.",
+        |case, world| {
+            case.cycle(world).is_well(FIRST, WHATEVER);
+            world.release();
+            world
+                .director
+                .forge("targets", |signed| signed["_type"] = json!("timestamp"));
+            case.cycle(world).is_refused(
+                "wrong-role-type",
+                "director/targets",
+                "mix-and-match",
+                (FIRST, WHATEVER),
+            );
+        },
+    );
+    case(
+        all,
+        "missing",
+        spec,
+        "The Primary has no Targets for it.",
+        |case, world| {
+            case.cycle(world).is_well(FIRST, WHATEVER);
+            world.release();
+            world.director.withhold("targets");
+            world.hide("director/metadata/targets.json");
+            case.cycle(world).is_refused(
+                "metadata-missing",
+                "director/targets",
+                "none",
+                (FIRST, WHATEVER),
+            );
+        },
+    );
+    case(
+        all,
+        "stolen-director",
+        spec,
+        "Whoever holds the Director's Targets key can have anything installed on an ECU that verifies in part. This is \
+         its limit, and written down here so that nobody believes more.",
+        |case, world| {
+            world.assign_nothing();
+            world.assign_as("evil.img", b"evil\n", &[("S1", "brake-b")], 9);
+            case.cycle(world)
+                .is_well(FIRST, WHATEVER)
+                .assigns(&[("S1", "evil.img", 9)]);
+            case.install(world)
+                .handed(b"evil\n")
+                .is_well(WHATEVER, WHATEVER)
+                .runs(b"evil\n");
+        },
+    );
+}
+
+fn images(all: &mut Cases) {
+    let spec = &["Uptane 5.4.3.4"];
+    for (name, note, handed, code, attack) in [
+        (
+            "image-other-bytes",
+            "The Primary hands over other bytes of the same length.",
+            &b"brake X\n"[..],
+            "image-missing",
+            "none",
+        ),
+        (
+            "image-too-short",
+            "The Primary hands over the beginning of the image.",
+            b"brake",
+            "image-missing",
+            "none",
+        ),
+        (
+            "image-too-long",
+            "The Primary hands over more than the image.",
+            b"brake 3\nand so on",
+            "image-missing",
+            "none",
+        ),
+    ] {
+        case(all, name, spec, note, |case, world| {
+            case.cycle(world).is_well(FIRST, WHATEVER);
+            case.install(world)
+                .handed(handed)
+                .does_not_install(code, attack);
+            case.install(world)
+                .handed(b"brake 3\n")
+                .is_well(WHATEVER, WHATEVER)
+                .runs(b"brake 3\n");
+        });
+    }
+    case(
+        all,
+        "image-held-back",
+        spec,
+        "The Primary hands over nothing.",
+        |case, world| {
+            case.cycle(world).is_well(FIRST, WHATEVER);
+            case.install(world)
+                .does_not_install("image-missing", "none");
+        },
+    );
+    for (name, note, counter, bytes, code, attack) in [
+        (
+            "counter-rollback",
+            "The image has a lower release counter than the one that runs.",
+            4,
+            &b"newer\n"[..],
+            "release-counter-rollback",
+            "rollback",
+        ),
+        (
+            "counter-equal-other-content",
+            "The image has the name and counter of the one that runs, and other content.",
+            3,
+            b"another 3\n",
+            "same-version-different-content",
+            "mix-and-match",
+        ),
+    ] {
+        case(all, name, spec, note, |case, world| {
+            world.runs("brake/fw.img", bytes, counter);
+            case.cycle(world).is_well(FIRST, WHATEVER);
+            case.install(world)
+                .handed(b"brake 3\n")
+                .does_not_install(code, attack);
+        });
+    }
+    case(
+        all,
+        "expires-before-the-installation",
+        spec,
+        "Targets expires between the cycle and the installation.",
+        |case, world| {
+            world.director.targets().head.expires = "2030-06-01T00:00:00Z".into();
+            case.cycle(world)
+                .is_well(FIRST, WHATEVER)
+                .at("2030-05-31T23:59:59Z");
+            case.install(world)
+                .handed(b"brake 3\n")
+                .does_not_install("expired", "freeze")
+                .at("2030-06-01T00:00:00Z");
+        },
+    );
+}
