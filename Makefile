@@ -13,6 +13,10 @@ S          := .setup
 TARGET_DIR := $(abspath $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target))
 PYTEST     := $(S)/venv/bin/python -m pytest -q -p no:cacheprovider
 BINS       := -p countersign-client-cli -p countersign-repo -p countersign-ceremony -p countersign-director -p countersign-vehicle-sim -p countersign-demo --bins
+# Everything that is run by name, as the tests have built it: another selection of packages would select other
+# features of what they share, and build all of that again.
+BUILT      := --workspace --bins --tests --examples
+VECTORS    := $(TARGET_DIR)/debug/test-vectors
 # cargo-nextest runs the same tests with better isolation; it is used where it is installed.
 RUN_TESTS  := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo 'nextest run' || echo 'test --lib --bins --tests')
 BARE_METAL := thumbv7em-none-eabihf
@@ -118,24 +122,25 @@ audit-if-online: $(S)/tools.stamp
 
 vectors:
 	echo "==> test vectors: regenerated with an empty diff"
-	cargo run --locked --quiet -p countersign-vectors --bin test-vectors -- generate --check
+	cargo build --locked --quiet $(BUILT)
+	$(VECTORS) generate --check
 
 vectors-by-pytuf: $(S)/debian.stamp $(S)/python.stamp
 	echo "==> every vector against python-tuf, with its known exceptions"
-	cargo run --locked --quiet -p countersign-vectors --bin test-vectors -- run --jobs 4 \
+	cargo build --locked --quiet $(BUILT)
+	$(VECTORS) run --jobs 4 \
 	  --exceptions test-vectors/exceptions/python-tuf.toml --client "$(S)/venv/bin/python tests/interop/pytuf_client.py"
 
 interop: $(S)/debian.stamp $(S)/python.stamp
 	echo "==> python-tuf and securesystemslib, both ways"
-	cargo build --locked --quiet $(BINS)
-	cargo build --locked --quiet -p countersign-encryption --example image-crypt
+	cargo build --locked --quiet $(BUILT)
 	$(PYTEST) tests/interop
 	echo "==> every vector against the client-verifier command"
-	cargo run --locked --quiet -p countersign-vectors --bin test-vectors -- run --jobs 4 --client "$(COUNTERSIGN_BIN_DIR)/client-verifier --format json"
+	$(VECTORS) run --jobs 4 --client "$(COUNTERSIGN_BIN_DIR)/client-verifier --format json"
 
 demo-quick: $(S)/debian.stamp $(S)/firmware.stamp
 	echo "==> demo"
-	cargo build --locked --quiet $(BINS)
+	cargo build --locked --quiet $(BUILT)
 	scripts/demo.sh --quick
 
 # --- Set-up ------------------------------------------------------------------
