@@ -136,7 +136,7 @@ interop: $(S)/debian.stamp $(S)/python.stamp
 	cargo build --locked --quiet $(BUILT)
 	$(PYTEST) tests/interop
 	echo "==> every vector against the client-verifier command"
-	$(VECTORS) run --jobs 4 --client "$(COUNTERSIGN_BIN_DIR)/client-verifier --format json"
+	$(VECTORS) run --jobs 4 --client "$(COUNTERSIGN_BIN_DIR)/client-verifier --format json" --protocol tuf,uptane
 
 demo-quick: $(S)/debian.stamp $(S)/firmware.stamp
 	echo "==> demo"

@@ -1,10 +1,11 @@
-//! Which clauses of the specification are covered.
+//! Which clauses of the specifications are covered.
 
 use std::collections::BTreeMap;
 
 use crate::suite::Vector;
 
-/// The clauses of TUF 1.0.34 that bind a client, in our words.
+/// The clauses of TUF 1.0.34 and of the Uptane Standard 2.1.0 that bind a client or judge what a vehicle
+/// reports, in our words.
 const CLAUSES: &[(&str, &str)] = &[
     ("TUF 4.2", "common file format: signatures, key ids, JSON"),
     ("TUF 4.3", "Root file format"),
@@ -56,7 +57,32 @@ const CLAUSES: &[(&str, &str)] = &[
     ),
     ("TUF 5.7.3", "target is fetched; length and hashes hold"),
     ("TUF 6.2", "consistent snapshots"),
+    ("TAP 3", "several roles have to agree"),
     ("TAP 15", "succinct hashed bins"),
+    ("Uptane 5.2.3.1", "for which vehicle a Director's file is"),
+    (
+        "Uptane 5.2.3.1.1",
+        "what the Image repository says of an image",
+    ),
+    ("Uptane 5.2.3.1.2", "what the Director says of an image"),
+    ("Uptane 5.2.3.2", "delegations for hardware"),
+    ("Uptane 5.2.5", "Timestamp lists a hash of Snapshot"),
+    ("Uptane 5.3.2.1", "a Director judges a manifest"),
+    ("Uptane 5.4.2.2", "a Primary learns the time"),
+    ("Uptane 5.4.2.3", "a Primary verifies in full"),
+    ("Uptane 5.4.2.4", "a Primary downloads and checks images"),
+    ("Uptane 5.4.3.1", "an ECU learns the time"),
+    ("Uptane 5.4.3.4", "the gate before an installation"),
+    ("Uptane 5.4.3.5", "installation"),
+    ("Uptane 5.4.3.6", "what is known after an installation"),
+    ("Uptane 5.4.4.1", "partial verification"),
+    ("Uptane 5.4.4.2", "full verification"),
+    ("Uptane 5.4.4.3", "checking Root"),
+    ("Uptane 5.4.4.4", "checking Timestamp"),
+    ("Uptane 5.4.4.5", "checking Snapshot"),
+    ("Uptane 5.4.4.6", "checking Targets"),
+    ("Uptane 5.4.4.7", "resolving delegations"),
+    ("Uptane 5.4.4.8", "resolving delegations to several roles"),
 ];
 
 /// Cases by clause.
@@ -98,9 +124,9 @@ impl Coverage {
         let mut text = String::new();
         for (clause, about) in CLAUSES {
             let cases = self.cases.get(*clause).map_or(&[][..], Vec::as_slice);
-            text += &format!("{clause:<12} {:>4}  {about}\n", cases.len());
+            text += &format!("{clause:<17} {:>4}  {about}\n", cases.len());
             for name in cases.iter().filter(|_| names) {
-                text += &format!("{:19}{name}\n", "");
+                text += &format!("{:24}{name}\n", "");
             }
         }
         let (covered, all) = (CLAUSES.len() - self.uncovered().len(), CLAUSES.len());

@@ -115,9 +115,6 @@ pub fn all(cache: &SignatureCache) -> Result<Vec<Vector>, (String, CaseError)> {
     for area in areas {
         area(&mut cases);
     }
-    for (name, error) in &cases.errors {
-        eprintln!("{name}: {error}");
-    }
     match cases.errors.into_iter().next() {
         Some(error) => Err(error),
         None => Ok(cases.vectors),

@@ -30,7 +30,6 @@ use countersign_metadata::{Hashes, UtcTime};
 use countersign_signing::{DecryptionKey, KeyUri, Secrets};
 use countersign_verifier::uptane::Installed;
 use countersign_verifier::{Code, Limits, Reject};
-use ring::digest::{Context, SHA256};
 
 use super::Inputs;
 use super::config::Config;
@@ -216,12 +215,8 @@ pub(super) fn provision_state(directory: &Path, config: &Config) -> Result<(), R
     }
 }
 
-/// The images that lie ready, by the names that the ECU asks for: those of the last cycle, and one
-/// that is given as a file.
-pub(super) fn images(
-    directory: &Path,
-    given: Option<&Path>,
-) -> Result<BTreeMap<String, PathBuf>, Reject> {
+/// The images that lie ready since the last cycle, by the names that the ECU asks for.
+pub(super) fn images(directory: &Path) -> Result<BTreeMap<String, PathBuf>, Reject> {
     let mut images = BTreeMap::new();
     let folder = directory.join("primary/images");
     let entries = match fs::read_dir(&folder) {
@@ -234,28 +229,7 @@ pub(super) fn images(
             images.insert(name, entry.path());
         }
     }
-    if let Some(path) = given {
-        let mut file = fs::File::open(path).map_err(|error| io_failed("read", path, &error))?;
-        let mut hash = Context::new(&SHA256);
-        io::copy(&mut file, &mut Hashing(&mut hash))
-            .map_err(|error| io_failed("read", path, &error))?;
-        let name = format!("sha256-{}", hex::encode(hash.finish().as_ref()));
-        images.insert(name, path.to_owned());
-    }
     Ok(images)
-}
-
-struct Hashing<'h>(&'h mut Context);
-
-impl io::Write for Hashing<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Chooses what the next attestation has to answer.

@@ -194,8 +194,11 @@ fn install_on(
     let mut director = device::vehicle_store(directory, Mapping::DIRECTOR)?;
     let mut image = device::vehicle_store(directory, Mapping::IMAGE)?;
     let mut mirror = Mirror::new(&mut director, &mut image);
-    for (name, path) in device::images(directory, inputs.image_file)? {
+    for (name, path) in device::images(directory)? {
         mirror.add_image(&name, path);
+    }
+    if let Some(path) = inputs.image_file {
+        mirror.set_any_image(path.to_owned());
     }
     answered(device.ecu.respond(hello, &mut mirror))?;
     mirror.set_offline(offline.clone());

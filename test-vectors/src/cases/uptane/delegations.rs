@@ -414,10 +414,19 @@ fn order(all: &mut Cases) {
     );
 }
 
+/// A name, what is wrong, the cause and the attack class of the refusal, and how it comes to that.
+type End = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&mut World),
+);
+
 /// What is wrong with a role that is asked ends the search: a role that comes later does not stand in.
 fn ends(all: &mut Cases) {
     let spec = &["Uptane 5.4.4.7", "TUF 5.6.7"];
-    let rows: [(&str, &str, &str, &str, fn(&mut World)); 5] = [
+    let rows: [End; 5] = [
         ("expired", "has expired", "expired", "freeze", |world| {
             world.image.role("first").head.expires = "2024-12-31T23:59:59Z".into();
         }),

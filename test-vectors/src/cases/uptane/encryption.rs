@@ -102,6 +102,14 @@ fn honest(all: &mut Cases) {
     );
 }
 
+/// A name, what is listed, its bytes, and the code and attack class of the refusal.
+type Listed = (
+    &'static str,
+    &'static str,
+    Vec<u8>,
+    (&'static str, &'static str),
+);
+
 /// The listed ciphertext is not what the encryption of the image gives. Whoever holds the Director's keys
 /// can list it.
 fn ciphertexts(all: &mut Cases) {
@@ -120,7 +128,7 @@ fn ciphertexts(all: &mut Cases) {
         bytes
     };
     let failed = ("decrypt-failed", "arbitrary-software");
-    let listed: Vec<(&str, &str, Vec<u8>, (&str, &str))> = vec![
+    let listed: Vec<Listed> = vec![
         (
             "tag-changed",
             "A bit of a segment's tag is another one.",

@@ -84,7 +84,7 @@ fn rolled_back(all: &mut Cases) {
         let place = format!("{repository}/{role}");
         all.vehicle(
             &format!("uptane-freshness/{repository}-{role}-rollback"),
-            &["Uptane 5.4.4.2", "TUF 5.4.3"],
+            &["Uptane 5.4.4.2", "TUF 5.4.3.1"],
             &format!("An older {role} of the {repository} repository, still signed and fresh."),
             |case, world| {
                 world.release();

@@ -18,6 +18,8 @@ const ECUS: [(&str, &str, &str); 3] = [
     ("S2", "lamp-c", "ecu-S2"),
 ];
 
+type Edit = fn(&mut Value);
+
 /// What the vehicle is going to send.
 struct Car {
     cache: SignatureCache,
@@ -27,7 +29,7 @@ struct Car {
     /// By the serial under which it stands: what it says, and who signs it.
     reports: BTreeMap<String, (Value, String)>,
     /// What is done to the file of a report after it was signed.
-    tamper: Vec<(String, fn(&mut Value))>,
+    tamper: Vec<(String, Edit)>,
 }
 
 impl Car {
@@ -318,7 +320,7 @@ fn signatures(all: &mut Cases) {
     }
 }
 
-type Tamper = (&'static str, &'static str, fn(&mut Value));
+type Tamper = (&'static str, &'static str, Edit);
 
 /// Uptane 5.4.2.1 asks for five members of each signature.
 const SIGNATURE_MEMBERS: &[Tamper] = &[

@@ -328,22 +328,22 @@ fn images(all: &mut Cases) {
             "image-other-bytes",
             "The Primary hands over other bytes of the same length.",
             &b"brake X\n"[..],
-            "image-missing",
-            "none",
+            "image-hash",
+            "arbitrary-software",
         ),
         (
             "image-too-short",
             "The Primary hands over the beginning of the image.",
             b"brake",
-            "image-missing",
-            "none",
+            "image-hash",
+            "arbitrary-software",
         ),
         (
             "image-too-long",
             "The Primary hands over more than the image.",
             b"brake 3\nand so on",
-            "image-missing",
-            "none",
+            "image-too-long",
+            "endless-data",
         ),
     ] {
         case(all, name, spec, note, |case, world| {

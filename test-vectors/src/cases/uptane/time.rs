@@ -244,7 +244,7 @@ pub(super) fn cases(all: &mut Cases) {
             case.cycle(world)
                 .nonce(NONCE)
                 .attested(&attestation)
-                .is_refused("wrong-role-type", "director/time", "mix-and-match", REFUSED);
+                .is_refused("malformed", "director/time", "none", REFUSED);
         },
     );
     for (name, note, said) in MALFORMED {

@@ -5,7 +5,7 @@
 //! - `--state-dir D [--time-attestation F] [--bundle F] [--image-file F] uptane-install`
 //!
 //! It keeps what it trusts in `D/director` and `D/image` as `ROLE.json`, and the image that runs in
-//! `D/ecu/slots/active`. The nonce that it has drawn is put into `D/nonce`.
+//! `D/ecu/slots/active/image`. The nonce that it has drawn is put into `D/nonce`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -128,7 +128,7 @@ impl External {
 
     /// The SHA-256 of what runs.
     fn installed(&self) -> Result<String, RunError> {
-        match fs::read(self.state().join("ecu/slots/active")) {
+        match fs::read(self.state().join("ecu/slots/active/image")) {
             Ok(bytes) => Ok(sha256_hex(&bytes)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok("factory".into()),
             Err(error) => Err(failed(error)),

@@ -35,6 +35,17 @@ pub enum LinkError {
         /// How.
         detail: String,
     },
+    /// The other side has not got the image.
+    #[error("the image is not there")]
+    NoImage,
+    /// The other side goes on beyond the image (endless data attack).
+    #[error("an image of {found} bytes, and {signed} are signed")]
+    ImageTooLong {
+        /// How long it is said to be, in bytes.
+        found: u64,
+        /// How long it has to be.
+        signed: u64,
+    },
     /// What the Primary serves could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -62,6 +73,8 @@ impl LinkError {
         let code = match self {
             Self::Slow { .. } => Code::SlowRetrieval,
             Self::TooLong { .. } => Code::TooLarge,
+            Self::NoImage => Code::ImageMissing,
+            Self::ImageTooLong { .. } => Code::ImageTooLong,
             Self::Store(_) => Code::StoreFailed,
             Self::Io(_) | Self::Protocol { .. } => Code::FetchFailed,
         };

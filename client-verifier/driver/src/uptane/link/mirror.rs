@@ -22,6 +22,8 @@ pub struct Mirror<'a> {
     /// The Offline Targets file that is served in the place of the Director's Targets.
     offline: Option<OfflineName>,
     images: BTreeMap<String, PathBuf>,
+    /// In the place of any other image.
+    any_image: Option<PathBuf>,
     /// The metadata file of the last fetch: it comes in parts.
     last: Option<(Wanted, Vec<u8>)>,
 }
@@ -34,6 +36,7 @@ impl<'a> Mirror<'a> {
             image,
             offline: None,
             images: BTreeMap::new(),
+            any_image: None,
             last: None,
         }
     }
@@ -47,6 +50,12 @@ impl<'a> Mirror<'a> {
     /// Serves the file at `file` as the image of this name. Nothing else on the disk can be had.
     pub fn add_image(&mut self, name: &str, file: PathBuf) {
         self.images.insert(name.into(), file);
+    }
+
+    /// Serves the file at `file` as any image that is not there under its own name, so that what is wrong
+    /// with it is found by whoever asks.
+    pub fn set_any_image(&mut self, file: PathBuf) {
+        self.any_image = Some(file);
     }
 
     fn metadata(&mut self, wanted: &Wanted) -> Result<Option<Vec<u8>>, StoreError> {
@@ -81,7 +90,7 @@ impl<'a> Mirror<'a> {
 impl Source for Mirror<'_> {
     fn part(&mut self, fetch: &Fetch) -> Result<Option<Part>, LinkError> {
         if let Wanted::Image { name } = &fetch.file {
-            return match self.images.get(name) {
+            return match self.images.get(name).or(self.any_image.as_ref()) {
                 Some(file) => part_of_file(file, fetch),
                 None => Ok(None),
             };

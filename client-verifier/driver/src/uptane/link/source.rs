@@ -96,13 +96,13 @@ impl<'a> FileReader<'a> {
                 }
             }
             let Some(part) = next_part(self.source, &self.file, self.at)? else {
-                return Err(LinkError::Io(io::ErrorKind::NotFound.into()));
+                return Err(LinkError::NoImage);
             };
             if part.total > self.length {
-                return Err(LinkError::protocol(format!(
-                    "an image of {} bytes, and {} are signed",
-                    part.total, self.length
-                )));
+                return Err(LinkError::ImageTooLong {
+                    found: part.total,
+                    signed: self.length,
+                });
             }
             self.part = part.bytes;
         }
