@@ -403,7 +403,7 @@ fn files_come_whole_and_within_their_bounds_over_tcp() {
                 .unwrap_err();
             assert!(matches!(
                 error.downcast::<LinkError>(),
-                Ok(LinkError::Io(_))
+                Ok(LinkError::NoImage)
             ));
             hello_answer()
         },
