@@ -137,6 +137,11 @@ interop: $(S)/debian.stamp $(S)/python.stamp
 	$(PYTEST) tests/interop
 	echo "==> every vector against the client-verifier command"
 	$(VECTORS) run --jobs 4 --client "$(COUNTERSIGN_BIN_DIR)/client-verifier --format json" --protocol tuf,uptane
+	echo "==> every manifest against the Director's adapter"
+	$(VECTORS) run --director $(COUNTERSIGN_BIN_DIR)/examples/manifest-adapter
+	echo "==> the vectors of the top-level roles against a client that was written from their README"
+	$(VECTORS) run --filter root/ --filter timestamp/ --filter snapshot/ --filter targets/ --filter images/ --jobs 4 \
+	  --exceptions test-vectors/exceptions/small-client.toml --client "$(S)/venv/bin/python tests/interop/small_client.py"
 
 demo-quick: $(S)/debian.stamp $(S)/firmware.stamp
 	echo "==> demo"

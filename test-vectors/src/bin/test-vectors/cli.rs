@@ -54,9 +54,9 @@ enum Command {
     },
     /// Put a client through the vectors.
     Run {
-        /// Only cases with this text in their name.
-        #[arg(long, default_value = "", value_name = "TEXT")]
-        filter: String,
+        /// Only cases with this text in their name; repeat it for several.
+        #[arg(long, value_name = "TEXT")]
+        filter: Vec<String>,
         /// The client's command; without it and --director, our verifier in process.
         #[arg(long, value_name = "COMMAND")]
         client: Option<String>,
@@ -177,10 +177,14 @@ pub(crate) fn run(cli: &Cli) -> Result<Report, Box<dyn Error>> {
                 protocol,
                 director: director.as_deref(),
             };
-            let mut vectors = vectors(filter)?;
-            vectors.retain(|vector| tested.takes(vector.case.kind()));
+            let mut vectors = vectors("")?;
+            vectors.retain(|vector| {
+                let named = |text: &String| vector.case.name.contains(text.as_str());
+                let wanted = filter.is_empty() || filter.iter().any(named);
+                wanted && tested.takes(vector.case.kind())
+            });
             if vectors.is_empty() {
-                return Err(format!("no case with \"{filter}\" in its name is for that").into());
+                return Err(format!("no case with {filter:?} in its name is for that").into());
             }
             let exceptions = read_exceptions(exceptions.as_deref(), &cli.home)?;
             let outcome = run_all(&vectors, &tested, &exceptions, *jobs);
