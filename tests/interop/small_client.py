@@ -140,7 +140,8 @@ class Client:
             self.save("root", data)
         self.fresh(root, "root")
         self.forget(before, root)
-        prefix = (lambda version: f"{version}.") if root["consistent_snapshot"] else (lambda version: "")
+        self.consistent = root["consistent_snapshot"]
+        prefix = (lambda version: f"{version}.") if self.consistent else (lambda version: "")
 
         data = self.fetch(self.url, "timestamp.json", MAX_LENGTH["timestamp"])
         timestamp, last = self.load(data, "timestamp", root), self.read("timestamp")
@@ -195,7 +196,8 @@ class Client:
         need(entry, f"nobody lists {name}")
         directory, _, last = name.rpartition("/")
         digest = entry["hashes"].get("sha256") or entry["hashes"]["sha512"]
-        path = "/".join(filter(None, [directory, f"{digest}.{last}"]))
+        last = f"{digest}.{last}" if self.consistent else last
+        path = "/".join(filter(None, [directory, last]))
         data = self.fetch(base.rstrip("/"), urllib.parse.quote(path), entry["length"])
         need(data is not None, f"{name} is not there")
         self.listed(data, entry, name)
