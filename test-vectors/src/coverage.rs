@@ -104,6 +104,14 @@ impl Coverage {
         Self { cases }
     }
 
+    /// Each clause, what it is about, and its cases.
+    pub fn rows(&self) -> impl Iterator<Item = (&'static str, &'static str, &[String])> {
+        CLAUSES.iter().map(|(clause, about)| {
+            let cases = self.cases.get(*clause).map_or(&[][..], Vec::as_slice);
+            (*clause, *about, cases)
+        })
+    }
+
     /// Clauses without a case.
     pub fn uncovered(&self) -> Vec<&'static str> {
         let clauses = CLAUSES.iter().map(|(clause, _)| *clause);
@@ -122,8 +130,7 @@ impl Coverage {
     /// A table: clause, how many cases, what it is about; with `names`, the cases too.
     pub fn to_text(&self, names: bool) -> String {
         let mut text = String::new();
-        for (clause, about) in CLAUSES {
-            let cases = self.cases.get(*clause).map_or(&[][..], Vec::as_slice);
+        for (clause, about, cases) in self.rows() {
             text += &format!("{clause:<17} {:>4}  {about}\n", cases.len());
             for name in cases.iter().filter(|_| names) {
                 text += &format!("{:24}{name}\n", "");

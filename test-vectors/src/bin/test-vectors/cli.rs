@@ -27,6 +27,7 @@ use countersign_vectors::suite::{self, Vector};
   test-vectors run --client my-ecu --protocol uptane    an executable that is an ECU
   test-vectors run --director my-adapter                a Director
   test-vectors run --filter delegations/
+  test-vectors run --format html > report.html          with what every clause comes to
   test-vectors generate --check                         as CI does
 
 Exit codes: 0 all as expected, 1 some case is not, 2 usage or input error."
@@ -149,6 +150,8 @@ enum Format {
     Text,
     Json,
     Junit,
+    /// A page with what every clause comes to
+    Html,
 }
 
 /// What to print, and whether all is well.
@@ -177,7 +180,8 @@ pub(crate) fn run(cli: &Cli) -> Result<Report, Box<dyn Error>> {
                 protocol,
                 director: director.as_deref(),
             };
-            let mut vectors = vectors("")?;
+            let all = vectors("")?;
+            let mut vectors = all.clone();
             vectors.retain(|vector| {
                 let named = |text: &String| vector.case.name.contains(text.as_str());
                 let wanted = filter.is_empty() || filter.iter().any(named);
@@ -193,6 +197,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Report, Box<dyn Error>> {
                     Format::Text => outcome.to_text(),
                     Format::Json => outcome.to_json(),
                     Format::Junit => outcome.to_junit(),
+                    Format::Html => outcome.to_html(&all),
                 },
                 good: outcome.is_good(),
             }

@@ -1,5 +1,7 @@
 //! What came of a run, for people and for machines.
 
+mod html;
+
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
@@ -32,31 +34,34 @@ impl Outcome {
     /// For a terminal: what is not in order, and a summary.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
-        let (mut passed, mut excepted, mut failed) = (0, 0, 0);
         for Entry { name, status, .. } in &self.0 {
             match status {
-                Status::Passed => passed += 1,
-                Status::Excepted(reason) => {
-                    excepted += 1;
-                    text += &format!("except  {name}: {reason}\n");
-                }
+                Status::Passed => {}
+                Status::Excepted(reason) => text += &format!("except  {name}: {reason}\n"),
                 Status::Failed(problems) => {
-                    failed += 1;
                     text += &format!("FAILED  {name}\n");
                     for problem in problems {
                         text += &format!("        {problem}\n");
                     }
                 }
                 Status::UnexpectedSuccess(reason) => {
-                    failed += 1;
                     text += &format!(
                         "FAILED  {name}\n        passed, although an exception says \"{reason}\": remove the exception\n"
                     );
                 }
             }
         }
+        text + &self.summary()
+    }
+
+    fn summary(&self) -> String {
+        let count =
+            |is: fn(&Status) -> bool| self.0.iter().filter(|entry| is(&entry.status)).count();
+        let passed = count(|status| matches!(status, Status::Passed));
+        let excepted = count(|status| matches!(status, Status::Excepted(_)));
         let total = self.0.len();
-        text + &format!("{total} cases: {passed} passed, {excepted} excepted, {failed} failed\n")
+        let failed = total - passed - excepted;
+        format!("{total} cases: {passed} passed, {excepted} excepted, {failed} failed\n")
     }
 
     /// One JSON object.
@@ -125,6 +130,9 @@ mod tests {
         assert!(!outcome.is_good());
         assert!(outcome.to_text().contains("accepted & must be rejected"));
         assert!(outcome.to_json().contains("\"failed\""));
+        let html = outcome.to_html(&[]);
+        assert!(html.contains("root/&lt;x&gt;") && html.contains("accepted &amp; must"));
+        assert!(html.contains("no case"), "{html}");
         let junit = outcome.to_junit();
         assert!(
             junit.contains("root/&lt;x&gt;") && junit.contains("accepted &amp; must"),
