@@ -7,6 +7,8 @@
 //!
 //! What it has believed last of each vehicle is in `D/VIN.manifest`, as a Director keeps it in its database.
 
+#![allow(clippy::print_stdout, reason = "an adapter answers on standard output")]
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;

@@ -42,9 +42,9 @@ impl Outcome {
                 .iter()
                 .map(|entry| row(entry, cases.get(entry.name.as_str()).copied()))
                 .collect();
-            let _ = write!(
+            let _ = writeln!(
                 listed,
-                "<h3 id=\"{area}\">{area}</h3>\n<table><tr><th>case<th>what it is about<th>clauses<th>result</tr>\n{rows}</table>\n"
+                "<h3 id=\"{area}\">{area}</h3>\n<table><tr><th>case<th>what it is about<th>clauses<th>result</tr>\n{rows}</table>"
             );
         }
         format!(
@@ -78,9 +78,9 @@ fn clauses(coverage: &Coverage, run: &BTreeMap<&str, &Entry>) -> String {
             (_, all, failed) => ("failed", format!("{failed} of {all} failed")),
         };
         let names: Vec<String> = cases.iter().map(|name| link(name)).collect();
-        let _ = write!(
+        let _ = writeln!(
             rows,
-            "<tr><td>{}<td>{}<td class=\"{class}\">{result}<td><details><summary>{} cases</summary>{}</details></tr>\n",
+            "<tr><td>{}<td>{}<td class=\"{class}\">{result}<td><details><summary>{} cases</summary>{}</details></tr>",
             escaped(clause),
             escaped(about),
             names.len(),
