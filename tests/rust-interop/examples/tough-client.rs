@@ -130,7 +130,7 @@ fn leave(folder: &Path, seen: &[Vec<u8>]) -> Result<(), Failure> {
         let before = fs::read(&ours).ok();
         let means_it = |bytes: &&Vec<u8>| signed(bytes) == signed(&kept);
         // The last one that means it: the same content can be served with other signatures.
-        let known = before.iter().chain(seen).filter(means_it).next_back();
+        let known = before.iter().chain(seen).rfind(means_it);
         match known {
             Some(bytes) => fs::write(ours, bytes)?,
             None => return Err(format!("tough trusts a {role} that nobody served").into()),
