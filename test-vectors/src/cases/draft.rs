@@ -26,6 +26,9 @@ pub enum CaseError {
     /// A time that is none.
     #[error("{0}")]
     Time(String),
+    /// Something that a client is given and has no use for.
+    #[error("{0}")]
+    Given(String),
     /// A trusted file that was not served, or of which several were.
     #[error(
         "step {step} expects version {version} of {role} to be trusted; {found} such files were served"
@@ -185,11 +188,11 @@ impl Draft {
             previous = Some((draft.files.clone(), draft.step.serve.clone()));
         }
         for (draft, number) in self.steps.iter_mut().zip(1..) {
-            draft.hand_over(&mut files, number);
+            draft.hand_over(&mut files, number)?;
         }
         let is_tuf = self.ecu.is_none() && self.inventory.is_empty();
         let trusted_root = is_tuf.then(|| place_root(&mut files, self.root));
-        let ecu = self.ecu.map(|ecu| provisioned(ecu, &files));
+        let ecu = self.ecu.map(provisioned);
         let mut steps = Vec::new();
         for (draft, number) in self.steps.into_iter().zip(1..) {
             steps.push(draft.finish(&files, number, ecu.is_some())?);
@@ -209,12 +212,11 @@ impl Draft {
 }
 
 /// With the first Roots that were served.
-fn provisioned(ecu: Ecu, files: &Files) -> Ecu {
+fn provisioned(ecu: Ecu) -> Ecu {
     let first = |given: String, repository: &str| match given.is_empty() {
         true => format!("1/{repository}/metadata/1.root.json"),
         false => given,
     };
-    debug_assert!(!files.is_empty());
     Ecu {
         director_root: first(ecu.director_root, "director"),
         image_root: first(ecu.image_root, "image"),
@@ -373,7 +375,7 @@ impl StepDraft {
     }
 
     /// Puts what the client is given beside what is served. The same file is there once.
-    fn hand_over(&mut self, files: &mut Files, number: usize) {
+    fn hand_over(&mut self, files: &mut Files, number: usize) -> Result<(), CaseError> {
         for (what, bytes) in &self.given {
             let mut known = files.iter().filter(|(path, _)| path.starts_with("given/"));
             let known = known.find(|(_, known)| *known == bytes);
@@ -391,10 +393,11 @@ impl StepDraft {
                 (Action::Manifest(manifest), "manifest") => manifest.file = path,
                 (action, what) => {
                     let mistake = format!("{what} is nothing for {action:?}");
-                    self.errors.push(CaseError::Time(mistake));
+                    return Err(CaseError::Given(mistake));
                 }
             }
         }
+        Ok(())
     }
 
     fn finish(mut self, files: &Files, number: usize, is_uptane: bool) -> Result<Step, CaseError> {
