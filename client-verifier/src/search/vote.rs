@@ -1,7 +1,6 @@
 //! A delegation to several roles: enough of them have to say the same (Uptane 5.4.4.8, TAP 3).
 
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -10,7 +9,7 @@ use countersign_metadata::uptane::{Confidentiality, ImageCustom};
 
 use super::walk::Visit;
 use crate::image::ListedTarget;
-use crate::reject::{Code, Reject};
+use crate::reject::Reject;
 
 /// A vote under way.
 #[derive(Debug)]
@@ -28,9 +27,9 @@ pub(super) struct Vote {
 pub(super) enum Outcome {
     /// Enough roles agree, and this is what they say.
     Agreed(Box<ListedTarget>),
-    /// They do not, and nobody else may answer.
+    /// A role is withheld, and nobody else may answer.
     Ended(Reject),
-    /// They do not; the next delegation may.
+    /// They do not; the next delegation may, if there is one.
     GoOn,
 }
 
@@ -75,15 +74,10 @@ impl Vote {
             }
         }
         // A role that cannot be had or believed is withheld by somebody: as with a single role,
-        // nobody less trusted answers in its place.
-        match (self.withheld, self.delegation.terminating) {
-            (Some(withheld), _) => Outcome::Ended(withheld),
-            (None, true) => {
-                let name = &self.delegation.name;
-                let detail = format!("the roles of {name} do not agree, and it is terminating");
-                Outcome::Ended(Reject::new(Code::TargetNotFound, name, detail))
-            }
-            (None, false) => Outcome::GoOn,
+        // nobody less trusted answers in its place. After a terminating delegation there is nobody.
+        match self.withheld {
+            Some(withheld) => Outcome::Ended(withheld),
+            None => Outcome::GoOn,
         }
     }
 }
