@@ -46,6 +46,9 @@ pub(super) struct Own {
     pub(super) hardware_id: HardwareId,
     /// `full` or `partial`
     pub(super) verification: Verification,
+    /// Whether its metadata and images come from a Primary; always so where it verifies in part.
+    #[serde(default)]
+    secondary: bool,
     /// The URI of the key that signs its reports.
     pub(super) signing_key: String,
     /// The URI of the key that its images are encrypted for.
@@ -107,6 +110,11 @@ impl Config {
             serial: self.ecu.serial.clone(),
             hardware_id: self.ecu.hardware_id.clone(),
         }
+    }
+
+    /// Whether it looks at its own image only, and downloads none.
+    pub(super) fn is_secondary(&self) -> bool {
+        self.ecu.secondary || self.ecu.verification == Verification::Partial
     }
 
     /// The mapping, with the addresses of this run where there are any.

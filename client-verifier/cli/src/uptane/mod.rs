@@ -4,7 +4,7 @@
 mod config;
 mod device;
 mod director;
-mod partial;
+mod secondary;
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use countersign_client::client::{ClientError, initialise};
 use countersign_client::fetch::UrlFetcher;
 use countersign_client::uptane::bundle::Bundle;
 use countersign_client::uptane::link::{
-    Activated, Answer, Mirror, Prepared, Refusal, Request, Respond, VERSION, Verification,
+    Activated, Answer, Mirror, Prepared, Refusal, Request, Respond, VERSION,
 };
 use countersign_client::uptane::primary::{Cycle, Primary};
 use countersign_metadata::uptane::{Mapping, OfflineName};
@@ -97,32 +97,32 @@ pub(crate) fn cycle(
 ) -> Result<Done, Reject> {
     let config = Config::read(directory)?;
     let bundle = inputs.open_bundle()?;
-    match config.ecu.verification {
-        Verification::Full => {
-            let mut device = Device::open(directory, &config)?;
-            if let Some(nonce) = device::take_nonce(directory, inputs.attestation)? {
-                device.ecu.choose_nonce(nonce);
-            }
-            let parts = device.into_primary(fetcher, inputs)?;
-            let mut primary = Primary::open(parts, &directory.join("primary"))
-                .map_err(|error| device::store_failed(&error))?;
-            let cycle = match bundle {
-                Some(mut bundle) => primary.fetch_from(&mut bundle),
-                None => primary.fetch(),
-            };
-            found_in_full(
-                directory,
-                cycle.map_err(|error| device::store_failed(&error))?,
-            )
-        }
-        Verification::Partial => {
-            let source = match bundle {
-                Some(bundle) => partial::Source::carried(bundle),
-                None => partial::Source::online(fetcher, config.urls(Mapping::DIRECTOR, inputs)?),
-            };
-            partial::cycle(directory, &config, source, inputs)
-        }
+    if config.is_secondary() {
+        let source = match bundle {
+            Some(bundle) => secondary::Source::carried(bundle),
+            None => secondary::Source::online(
+                fetcher,
+                config.urls(Mapping::DIRECTOR, inputs)?,
+                config.urls(Mapping::IMAGE, inputs)?,
+            ),
+        };
+        return secondary::cycle(directory, &config, source, inputs);
     }
+    let mut device = Device::open(directory, &config)?;
+    if let Some(nonce) = device::take_nonce(directory, inputs.attestation)? {
+        device.ecu.choose_nonce(nonce);
+    }
+    let parts = device.into_primary(fetcher, inputs)?;
+    let mut primary = Primary::open(parts, &directory.join("primary"))
+        .map_err(|error| device::store_failed(&error))?;
+    let cycle = match bundle {
+        Some(mut bundle) => primary.fetch_from(&mut bundle),
+        None => primary.fetch(),
+    };
+    found_in_full(
+        directory,
+        cycle.map_err(|error| device::store_failed(&error))?,
+    )
 }
 
 fn found_in_full(directory: &Path, cycle: Cycle) -> Result<Done, Reject> {
