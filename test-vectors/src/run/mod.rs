@@ -1,5 +1,6 @@
 //! Putting a client through the vectors.
 
+pub mod case_list;
 mod compare;
 pub mod exceptions;
 pub mod external;

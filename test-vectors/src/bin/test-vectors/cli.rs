@@ -1,17 +1,20 @@
 //! The command line.
 
 use std::error::Error;
+use std::fmt::Display;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use countersign_vectors::coverage::Coverage;
 use countersign_vectors::format::Kind;
 use countersign_vectors::generate;
 use countersign_vectors::report::{Entry, Outcome};
-use countersign_vectors::run::exceptions::Exceptions;
+use countersign_vectors::run::case_list::CaseList;
+use countersign_vectors::run::exceptions::{Exceptions, Status};
 use countersign_vectors::run::{CaseResult, external, in_process, run_case};
 use countersign_vectors::suite::{self, Vector};
 
@@ -27,6 +30,7 @@ use countersign_vectors::suite::{self, Vector};
   test-vectors run --client my-ecu --protocol uptane    an executable that is an ECU
   test-vectors run --director my-adapter                a Director
   test-vectors run --filter delegations/
+  test-vectors run --client my-client --cases passing.txt
   test-vectors run --format html > report.html          with what every clause comes to
   test-vectors generate --check                         as CI does
 
@@ -55,9 +59,8 @@ enum Command {
     },
     /// Put a client through the vectors.
     Run {
-        /// Only cases with this text in their name; repeat it for several.
-        #[arg(long, value_name = "TEXT")]
-        filter: Vec<String>,
+        #[command(flatten)]
+        selection: Selection,
         /// The client's command; without it and --director, our verifier in process.
         #[arg(long, value_name = "COMMAND")]
         client: Option<String>,
@@ -76,6 +79,10 @@ enum Command {
         /// Known deviations: a TOML file of lines "AREA/NAME" = "reason".
         #[arg(long, value_name = "FILE")]
         exceptions: Option<PathBuf>,
+        /// Write the names of the cases that passed, for --cases: to say once what a client is expected to
+        /// pass, and hear of it when it no longer does. A comment at the top of FILE stays.
+        #[arg(long, value_name = "FILE")]
+        write_cases: Option<PathBuf>,
         /// How many cases to run at a time; a client's own waiting is most of the time.
         #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
         jobs: u8,
@@ -95,6 +102,36 @@ enum Command {
         #[arg(long)]
         names: bool,
     },
+}
+
+/// Which cases to run.
+#[derive(Debug, Args)]
+struct Selection {
+    /// Only cases with this text in their name; repeat it for several.
+    #[arg(long, value_name = "TEXT")]
+    filter: Vec<String>,
+    /// Only the cases that this file lists, one name on a line.
+    #[arg(long, value_name = "FILE")]
+    cases: Option<PathBuf>,
+}
+
+impl Selection {
+    /// Those of `all`, in their order.
+    fn of(&self, mut all: Vec<Vector>) -> Result<Vec<Vector>, Box<dyn Error>> {
+        if let Some(file) = &self.cases {
+            let list = CaseList::from_text(&read(file)?, &names(&all));
+            let list = list.map_err(|what| at(file, what))?;
+            all.retain(|vector| list.contains(&vector.case.name));
+        }
+        all.retain(|vector| {
+            let named = |text: &String| vector.case.name.contains(text.as_str());
+            self.filter.is_empty() || self.filter.iter().any(named)
+        });
+        match all.is_empty() {
+            true => Err(format!("no case with {:?} in its name is for that", self.filter).into()),
+            false => Ok(all),
+        }
+    }
 }
 
 /// What a client's executable can be asked.
@@ -167,11 +204,12 @@ pub(crate) fn run(cli: &Cli) -> Result<Report, Box<dyn Error>> {
     Ok(match &cli.command {
         Command::Generate { check } => generate_all(&cli.home, *check)?,
         Command::Run {
-            filter,
+            selection,
             client,
             protocol,
             director,
             exceptions,
+            write_cases,
             jobs,
             format,
         } => {
@@ -182,16 +220,17 @@ pub(crate) fn run(cli: &Cli) -> Result<Report, Box<dyn Error>> {
             };
             let all = vectors("")?;
             let mut vectors = all.clone();
-            vectors.retain(|vector| {
-                let named = |text: &String| vector.case.name.contains(text.as_str());
-                let wanted = filter.is_empty() || filter.iter().any(named);
-                wanted && tested.takes(vector.case.kind())
-            });
-            if vectors.is_empty() {
-                return Err(format!("no case with {filter:?} in its name is for that").into());
-            }
-            let exceptions = read_exceptions(exceptions.as_deref(), &cli.home)?;
+            vectors.retain(|vector| tested.takes(vector.case.kind()));
+            let vectors = selection.of(vectors)?;
+            let exceptions = match exceptions {
+                Some(file) => Exceptions::from_toml(&read(file)?, &names(&all))
+                    .map_err(|what| at(file, what))?,
+                None => Exceptions::default(),
+            };
             let outcome = run_all(&vectors, &tested, &exceptions, *jobs);
+            if let Some(file) = write_cases {
+                write_passed(file, &outcome)?;
+            }
             Report {
                 text: match format {
                     Format::Text => outcome.to_text(),
@@ -237,15 +276,30 @@ fn generate_all(home: &Path, check: bool) -> Result<Report, generate::GenerateEr
     }
 }
 
-fn read_exceptions(file: Option<&Path>, home: &Path) -> Result<Exceptions, Box<dyn Error>> {
-    let Some(file) = file else {
-        return Ok(Exceptions::default());
+fn names(vectors: &[Vector]) -> Vec<&str> {
+    let names = vectors.iter().map(|vector| vector.case.name.as_str());
+    names.collect()
+}
+
+fn write_passed(file: &Path, outcome: &Outcome) -> Result<(), String> {
+    let passed = outcome
+        .0
+        .iter()
+        .filter(|entry| entry.status == Status::Passed);
+    let list: CaseList = passed.map(|entry| entry.name.clone()).collect();
+    let former = match file.exists() {
+        true => read(file)?,
+        false => String::new(),
     };
-    let failed = |what: String| format!("{}: {what}", file.display());
-    let text = std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
-    let all = suite::load(&home.join("vectors"), "")?;
-    let names: Vec<&str> = all.iter().map(|vector| vector.case.name.as_str()).collect();
-    Ok(Exceptions::from_toml(&text, &names).map_err(failed)?)
+    fs::write(file, list.to_text(&former)).map_err(|error| at(file, error))
+}
+
+fn read(file: &Path) -> Result<String, String> {
+    fs::read_to_string(file).map_err(|error| at(file, error))
+}
+
+fn at(file: &Path, what: impl Display) -> String {
+    format!("{}: {what}", file.display())
 }
 
 fn run_all(vectors: &[Vector], tested: &Tested<'_>, exceptions: &Exceptions, jobs: u8) -> Outcome {
