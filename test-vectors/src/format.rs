@@ -55,6 +55,10 @@ pub struct Ecu {
     pub hardware_id: String,
     /// How it verifies.
     pub verification: Verification,
+    /// Whether it is a Secondary: metadata and images come from a Primary, and it looks at its own
+    /// image only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub secondary: bool,
     /// The vehicle's other ECUs, with their hardware: metadata may name them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub others: BTreeMap<String, String>,
@@ -164,7 +168,8 @@ pub struct Cycle {
     /// What the time server has answered: a file below the directory of the case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attestation: Option<String>,
-    /// An offline bundle, in the place of the repositories: a file below the directory of the case.
+    /// An offline bundle (PURE-2) in the place of the repositories, which must not be asked: a file below
+    /// the directory of the case, as docs/offline-bundles.md has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<String>,
 }

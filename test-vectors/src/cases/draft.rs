@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use crate::format::{
     Action, Case, Clock, Cycle, Ecu, Expect, Install, Manifest, Step, TrustedFile, Vehicle, Verdict,
 };
-use crate::simulate::{Json, Repo, SimulateError, World, sha256_hex};
+use crate::simulate::{Json, Repo, SimulateError, World, offline, sha256_hex};
 use crate::suite::Vector;
 use crate::tree::Files;
 
@@ -104,10 +104,37 @@ impl Draft {
         self.draft(files, Action::Cycle(Cycle::default()))
     }
 
-    /// The ECU installs what its last cycle has found.
+    /// The ECU verifies what a bundle with the Offline Targets file of this name holds, and asks nobody.
+    pub fn carry(&mut self, world: &mut World, name: &str) -> &mut StepDraft {
+        self.carry_with(world, name, |_| {})
+    }
+
+    /// As [`Draft::carry`], with other members in the bundle.
+    pub fn carry_with(
+        &mut self,
+        world: &mut World,
+        name: &str,
+        edit: impl FnOnce(&mut Files),
+    ) -> &mut StepDraft {
+        let mut members = self.made(world.bundle(name));
+        edit(&mut members);
+        let bundle = self.made(offline::tar(&members));
+        let step = self.cycle(world);
+        step.give("bundle", &bundle);
+        step.step.expect.requests = Some(Vec::new());
+        step
+    }
+
+    /// The ECU installs what its last cycle has found, out of the same bundle if there was one.
     pub fn install(&mut self, world: &mut World) -> &mut StepDraft {
         let files = self.made(world.serve());
-        self.draft(files, Action::Install(Install::default()))
+        let last = self.steps.last();
+        let bundle = last.and_then(|step| step.given.get("bundle").cloned());
+        let step = self.draft(files, Action::Install(Install::default()));
+        if let Some(bundle) = bundle {
+            step.give("bundle", &bundle);
+        }
+        step
     }
 
     /// A vehicle sends the Director this manifest.

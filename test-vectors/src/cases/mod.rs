@@ -1,5 +1,6 @@
 //! The cases: what is published, and what must come of it. Each reads like its note.
 
+mod bounds;
 mod consistent;
 mod delegated;
 mod delegations;
@@ -108,6 +109,7 @@ pub fn all(cache: &SignatureCache) -> Result<Vec<Vector>, (String, CaseError)> {
         delegated::cases,
         paths::cases,
         consistent::cases,
+        bounds::cases,
         images::cases,
         image_names::cases,
         uptane::cases,

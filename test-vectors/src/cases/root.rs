@@ -34,7 +34,7 @@ fn following(all: &mut Cases) {
     );
     all.case(
         "root/two-new",
-        &["5.3.3", "5.3.4", "5.3.9"],
+        &["5.3.3", "5.3.4", "5.3.7", "5.3.9"],
         "Two new Roots are followed one after the other, and the one after them is asked for.",
         |case, repo| {
             repo.next_root(|_| {});

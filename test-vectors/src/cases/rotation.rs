@@ -69,6 +69,42 @@ fn rotation(all: &mut Cases) {
         },
     );
     all.case(
+        "root/floors-outlive-new-roots",
+        &["5.3.11", "5.4.3.1"],
+        "Two new Roots replace no key, and the session that follows them has nothing new to keep. In the next one an older Timestamp is refused still.",
+        |case, repo| {
+            repo.timestamp.version = 5;
+            let mut old = repo.clone();
+            case.refresh(repo).accepts([1, 5, 1, 1]);
+            for repo in [&mut *repo, &mut old] {
+                repo.next_root(|_| {});
+                repo.next_root(|_| {});
+            }
+            case.refresh(repo).accepts([3, 5, 1, 1]);
+            old.timestamp.version = 4;
+            case.refresh(&mut old)
+                .rejects("version-rollback", "timestamp", "rollback", [3, 5, 1, 1]);
+        },
+    );
+    all.case(
+        "root/kept-since-the-rotation",
+        &["5.3.11", "5.6.1"],
+        "The Targets key was replaced, and Targets signed anew under the same version, which nothing above it shows. What \
+         was accepted after the rotation is kept: it is not asked for again.",
+        |case, repo| {
+            case.refresh(repo).accepts([1, 1, 1, 1]);
+            repo.next_root(|root| root.keys("targets", &["targets-2"], 1));
+            case.refresh(repo)
+                .accepts([2, 1, 1, 1])
+                .bytes_of("targets", 2)
+                .requests("2.root 3.root timestamp 1.targets");
+            case.refresh(repo)
+                .accepts([2, 1, 1, 1])
+                .bytes_of("targets", 2)
+                .requests("3.root timestamp");
+        },
+    );
+    all.case(
         "root/timestamp-fast-forward-recovered",
         &["5.3.11"],
         "A thief of the Timestamp key published a version far ahead. Once the key is replaced, low versions are accepted again.",
@@ -272,7 +308,7 @@ fn expiry(all: &mut Cases) {
     );
     all.case(
         "root/intermediate-expired",
-        &["5.3.4", "5.3.10"],
+        &["5.3.4", "5.3.6", "5.3.10"],
         "A client that was away for long: its own Root and the next one have expired, the last one has not.",
         |case, repo| {
             repo.root().head.expires = "2026-01-01T00:00:00Z".into();

@@ -13,7 +13,7 @@ body{font:15px/1.5 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0
 table{border-collapse:collapse;width:100%;margin:1em 0 2em}\
 th,td{text-align:left;vertical-align:top;padding:.3em .6em;border-bottom:1px solid #d8dee4}\
 th{background:#f6f8fa}code{font-size:.92em}\
-.passed{color:#116329}.failed,.uncovered{color:#a40e26;font-weight:600}.excepted{color:#7d4e00}\
+.passed{color:#116329}.failed,.uncovered{color:#a40e26;font-weight:600}.excepted{color:#7d4e00}.elsewhere{color:#59636e}\
 details{margin:.2em 0}summary{cursor:pointer}";
 
 impl Outcome {
@@ -57,7 +57,8 @@ impl Outcome {
 
 fn clauses(coverage: &Coverage, run: &BTreeMap<&str, &Entry>) -> String {
     let mut rows = String::new();
-    for (clause, about, cases) in coverage.rows() {
+    for row in coverage.rows() {
+        let cases = row.cases;
         let entries: Vec<&&Entry> = cases
             .iter()
             .filter_map(|name| run.get(name.as_str()))
@@ -67,8 +68,12 @@ fn clauses(coverage: &Coverage, run: &BTreeMap<&str, &Entry>) -> String {
         let passed = count(|status| matches!(status, Status::Passed));
         let excepted = count(|status| matches!(status, Status::Excepted(_)));
         let failed = entries.len() - passed - excepted;
+        let elsewhere = row.clause.elsewhere.as_ref();
         let (class, result) = match (cases.len(), entries.len(), failed) {
-            (0, ..) => ("uncovered", "no case".into()),
+            (0, ..) => match elsewhere {
+                Some(reason) => ("elsewhere", format!("not for vectors: {reason}")),
+                None => ("uncovered", "no case".into()),
+            },
             (_, 0, _) => ("excepted", "not run".into()),
             (_, all, 0) if excepted == 0 => ("passed", format!("{all} of {all} passed")),
             (_, all, 0) => (
@@ -80,14 +85,15 @@ fn clauses(coverage: &Coverage, run: &BTreeMap<&str, &Entry>) -> String {
         let names: Vec<String> = cases.iter().map(|name| link(name)).collect();
         let _ = writeln!(
             rows,
-            "<tr><td>{}<td>{}<td class=\"{class}\">{result}<td><details><summary>{} cases</summary>{}</details></tr>",
-            escaped(clause),
-            escaped(about),
+            "<tr><td>{}<td>{}<td class=\"{class}\">{}<td><details><summary>{} cases</summary>{}</details></tr>",
+            escaped(&row.clause.id),
+            escaped(&row.clause.asks),
+            escaped(&result),
             names.len(),
             names.join(" ")
         );
     }
-    format!("<table><tr><th>clause<th>what it says<th>result<th>cases</tr>\n{rows}</table>")
+    format!("<table><tr><th>clause<th>what it asks<th>result<th>cases</tr>\n{rows}</table>")
 }
 
 fn link(name: &str) -> String {

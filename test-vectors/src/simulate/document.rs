@@ -15,17 +15,30 @@ type Edit<T> = Vec<Rc<dyn Fn(T) -> T>>;
 #[derive(Clone, Default)]
 pub(super) struct Wrongs {
     /// Changes of the content, before it is signed: what a thief of the keys does.
-    pub(super) forge: Edit<Json>,
+    forge: Edit<Json>,
     /// Changes of the text that is signed and published.
     pub(super) rewrite: Edit<String>,
     /// Other signers than the role's.
-    pub(super) signers: Option<Vec<String>>,
+    signers: Option<Vec<String>>,
     /// Changes of the list of signatures.
     pub(super) signatures: Edit<Vec<Json>>,
     /// Changes of the whole file, which its parent does not know of: what a server can do.
     pub(super) tamper: Edit<Vec<u8>>,
     /// The file is not there.
     pub(super) missing: bool,
+}
+
+impl Wrongs {
+    pub(super) fn forge(&mut self, edit: impl Fn(&mut Json) + 'static) {
+        self.forge.push(Rc::new(move |mut signed| {
+            edit(&mut signed);
+            signed
+        }));
+    }
+
+    pub(super) fn sign_with(&mut self, names: &[&str]) {
+        self.signers = Some(names.iter().map(ToString::to_string).collect());
+    }
 }
 
 impl fmt::Debug for Wrongs {
@@ -57,6 +70,9 @@ pub enum SimulateError {
     /// A path that is none.
     #[error(transparent)]
     Path(#[from] countersign_metadata::UnsafePath),
+    /// A bundle cannot be written.
+    #[error("bundle: {0}")]
+    Bundle(#[from] std::io::Error),
     /// A content key cannot be wrapped.
     #[error(transparent)]
     Wrap(countersign_encryption::EncryptionError),

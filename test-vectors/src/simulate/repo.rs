@@ -106,13 +106,7 @@ impl Repo {
 
     /// Adds a Targets role at version 1 without images.
     pub fn add_role(&mut self, name: &str) -> &mut Listing {
-        self.roles.entry(name.into()).or_insert_with(|| Listing {
-            head: Head::first(FAR),
-            images: BTreeMap::new(),
-            custom: BTreeMap::new(),
-            delegations: Vec::new(),
-            bins: None,
-        })
+        self.roles.entry(name.into()).or_insert_with(Listing::empty)
     }
 
     /// Lists an image in a role.
@@ -151,10 +145,7 @@ impl Repo {
 
     /// Changes what a role says, and signs that: what a thief of the role's keys can do.
     pub fn forge(&mut self, role: &str, edit: impl Fn(&mut Json) + 'static) {
-        self.wrongs(role).forge.push(Rc::new(move |mut signed| {
-            edit(&mut signed);
-            signed
-        }));
+        self.wrongs(role).forge(edit);
     }
 
     /// Changes the text that is signed, to something canonical form would not have.
@@ -166,7 +157,7 @@ impl Repo {
 
     /// Lets others sign.
     pub fn sign_with(&mut self, role: &str, names: &[&str]) {
-        self.wrongs(role).signers = Some(names.iter().map(ToString::to_string).collect());
+        self.wrongs(role).sign_with(names);
     }
 
     /// Changes the list of signatures.

@@ -6,6 +6,7 @@ use serde_json::{Map, json};
 
 use super::Json;
 use super::keys::{KeyError, TestKey};
+use super::repo::FAR;
 
 /// What every file begins with.
 #[derive(Debug, Clone)]
@@ -291,6 +292,17 @@ impl Bins {
 }
 
 impl Listing {
+    /// Version 1, without images.
+    pub fn empty() -> Self {
+        Self {
+            head: Head::first(FAR),
+            images: BTreeMap::new(),
+            custom: BTreeMap::new(),
+            delegations: Vec::new(),
+            bins: None,
+        }
+    }
+
     /// Who signs the delegated role `name`, as far as this file says.
     pub(super) fn delegate(&self, name: &str) -> Option<Keys> {
         let mut listed = self.delegations.iter();

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::cipher::{Cipher, METHOD, Wrapping};
 use super::document::{Document, SimulateError, Wrongs};
 use super::keys::TestKey;
+use super::offline::Offline;
 use super::repo::{Repo, sha256_hex};
 use super::roles::{Delegation, Keys};
 use super::{Json, SignatureCache, decryption};
@@ -32,6 +33,7 @@ pub struct World {
     pub ecu: Ecu,
     /// Further files that are served, by path.
     pub also: Files,
+    pub(super) offline: Option<Offline>,
     hidden: BTreeSet<String>,
     cache: SignatureCache,
 }
@@ -49,6 +51,7 @@ impl World {
             image,
             ecu: primary(),
             also: Files::new(),
+            offline: None,
             hidden: BTreeSet::new(),
             cache,
         };
@@ -64,13 +67,23 @@ impl World {
 
     /// The ECU under test is a Secondary that verifies in part.
     pub fn be_partial(&mut self) {
+        self.be_secondary();
+        self.ecu.verification = Verification::Partial;
+    }
+
+    /// The ECU under test is a Secondary that verifies in full.
+    pub fn be_secondary(&mut self) {
         self.ecu = Ecu {
             serial: "S1".into(),
             hardware_id: "brake-b".into(),
-            verification: Verification::Partial,
+            secondary: true,
             others: BTreeMap::new(),
             ..primary()
         };
+    }
+
+    pub(super) fn cache(&self) -> &SignatureCache {
+        &self.cache
     }
 
     /// The Director's online files name this vehicle.
@@ -330,6 +343,7 @@ fn primary() -> Ecu {
         serial: "P1".into(),
         hardware_id: "pcu-a".into(),
         verification: Verification::Full,
+        secondary: false,
         others: others.into(),
         installed: None,
         decryption_key: None,

@@ -21,7 +21,7 @@ fn next(
     change: impl FnOnce(&mut World),
 ) {
     let name = format!("uptane-consistency/{name}");
-    all.vehicle(&name, &["Uptane 5.4.4.2"], note, |case, world| {
+    all.vehicle(&name, compared(code), note, |case, world| {
         case.cycle(world).is_well(ONE, ONE);
         world.release();
         change(world);
@@ -29,6 +29,28 @@ fn next(
         case.cycle(world)
             .is_refused(code, place, attack, (TWO, TWO));
     });
+}
+
+/// What both repositories have to say the same of, by the code of the refusal.
+fn compared(code: &str) -> &'static [&'static str] {
+    match code {
+        "target-not-found" => &["Uptane 5.4.4.2(10.1)", "Uptane 5.4.4.7(5)"],
+        "hardware-mismatch" => &[
+            "Uptane 5.2.3.1.1(3)",
+            "Uptane 5.4.3.4(3)",
+            "Uptane 5.4.4.2(10.2.2)",
+        ],
+        "malformed" => &[
+            "Uptane 5.2.3.1.1(1)",
+            "Uptane 5.2.3.1.1(2)",
+            "Uptane 5.2.3.1.1(3)",
+        ],
+        _ => &[
+            "Uptane 5.2.3.1.1(1)",
+            "Uptane 5.4.4.2(10.2.1)",
+            "Uptane 5.4.4.2(10.2.2)",
+        ],
+    }
 }
 
 fn agreement(all: &mut Cases) {
@@ -103,7 +125,7 @@ fn agreement(all: &mut Cases) {
     }
     all.vehicle(
         "uptane-consistency/only-in-image-repository",
-        &["Uptane 5.4.4.2"],
+        &["Uptane 5.4.4.2(10.1)"],
         "The Image repository lists an image that the Director does not name. Nobody gets it.",
         |case, world| {
             world.list("targets", "new.img", b"new\n", &["pcu-a"], 9);
@@ -114,7 +136,7 @@ fn agreement(all: &mut Cases) {
     );
     all.vehicle(
         "uptane-consistency/several-kinds-of-hardware",
-        &["Uptane 5.2.3.1.1"],
+        &["Uptane 5.2.3.1.1(3)", "Uptane 5.4.3.4(3)"],
         "The Image repository lists several hardware identifiers, and the ECU's is one of them.",
         |case, world| {
             world.list("targets", "pcu.img", b"pcu 5\n", &["pcu-z", "pcu-a"], 5);
@@ -126,7 +148,7 @@ fn agreement(all: &mut Cases) {
     );
     all.vehicle(
         "uptane-consistency/both-repositories-stolen",
-        &["Uptane 5.4.4.2"],
+        &["Uptane 5.4.4.2(10.1)", "Uptane 5.4.4.2(10.2.1)"],
         "Whoever holds the keys of both repositories can have anything installed. This is the limit of what two \
          repositories protect from, and written down here so that nobody believes more.",
         |case, world| {
@@ -207,6 +229,13 @@ fn counters(all: &mut Cases) {
             Some(("same-version-different-content", "mix-and-match")),
         ),
         (
+            "counter-equal-other-bytes",
+            "The same name, release counter and length with other bytes.",
+            5,
+            b"pcu X\n",
+            Some(("same-version-different-content", "mix-and-match")),
+        ),
+        (
             "counter-higher",
             "A higher release counter.",
             6,
@@ -217,7 +246,11 @@ fn counters(all: &mut Cases) {
         let name = format!("uptane-consistency/{name}");
         all.vehicle(
             &name,
-            &["Uptane 5.4.4.2", "Uptane 5.4.3.4"],
+            &[
+                "Uptane 5.2.3.1.1(2)",
+                "Uptane 5.4.4.2(10.2.3)",
+                "Uptane 5.4.3.4(5)",
+            ],
             note,
             |case, world| {
                 world.runs("pcu.img", b"pcu 5\n", 5);
@@ -240,7 +273,7 @@ fn counters(all: &mut Cases) {
     }
     all.vehicle(
         "uptane-consistency/counter-equal-other-name",
-        &["Uptane 5.4.4.2"],
+        &["Uptane 5.4.4.2(10.2.3)", "Uptane 5.4.3.4(4)"],
         "An image of another name with the same release counter as the one that runs.",
         |case, world| {
             world.runs("former.img", b"former\n", 5);
@@ -252,7 +285,11 @@ fn counters(all: &mut Cases) {
     );
     all.vehicle(
         "uptane-consistency/counter-rollback-after-an-update",
-        &["Uptane 5.4.4.2", "Uptane 5.4.3.6"],
+        &[
+            "Uptane 5.4.4.2(10.2.3)",
+            "Uptane 5.4.3.4(5)",
+            "Uptane 5.4.3.5",
+        ],
         "The counter rises when an image was installed: from then on the one before it is refused.",
         |case, world| {
             world.runs("pcu.img", b"pcu 4\n", 4);
@@ -269,7 +306,7 @@ fn counters(all: &mut Cases) {
     );
     all.vehicle(
         "uptane-consistency/old-bytes-under-a-higher-counter",
-        &["Uptane 5.4.4.2"],
+        &["Uptane 5.4.4.2(10.2.3)"],
         "The way back: the old bytes, released again under a higher counter.",
         |case, world| {
             world.runs("pcu.img", b"pcu 5\n", 5);
@@ -309,16 +346,21 @@ fn images(all: &mut Cases) {
         ),
     ] {
         let name = format!("uptane-images/{name}");
-        all.vehicle(&name, &["Uptane 5.4.2.4"], note, |case, world| {
-            world.image.tamper_image("pcu.img", served);
-            case.cycle(world).is_refused(code, "", attack, (ONE, ONE));
-            world.image.honest();
-            case.cycle(world).is_well(ONE, ONE);
-        });
+        all.vehicle(
+            &name,
+            &["Uptane 5.4.2.4(1)", "Uptane 5.4.3.3(3)"],
+            note,
+            |case, world| {
+                world.image.tamper_image("pcu.img", served);
+                case.cycle(world).is_refused(code, "", attack, (ONE, ONE));
+                world.image.honest();
+                case.cycle(world).is_well(ONE, ONE);
+            },
+        );
     }
     all.vehicle(
         "uptane-images/missing",
-        &["Uptane 5.4.2.4"],
+        &["Uptane 5.4.2.4(1)", "Uptane 5.4.4(1)", "Uptane 5.2.7(2)"],
         "The image is not there. The next cycle gets it.",
         |case, world| {
             world.image.withhold_image("pcu.img");
@@ -333,7 +375,7 @@ fn images(all: &mut Cases) {
     );
     all.vehicle(
         "uptane-images/install-without-cycle",
-        &["Uptane 5.4.3.4"],
+        &["Uptane 5.4(1)", "Uptane 5.4.3.4(1)", "Uptane 5.4.3.3(2)"],
         "Nothing was found, so nothing is installed.",
         |case, world| {
             world.assign_nothing();

@@ -43,7 +43,7 @@ pub(super) fn cases(all: &mut Cases) {
 }
 
 fn hardware(all: &mut Cases) {
-    let spec = &["Uptane 5.2.3.2", "Uptane 5.4.4.7"];
+    let spec = &["Uptane 5.2.3.2(4)", "Uptane 5.4.4.7(4.1)"];
     case(
         all,
         "for-this-hardware",
@@ -131,7 +131,12 @@ fn hardware(all: &mut Cases) {
 }
 
 fn several(all: &mut Cases) {
-    let spec = &["Uptane 5.4.4.8", "TAP 3"];
+    let spec = &[
+        "Uptane 5.1.2.1(3)",
+        "Uptane 5.4.4.8(1)",
+        "Uptane 5.4.4.8(2.1)",
+        "TAP 3",
+    ];
     let both = |min| Delegation::to_several("released", &["qa", "dev"], min, &["brake/*"]);
     case(
         all,
@@ -148,7 +153,7 @@ fn several(all: &mut Cases) {
     case(
         all,
         "they-differ",
-        spec,
+        &["Uptane 5.4.4.8(2.4)", "Uptane 5.4.4.8(2.1)", "TAP 3"],
         "Two roles have to agree, and list different bytes.",
         |case, world| {
             lists(world, "qa", BRAKE, 3);
@@ -161,7 +166,7 @@ fn several(all: &mut Cases) {
     case(
         all,
         "they-differ-in-the-counter",
-        spec,
+        &["Uptane 5.4.4.8(2.4)", "Uptane 5.4.4.8(2.1)", "TAP 3"],
         "Two roles have to agree, and state different release counters.",
         |case, world| {
             lists(world, "qa", BRAKE, 3);
@@ -174,7 +179,7 @@ fn several(all: &mut Cases) {
     case(
         all,
         "only-one-lists-it",
-        spec,
+        &["Uptane 5.4.4.8(2.4)", "TAP 3"],
         "Two roles have to agree, and one does not know the image.",
         |case, world| {
             lists(world, "qa", BRAKE, 3);
@@ -187,7 +192,7 @@ fn several(all: &mut Cases) {
     case(
         all,
         "one-is-enough",
-        spec,
+        &["Uptane 5.4.4.8(2.3)", "TAP 3"],
         "One of two roles is enough, and only the second knows the image.",
         |case, world| {
             world.image.add_role("qa");
@@ -199,7 +204,7 @@ fn several(all: &mut Cases) {
     case(
         all,
         "one-is-enough-and-they-differ",
-        spec,
+        &["Uptane 5.4.4.8(2.2)", "TAP 3"],
         "One of two roles is enough, and they differ: the one that stands first answers.",
         |case, world| {
             lists(world, "qa", BRAKE, 3);
@@ -284,8 +289,23 @@ fn several(all: &mut Cases) {
     );
     case(
         all,
+        "one-of-several-is-on-the-way",
+        &["Uptane 5.4.4.8(1)", "Uptane 5.4.4.7(4.3)", "TAP 3"],
+        "A role that lists nothing itself delegates to several, and it is one of them. It cannot speak for itself in this way; \
+         the other one is enough.",
+        |case, world| {
+            world.image.add_role("supplier");
+            lists(world, "qa", BRAKE, 3);
+            delegates(world, Delegation::to("supplier", &["brake/*"]));
+            let several = Delegation::to_several("released", &["supplier", "qa"], 1, &["brake/*"]);
+            world.image.role("supplier").delegations.push(several);
+            case.cycle(world).is_well(ONE, ONE).assigns(FOUND);
+        },
+    );
+    case(
+        all,
         "several-that-terminate",
-        spec,
+        &["Uptane 5.4.4.7(3)", "Uptane 5.1.2.1(2)", "TAP 3"],
         "Two roles do not agree, and their delegation terminates: nobody else is asked.",
         |case, world| {
             lists(world, "qa", b"brake X\n", 3);
@@ -300,7 +320,15 @@ fn several(all: &mut Cases) {
 }
 
 fn order(all: &mut Cases) {
-    let spec = &["Uptane 5.4.4.7"];
+    let spec = &[
+        "Uptane 5.1.2.1(1)",
+        "Uptane 5.2.3.2(1)",
+        "Uptane 5.2.3.2(2)",
+        "Uptane 5.2.3.2(3)",
+        "Uptane 5.2.3.2(6)",
+        "Uptane 5.4.4.7(2)",
+        "Uptane 5.4.4.7(4.3)",
+    ];
     case(
         all,
         "top-level-first",
@@ -332,7 +360,11 @@ fn order(all: &mut Cases) {
     case(
         all,
         "outside-of-its-paths",
-        spec,
+        &[
+            "Uptane 5.2.3.2(3)",
+            "Uptane 5.4.4.7(4.1)",
+            "Uptane 5.4.4.7(5)",
+        ],
         "A supplier lists an image outside of the paths it is trusted for.",
         |case, world| {
             lists(world, "supplier", BRAKE, 3);
@@ -344,7 +376,11 @@ fn order(all: &mut Cases) {
     case(
         all,
         "nested-outside-of-its-paths",
-        spec,
+        &[
+            "Uptane 5.2.3.2(3)",
+            "Uptane 5.4.4.7(4.1)",
+            "Uptane 5.4.4.7(5)",
+        ],
         "A supplier delegates more than it has: what it is not trusted for, it cannot pass on.",
         |case, world| {
             lists(world, "plant", BRAKE, 3);
@@ -361,7 +397,11 @@ fn order(all: &mut Cases) {
     case(
         all,
         "terminating",
-        spec,
+        &[
+            "Uptane 5.1.2.1(2)",
+            "Uptane 5.2.3.2(5)",
+            "Uptane 5.4.4.7(3)",
+        ],
         "A terminating delegation does not know the image. A later one does, and is not asked.",
         |case, world| {
             world.image.add_role("first");
@@ -394,7 +434,7 @@ fn order(all: &mut Cases) {
     case(
         all,
         "cycle",
-        spec,
+        &["Uptane 5.4.4.7(4.3)"],
         "Two roles delegate to each other, and neither knows the image.",
         |case, world| {
             delegates(world, Delegation::to("a", &["brake/*"]));
@@ -425,7 +465,13 @@ type End = (
 
 /// What is wrong with a role that is asked ends the search: a role that comes later does not stand in.
 fn ends(all: &mut Cases) {
-    let spec = &["Uptane 5.4.4.7", "TUF 5.6.7"];
+    let spec = &[
+        "Uptane 5.4.4.6(2)",
+        "Uptane 5.4.4.6(3)",
+        "Uptane 5.4.4.6(5)",
+        "Uptane 5.4.4.7(1)",
+        "TUF 5.6.7",
+    ];
     let rows: [End; 5] = [
         ("expired", "has expired", "expired", "freeze", |world| {
             world.image.role("first").head.expires = "2024-12-31T23:59:59Z".into();
@@ -494,7 +540,7 @@ fn ends(all: &mut Cases) {
     case(
         all,
         "supplier-rolled-back",
-        &["Uptane 5.4.4.5"],
+        &["Uptane 5.4.4.5(5)", "Uptane 5.2.4"],
         "The supplier's file goes back in a newer Snapshot.",
         |case, world| {
             lists(world, "supplier", BRAKE, 3);
@@ -514,7 +560,7 @@ fn ends(all: &mut Cases) {
     case(
         all,
         "supplier-removed",
-        &["Uptane 5.4.4.5"],
+        &["Uptane 5.4.4.5(6)", "Uptane 5.2.4"],
         "A newer Snapshot does not list the supplier's file any more.",
         |case, world| {
             lists(world, "supplier", BRAKE, 3);
@@ -537,7 +583,7 @@ fn ends(all: &mut Cases) {
     case(
         all,
         "revoked-supplier",
-        &["Uptane 5.4.4.7"],
+        &["Uptane 5.4.4.6(3)", "Uptane 5.4.4.7(1)"],
         "The supplier's key was replaced in the delegation. What the old one signs is worth nothing.",
         |case, world| {
             lists(world, "supplier", BRAKE, 3);

@@ -16,7 +16,7 @@ pub(super) fn cases(all: &mut Cases) {
 fn honest(all: &mut Cases) {
     all.vehicle(
         "uptane-director/honest",
-        &["Uptane 5.4.4.2", "Uptane 5.4.2.3", "Uptane 5.4.3.5"],
+        &["Uptane 3.2.1", "Uptane 3.2.2.1", "Uptane 5.4(1)", "Uptane 5.4.2", "Uptane 5.4.2.3", "Uptane 5.4.2.4(1)", "Uptane 5.4.3.2", "Uptane 5.4.3.4(1)", "Uptane 5.4.3.5", "Uptane 5.4.4.2(10.1)"],
         "Both repositories say the same of every image. All of them are assigned, and the ECU installs its own.",
         |case, world| {
             case.cycle(world)
@@ -27,7 +27,7 @@ fn honest(all: &mut Cases) {
     );
     all.vehicle(
         "uptane-director/requests",
-        &["Uptane 5.4.4.2"],
+        &["Uptane 5.4.2", "Uptane 5.4.4.2(2)", "Uptane 5.4.4.2(3)", "Uptane 5.4.4.2(4)", "Uptane 5.4.4.2(5)", "Uptane 5.4.4.2(6)", "Uptane 5.4.4.2(7)", "Uptane 5.4.4.2(8)", "Uptane 5.4.4.2(9)", "Uptane 5.2.7(1)"],
         "The order of full verification: the Director's repository from Root to Targets, then the Image repository's.",
         |case, world| {
             case.cycle(world).is_well(ONE, ONE).requests(
@@ -38,7 +38,7 @@ fn honest(all: &mut Cases) {
     );
     all.vehicle(
         "uptane-director/nothing",
-        &["Uptane 5.4.4.2"],
+        &["Uptane 5.4.4.2(6)"],
         "The Director assigns nothing. That is an answer like any other.",
         |case, world| {
             case.cycle(world).is_well(ONE, ONE);
@@ -49,7 +49,7 @@ fn honest(all: &mut Cases) {
     );
     all.vehicle(
         "uptane-director/two-ecus-of-one-kind",
-        &["Uptane 5.2.3.1.2"],
+        &["Uptane 5.2.3.1.2(1)"],
         "One image for two ECUs with the same hardware.",
         |case, world| {
             world.ecu.others.insert("S3".into(), "brake-b".into());
@@ -63,7 +63,7 @@ fn honest(all: &mut Cases) {
     );
     all.vehicle(
         "uptane-director/nothing-for-this-ecu",
-        &["Uptane 5.4.4.2"],
+        &["Uptane 5.4.3.3(2)", "Uptane 5.4.3.4(1)"],
         "What is assigned is for another ECU of the vehicle: this one keeps what it runs.",
         |case, world| {
             world.director.targets().images.remove("pcu.img");
@@ -78,7 +78,7 @@ fn honest(all: &mut Cases) {
     );
     all.vehicle(
         "uptane-director/installed-already",
-        &["Uptane 5.4.4.2"],
+        &["Uptane 5.4.4.2(10.2.3)"],
         "The image that runs is assigned again, with the same content and counter. It is no rollback.",
         |case, world| {
             world.runs("pcu.img", b"pcu 5\n", 5);
@@ -121,7 +121,7 @@ fn vehicles(all: &mut Cases) {
         shown(
             all,
             &format!("uptane-director/another-vehicle-{role}"),
-            &["Uptane 5.2.3.1"],
+            &["Uptane 5.2.3.1(2)"],
             &format!(
                 "The Director's {role} file is that of another vehicle. It says so, and is not kept: its \
                  version may be far ahead."
@@ -137,7 +137,7 @@ fn vehicles(all: &mut Cases) {
         shown(
             all,
             &format!("uptane-director/no-vehicle-{role}"),
-            &["Uptane 5.2.3.1"],
+            &["Uptane 5.2.3.1(2)"],
             &format!("The Director's {role} file does not say for which vehicle it is."),
             ("vehicle-mismatch", &place, "replay"),
             kept,
@@ -151,7 +151,7 @@ fn vehicles(all: &mut Cases) {
     shown(
         all,
         "uptane-director/another-vehicle-that-gets-nothing",
-        &["Uptane 5.2.3.1"],
+        &["Uptane 5.2.3.1(2)"],
         "The empty Targets of another vehicle: no ECU in it could tell that it is not for this one.",
         ("vehicle-mismatch", "director/targets", "replay"),
         [1, 2, 2, 1],
@@ -164,7 +164,7 @@ fn vehicles(all: &mut Cases) {
     );
     all.vehicle(
         "uptane-director/another-vehicle-far-ahead",
-        &["Uptane 5.2.3.1"],
+        &["Uptane 5.2.3.1(2)"],
         "Another vehicle's Timestamp with the highest version there is. It locks nobody out, because it is not kept.",
         |case, world| {
             let mut honest = world.clone();
@@ -188,7 +188,7 @@ fn ecus(all: &mut Cases) {
     shown(
         all,
         "uptane-director/ecu-unknown",
-        &["Uptane 5.4.4.6"],
+        &["Uptane 5.4.4.6(8)"],
         "An image is for an ECU that is not in this vehicle.",
         ("ecu-unknown", "director/targets", "mix-and-match"),
         refused,
@@ -197,7 +197,7 @@ fn ecus(all: &mut Cases) {
     shown(
         all,
         "uptane-director/ecu-unknown-among-others",
-        &["Uptane 5.4.4.6"],
+        &["Uptane 5.4.4.6(8)", "Uptane 5.4.4.2(10.1)"],
         "One image is for a known ECU and for an unknown one: nothing of the Targets is acted on.",
         ("ecu-unknown", "director/targets", "mix-and-match"),
         refused,
@@ -206,7 +206,7 @@ fn ecus(all: &mut Cases) {
     shown(
         all,
         "uptane-director/ecu-repeated",
-        &["Uptane 5.4.4.6"],
+        &["Uptane 5.4.4.6(7)"],
         "Two images are for the same ECU.",
         ("ecu-repeated", "director/targets", "mix-and-match"),
         refused,
@@ -218,7 +218,7 @@ fn ecus(all: &mut Cases) {
     shown(
         all,
         "uptane-director/other-hardware",
-        &["Uptane 5.4.4.6", "Uptane 5.4.4.2"],
+        &["Uptane 5.2.3.1.1(3)", "Uptane 5.4.3.4(3)"],
         "The Director says that this ECU has other hardware than it has.",
         (
             "hardware-mismatch",
@@ -234,7 +234,7 @@ fn ecus(all: &mut Cases) {
     shown(
         all,
         "uptane-director/delegates",
-        &["Uptane 5.4.4.6"],
+        &["Uptane 5.1.2.1(4)", "Uptane 5.4.4.6(6)"],
         "The Director's Targets delegates. Whoever holds the delegated key could assign images then.",
         (
             "director-has-delegations",
@@ -269,7 +269,7 @@ fn fields(all: &mut Cases) {
         shown(
             all,
             &format!("uptane-director/{name}"),
-            &["Uptane 5.2.3.1.2"],
+            &["Uptane 5.2.3.1.2(1)", "Uptane 5.2.3.1.1(1)"],
             note,
             place,
             refused,

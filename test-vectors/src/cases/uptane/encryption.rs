@@ -6,7 +6,12 @@ use super::expect::{ONE, TWO, WHATEVER};
 use crate::cases::{Cases, Draft};
 use crate::simulate::{Cipher, World, sha256_hex};
 
-const SPEC: &[&str] = &["Uptane 5.2.3.1.2", "Uptane 5.4.3.4"];
+const SPEC: &[&str] = &[
+    "Uptane 5.2.3.1.2(2)",
+    "Uptane 5.2.3.1.2(3)",
+    "Uptane 5.4.3.4(6)",
+    "Uptane 5.4.3.4(7)",
+];
 
 /// The name of the content key of all cases.
 const CIPHER: &str = "image";

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::clause;
 use super::expect::{NOTHING_YET, ONE, TWO, Versions, WHATEVER};
 use crate::cases::Cases;
 
@@ -32,7 +33,7 @@ fn expired(all: &mut Cases) {
     for (repository, role, kept) in ROLES {
         all.vehicle(
             &format!("uptane-freshness/{repository}-{role}-expired"),
-            &["Uptane 5.4.4.2", "TUF 5.4.4"],
+            &[clause::fresh(role), "TUF 5.4.4"],
             &format!("The {repository} repository's {role} has expired: somebody may be holding back what is newer."),
             |case, world| {
                 case.cycle(world).is_well(ONE, ONE);
@@ -51,7 +52,7 @@ fn expired(all: &mut Cases) {
     for repository in ["director", "image"] {
         all.vehicle(
             &format!("uptane-freshness/{repository}-root-expired"),
-            &["Uptane 5.4.4.3", "TUF 5.3.10"],
+            &["Uptane 5.4.4.3(3)", "TUF 5.3.10"],
             &format!("The {repository} repository's last Root has expired."),
             |case, world| {
                 world.repo(repository).root().head.expires = PAST.into();
@@ -67,7 +68,7 @@ fn expired(all: &mut Cases) {
     }
     all.vehicle(
         "uptane-freshness/expires-before-the-installation",
-        &["Uptane 5.4.3.4"],
+        &["Uptane 5.4.3.2", "Uptane 5.4.4.6(5)"],
         "The Director's Timestamp expires between the cycle and the installation. What was approved is no longer.",
         |case, world| {
             world.director.timestamp.expires = "2030-06-01T00:00:00Z".into();
@@ -84,7 +85,7 @@ fn rolled_back(all: &mut Cases) {
         let place = format!("{repository}/{role}");
         all.vehicle(
             &format!("uptane-freshness/{repository}-{role}-rollback"),
-            &["Uptane 5.4.4.2", "TUF 5.4.3.1"],
+            &[clause::no_older(role), "TUF 5.4.3.1"],
             &format!("An older {role} of the {repository} repository, still signed and fresh."),
             |case, world| {
                 world.release();
@@ -128,7 +129,12 @@ fn rolled_back(all: &mut Cases) {
         let place = format!("{repository}/targets");
         all.vehicle(
             &format!("uptane-freshness/{repository}-targets-removed"),
-            &["Uptane 5.4.4.5", "TUF 5.5.5"],
+            &[
+                "Uptane 5.1.3",
+                "Uptane 5.2.4",
+                "Uptane 5.4.4.5(6)",
+                "TUF 5.5.5",
+            ],
             &format!("The {repository} repository's Snapshot lists Targets no longer."),
             |case, world| {
                 world.release();
@@ -149,7 +155,7 @@ fn rolled_back(all: &mut Cases) {
         let place = format!("director/{role}");
         all.vehicle(
             &format!("uptane-freshness/director-{role}-same-version"),
-            &["Uptane 5.4.4.4", "Uptane 5.4.4.5", "Uptane 5.4.4.6"],
+            &[clause::no_older(role)],
             &format!("The Director's {role} in the version that is trusted, with other content."),
             |case, world| {
                 case.cycle(world).is_well(ONE, ONE);
@@ -184,7 +190,7 @@ fn links(all: &mut Cases) {
         let place = format!("{repository}/timestamp");
         all.vehicle(
             &format!("uptane-freshness/{repository}-timestamp-without-hashes"),
-            &["Uptane 5.2.5"],
+            &["Uptane 5.2.5(2)"],
             &format!("The {repository} repository's Timestamp lists Snapshot without a hash, which Uptane asks for."),
             |case, world| {
                 case.cycle(world).is_well(ONE, ONE);
@@ -195,12 +201,25 @@ fn links(all: &mut Cases) {
                 case.cycle(world).is_refused("malformed", &place, "none", kept);
             },
         );
+        all.vehicle(
+            &format!("uptane-freshness/{repository}-timestamp-with-an-unknown-hash"),
+            &["Uptane 5.2.5(2)"],
+            &format!("The {repository} repository's Timestamp lists a hash of Snapshot of a function that nobody knows, and no other."),
+            |case, world| {
+                case.cycle(world).is_well(ONE, ONE);
+                world.release();
+                world.repo(repository).forge("timestamp", |signed| {
+                    signed["meta"]["snapshot.json"]["hashes"] = json!({"blake9": "00ff"});
+                });
+                case.cycle(world).is_refused("malformed", &place, "none", kept);
+            },
+        );
     }
     for (repository, role, kept) in ROLES.iter().filter(|(_, role, _)| *role != "timestamp") {
         let place = format!("{repository}/{role}");
         all.vehicle(
             &format!("uptane-freshness/{repository}-{role}-not-the-listed-one"),
-            &["Uptane 5.4.4.5", "TUF 5.5.2"],
+            &[clause::listed(role), "TUF 5.5.2"],
             &format!("The {repository} repository serves another {role} than it lists: of the same length, as well signed."),
             |case, world| {
                 case.cycle(world).is_well(ONE, ONE);
@@ -212,7 +231,7 @@ fn links(all: &mut Cases) {
         );
         all.vehicle(
             &format!("uptane-freshness/{repository}-{role}-longer-than-listed"),
-            &["Uptane 5.4.4.5", "TUF 5.5.1"],
+            &[clause::bounded(role), "TUF 5.5.1"],
             &format!("The {repository} repository serves more of {role} than it lists. What goes beyond is not read."),
             |case, world| {
                 case.cycle(world).is_well(ONE, ONE);
@@ -223,7 +242,7 @@ fn links(all: &mut Cases) {
         );
         all.vehicle(
             &format!("uptane-freshness/{repository}-{role}-missing"),
-            &["Uptane 5.4.4.5"],
+            &["Uptane 5.4.4(1)", clause::listed(role)],
             &format!("The {repository} repository's {role} is not there. The next cycle goes on."),
             |case, world| {
                 case.cycle(world).is_well(ONE, ONE);
@@ -258,7 +277,7 @@ fn roots(all: &mut Cases) {
         let place = format!("{repository}/root");
         all.vehicle(
             &format!("uptane-roots/{repository}-rotation"),
-            &["Uptane 5.4.4.3", "TUF 5.3.4"],
+            &["Uptane 5.4.4.3(2.3)", "TUF 5.3.4"],
             &format!("The {repository} repository's Root changes every key, signed by the old and the new ones."),
             |case, world| {
                 case.cycle(world).is_well(ONE, ONE);
@@ -287,7 +306,7 @@ fn roots(all: &mut Cases) {
         ] {
             all.vehicle(
                 &format!("uptane-roots/{repository}-{name}"),
-                &["Uptane 5.4.4.3", "TUF 5.3.4"],
+                &["Uptane 5.4.4.3(2.3)", "TUF 5.3.4"],
                 &format!("The {repository} repository's next Root {note}."),
                 |case, world| {
                     case.cycle(world).is_well(ONE, ONE);
@@ -307,7 +326,7 @@ fn roots(all: &mut Cases) {
         }
         all.vehicle(
             &format!("uptane-roots/{repository}-version-skipped"),
-            &["Uptane 5.4.4.3", "TUF 5.3.5"],
+            &["Uptane 5.4.4.3(2.4)", "TUF 5.3.5"],
             &format!("The {repository} repository serves a Root under the next version's name that says it is the one after."),
             |case, world| {
                 case.cycle(world).is_well(ONE, ONE);
@@ -321,7 +340,7 @@ fn roots(all: &mut Cases) {
         for role in ["timestamp", "snapshot", "targets"] {
             all.vehicle(
                 &format!("uptane-roots/{repository}-revoked-{role}-key"),
-                &["Uptane 5.4.4.3"],
+                &["Uptane 5.4.4.3(2.2)", clause::signed(role)],
                 &format!(
                     "The {repository} repository's Root has replaced the key of {role}. Whoever stole the old one can sign \
                      nothing with it."
@@ -363,7 +382,7 @@ fn roots(all: &mut Cases) {
 fn stolen(all: &mut Cases) {
     all.vehicle(
         "uptane-histories/fast-forward-and-recovery",
-        &["Uptane 5.4.4.3", "TUF 5.3.11"],
+        &["Uptane 5.4.4.3(4)", "TUF 5.3.11"],
         "A thief of the Director's online keys pushes versions to the highest there is. Nothing lower is believed, until \
          a new Root replaces the keys: then what they signed is forgotten.",
         |case, world| {
@@ -385,7 +404,7 @@ fn stolen(all: &mut Cases) {
     );
     all.vehicle(
         "uptane-histories/a-year-in-a-garage",
-        &["Uptane 5.4.4.3", "TUF 5.3.9", "TUF 5.3.10"],
+        &["Uptane 5.4.1", "Uptane 5.4.4.3(1)", "Uptane 5.4.4.3(2.6)", "Uptane 5.4.4.3(3)", "TUF 5.3.9", "TUF 5.3.10"],
         "A vehicle was away while both repositories had ten Roots, each of which replaced all online keys and has \
          expired since, but the last ones. It catches up in one cycle.",
         |case, world| {
@@ -418,7 +437,7 @@ fn stolen(all: &mut Cases) {
     );
     all.vehicle(
         "uptane-histories/a-thief-who-was-thrown-out",
-        &["Uptane 5.4.4.2", "Uptane 5.4.4.3"],
+        &["Uptane 5.4.4(1)", "Uptane 5.4.4.3(4)"],
         "A thief of all the Director's online keys can only choose among images that the Image repository lists and that \
          are no older than what runs. After a new Root, not even that.",
         |case, world| {

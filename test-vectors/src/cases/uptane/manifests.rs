@@ -128,7 +128,7 @@ fn case(all: &mut Cases, name: &str, note: &str, build: impl FnOnce(&mut Draft, 
     let cache = all.cache.clone();
     all.director(
         &format!("director-manifests/{name}"),
-        &["Uptane 5.3.2.1"],
+        clauses(name),
         note,
         |case| {
             case.inventory = inventory();
@@ -136,6 +136,36 @@ fn case(all: &mut Cases, name: &str, note: &str, build: impl FnOnce(&mut Draft, 
             build(case, &mut Car::new(cache));
         },
     );
+}
+
+/// What a case is about, by its name.
+fn clauses(name: &str) -> &'static [&'static str] {
+    match name {
+        name if name.starts_with("primary-") => &["Uptane 5.3.2.1(3b)"],
+        name if name.starts_with("signature-") => &["Uptane 5.4.2.1.1(1)", "Uptane 5.4.2.1.2(1)"],
+        "report-with-too-many-attacks" | "attack" => &["Uptane 5.4.2.1.2(3)"],
+        "report-without-counter" | "report-with-a-text-for-a-counter" => &["Uptane 5.4.2.1.2(4)"],
+        "report-with-half-an-image" | "image-unknown" | "image-that-nobody-lists" => {
+            &["Uptane 5.4.2.1.2(2)"]
+        }
+        name if name.starts_with("report-") => &["Uptane 5.3.2.1(3c)"],
+        "ecu-missing" => &["Uptane 5.3.2.1(3a)"],
+        "lower-counter"
+        | "equal-counter-other-content"
+        | "the-same-again"
+        | "an-old-manifest"
+        | "counter-that-leaps"
+        | "one-says-something-new" => &["Uptane 5.3.2.1(4)"],
+        "a-day-old"
+        | "more-than-a-day-old"
+        | "five-minutes-ahead"
+        | "more-than-five-minutes-ahead"
+        | "never-told-the-time" => &["Uptane 5.3.2.1(3d)", "Uptane 5.4.2.1.2(4)"],
+        "another-vehicle" | "another-primary" | "vehicle-unknown" | "sent-by-another-vehicle" => {
+            &["Uptane 5.3.2.1(3)", "Uptane 5.4.2.1.1(2)"]
+        }
+        _ => &["Uptane 5.3.2.1(3)"],
+    }
 }
 
 pub(super) fn cases(all: &mut Cases) {

@@ -26,11 +26,12 @@ fn case(
 
 pub(super) fn cases(all: &mut Cases) {
     targets(all);
+    bounds(all);
     images(all);
 }
 
 fn targets(all: &mut Cases) {
-    let spec = &["Uptane 5.4.4.1"];
+    let spec = &["Uptane 3.2.2.1", "Uptane 5.4.3.2", "Uptane 5.4.4.1(2)"];
     case(
         all,
         "honest",
@@ -64,7 +65,7 @@ fn targets(all: &mut Cases) {
     case(
         all,
         "rotated-key",
-        spec,
+        &["Uptane 5.4.4.1(3)"],
         "The Director's Targets key was replaced: the new Root comes first.",
         |case, world| {
             case.cycle(world).is_well(FIRST, WHATEVER);
@@ -78,7 +79,7 @@ fn targets(all: &mut Cases) {
     case(
         all,
         "rotated-key-without-root",
-        spec,
+        &["Uptane 5.4.4.1(3)", "Uptane 5.4.4.6(3)"],
         "The Director's Targets key was replaced, and the Primary holds the new Root back.",
         |case, world| {
             case.cycle(world).is_well(FIRST, WHATEVER);
@@ -140,7 +141,7 @@ fn targets(all: &mut Cases) {
     case(
         all,
         "same-version",
-        spec,
+        &["Uptane 5.4.4.1(2)", "Uptane 5.4.4.6(4)"],
         "Targets in the version that is trusted, with other content.",
         |case, world| {
             case.cycle(world).is_well(FIRST, WHATEVER);
@@ -172,7 +173,11 @@ fn targets(all: &mut Cases) {
     case(
         all,
         "expired",
-        spec,
+        &[
+            "Uptane 5.4.4.1(1)",
+            "Uptane 5.4.4.1(2)",
+            "Uptane 5.4.4.6(5)",
+        ],
         "The Director's Targets has expired.",
         |case, world| {
             case.cycle(world).is_well(FIRST, WHATEVER);
@@ -189,7 +194,7 @@ fn targets(all: &mut Cases) {
     case(
         all,
         "root-expired",
-        spec,
+        &["Uptane 5.4.4.1(3)", "Uptane 5.4.4.3(3)"],
         "The Director's Root has expired.",
         |case, world| {
             world.director.root().head.expires = "2024-12-31T23:59:59Z".into();
@@ -204,7 +209,7 @@ fn targets(all: &mut Cases) {
     case(
         all,
         "another-vehicle",
-        &["Uptane 5.2.3.1"],
+        &["Uptane 5.2.3.1(2)", "Uptane 5.4.4.1(2)"],
         "The Director's Targets of another vehicle.",
         |case, world| {
             world.name_vehicle("VIN-OF-ANOTHER");
@@ -219,7 +224,7 @@ fn targets(all: &mut Cases) {
     case(
         all,
         "delegates",
-        &["Uptane 5.4.4.6"],
+        &["Uptane 5.4.4.6(6)", "Uptane 5.4.4.1(2)"],
         "The Director's Targets delegates.",
         |case, world| {
             world.director.forge("targets", |signed| {
@@ -236,7 +241,7 @@ fn targets(all: &mut Cases) {
     case(
         all,
         "other-hardware",
-        spec,
+        &["Uptane 5.4.3.4(3)", "Uptane 5.4.4.1(2)"],
         "The image is for other hardware than this ECU's.",
         |case, world| {
             world.assign("brake/fw.img", &[("S1", "brake-z")]);
@@ -251,7 +256,7 @@ fn targets(all: &mut Cases) {
     case(
         all,
         "two-images",
-        &["Uptane 5.4.4.6"],
+        &["Uptane 5.4.4.6(7)", "Uptane 5.4.4.1(2)"],
         "Two images are for this ECU.",
         |case, world| {
             world.list("supplier", "brake/b.img", b"brake b\n", &["brake-b"], 4);
@@ -321,8 +326,67 @@ fn targets(all: &mut Cases) {
     );
 }
 
+/// The Director assigns so many more images, to ECUs that this one does not know.
+fn assign_many(world: &mut World, count: usize) {
+    world.director.forge("targets", move |signed| {
+        for number in 0..count {
+            let ecu = json!({format!("E{number}"): {"hardwareId": "e"}});
+            signed["targets"][format!("{number}.img")] = json!({
+                "length": 1,
+                "hashes": {"sha256": "00".repeat(32)},
+                "custom": {"ecuIdentifiers": ecu, "releaseCounter": 1},
+            });
+        }
+    });
+}
+
+fn bounds(all: &mut Cases) {
+    let spec = &["Uptane 5.4.4.6(1)", "Uptane 5.4.4.1(2)"];
+    case(
+        all,
+        "a-thousand-images",
+        spec,
+        "The Director's Targets assigns 1,024 images. This ECU's is among them.",
+        |case, world| {
+            assign_many(world, 1022);
+            case.cycle(world)
+                .is_well(FIRST, WHATEVER)
+                .assigns(&[("S1", "brake/fw.img", 3)]);
+        },
+    );
+    case(
+        all,
+        "more-than-a-thousand-images",
+        spec,
+        "The Director's Targets assigns more images than a vehicle has ECUs: 1,025. The bound is ours.",
+        |case, world| {
+            assign_many(world, 1023);
+            case.cycle(world).is_refused(
+                "too-large",
+                "director/targets",
+                "endless-data",
+                ([1, ANY, ANY, 0], WHATEVER),
+            );
+        },
+    );
+    case(
+        all,
+        "no-delegations-in-a-list",
+        &["Uptane 5.4.4.6(6)"],
+        "The Director's Targets has a place for delegations, and none in it.",
+        |case, world| {
+            world.director.forge("targets", |signed| {
+                signed["delegations"] = json!({"keys": {}, "roles": []});
+            });
+            case.cycle(world)
+                .is_well(FIRST, WHATEVER)
+                .assigns(&[("S1", "brake/fw.img", 3)]);
+        },
+    );
+}
+
 fn images(all: &mut Cases) {
-    let spec = &["Uptane 5.4.3.4"];
+    let spec = &["Uptane 5.4.2.7", "Uptane 5.4.3.4(7)", "Uptane 5.4.3.3(3)"];
     for (name, note, handed, code, attack) in [
         (
             "image-other-bytes",
@@ -360,7 +424,7 @@ fn images(all: &mut Cases) {
     case(
         all,
         "image-held-back",
-        spec,
+        &["Uptane 5.4.2.7", "Uptane 5.4.3.3(1)"],
         "The Primary hands over nothing.",
         |case, world| {
             case.cycle(world).is_well(FIRST, WHATEVER);
@@ -385,8 +449,16 @@ fn images(all: &mut Cases) {
             "same-version-different-content",
             "mix-and-match",
         ),
+        (
+            "counter-equal-other-bytes",
+            "The image has the name, counter and length of the one that runs, and other bytes.",
+            3,
+            b"brake X\n",
+            "same-version-different-content",
+            "mix-and-match",
+        ),
     ] {
-        case(all, name, spec, note, |case, world| {
+        case(all, name, &["Uptane 5.4.3.4(5)"], note, |case, world| {
             world.runs("brake/fw.img", bytes, counter);
             case.cycle(world).is_well(FIRST, WHATEVER);
             case.install(world)
@@ -397,7 +469,7 @@ fn images(all: &mut Cases) {
     case(
         all,
         "expires-before-the-installation",
-        spec,
+        &["Uptane 5.4.3.2", "Uptane 5.4.4.6(5)"],
         "Targets expires between the cycle and the installation.",
         |case, world| {
             world.director.targets().head.expires = "2030-06-01T00:00:00Z".into();

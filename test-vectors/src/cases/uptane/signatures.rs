@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::clause;
 use super::expect::{ONE, Versions};
 use crate::cases::{Cases, Draft};
 use crate::simulate::{TestKey, World};
@@ -80,7 +81,7 @@ pub(super) fn cases(all: &mut Cases) {
         );
         all.vehicle(
             &format!("uptane-signatures/{repository}-{role}-below-threshold"),
-            &["Uptane 5.4.4.2", "TUF 5.4.2"],
+            &[clause::signed(role), "TUF 5.4.2"],
             &format!("Two keys have to sign the {repository} repository's {role}, and one has."),
             |case, world| {
                 with_two_keys(world, repository, role);
@@ -91,7 +92,7 @@ pub(super) fn cases(all: &mut Cases) {
         );
         all.vehicle(
             &format!("uptane-signatures/{repository}-{role}-one-key-twice"),
-            &["Uptane 5.4.4.2", "TUF 5.4.2"],
+            &[clause::signed(role), "TUF 5.4.2"],
             &format!(
                 "Two keys have to sign the {repository} repository's {role}. One has signed, and is there under a \
                  second key identifier."
@@ -111,7 +112,7 @@ pub(super) fn cases(all: &mut Cases) {
         );
         all.vehicle(
             &format!("uptane-signatures/{repository}-{role}-two-keys"),
-            &["Uptane 5.4.4.2", "TUF 5.4.2"],
+            &[clause::signed(role), "TUF 5.4.2"],
             &format!("Two keys have to sign the {repository} repository's {role}, and both have."),
             |case, world| {
                 with_two_keys(world, repository, role);
@@ -120,7 +121,7 @@ pub(super) fn cases(all: &mut Cases) {
         );
         all.vehicle(
             &format!("uptane-signatures/{repository}-{role}-and-a-stranger"),
-            &["Uptane 5.4.4.2", "TUF 4.2"],
+            &[clause::signed(role), "TUF 4.2"],
             &format!(
                 "The {repository} repository's {role} is signed as it has to be, and by somebody unknown. That harms \
                  nothing."
@@ -144,7 +145,7 @@ fn refused(
     let place = format!("{repository}/{role}");
     all.vehicle(
         &format!("uptane-signatures/{repository}-{role}-{name}"),
-        &["Uptane 5.4.4.2", "TUF 5.4.2"],
+        &[clause::signed(role), "TUF 5.4.2"],
         &format!("The {repository} repository's {role} {what}."),
         |case, world| {
             case.cycle(world).is_well(ONE, ONE);

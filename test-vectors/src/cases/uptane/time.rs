@@ -23,7 +23,12 @@ fn attested<'d>(
 /// A case with a time server, whose system clock is wrong by years.
 fn case(all: &mut Cases, name: &str, note: &str, build: impl FnOnce(&mut Draft, &mut World)) {
     let name = format!("uptane-time/{name}");
-    let spec = ["Uptane 5.4.2.2", "Uptane 5.4.3.1", "Uptane 5.4.4.2"];
+    let spec = [
+        "Uptane 5.4(2)",
+        "Uptane 5.4.2.2",
+        "Uptane 5.4.3.1",
+        "Uptane 5.4.4.2(1)",
+    ];
     all.vehicle(&name, &spec, note, |case, world| {
         world.keep_time();
         case.clock("2027-07-07T07:07:07Z");
@@ -261,7 +266,7 @@ pub(super) fn cases(all: &mut Cases) {
     }
     all.vehicle(
         "uptane-time/no-time-server",
-        &["Uptane 5.4.4.2"],
+        &["Uptane 5.4.4.2(1)"],
         "The Director's Root names no time server: the ECU's own clock counts.",
         |case, world| {
             world.director.timestamp.expires = NOON.into();

@@ -55,6 +55,9 @@ impl External {
             },
             "signingKey": self.key("report.pem", &signing_key_pem(REPORT_KEY))?,
         });
+        if ecu.secondary {
+            own["secondary"] = true.into();
+        }
         if let Some(name) = &ecu.decryption_key {
             let pem = decryption::pem(name).map_err(|error| RunError(error.to_string()))?;
             own["decryptionKey"] = self.key("decryption.pem", pem)?.into();

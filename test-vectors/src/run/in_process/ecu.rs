@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use countersign_ecu_keys::ImageKey;
 use countersign_encryption::{Decryptor, EncryptionError, FileInfo, WrapContext, unwrap};
 use countersign_metadata::uptane::{
-    EcuSerial, EncryptedTarget, HardwareId, Mapping, Nonce, Vin, WrappedKey,
+    EcuSerial, EncryptedTarget, HardwareId, Mapping, Nonce, OfflineName, Vin, WrappedKey,
 };
 use countersign_metadata::{Hashes, UtcTime};
 use countersign_verifier::uptane::{
-    Directed, DirectorSession, Ecu, Ecus, Installed, Origin, PartialSession, TimeFloor, Vehicle,
-    attested_time,
+    Directed, Director, DirectorSession, Ecu, Ecus, Installed, OfflineDirectorSession, Origin,
+    PartialSession, TimeFloor, Vehicle, attested_time, latest_attested,
 };
-use countersign_verifier::{Code, Context, FollowRoot, Followed, Limits, Profile, Reject, Session};
+use countersign_verifier::{Code, Context, FollowRoot, Followed, Limits, Reject, Session};
 
-use super::{Line, Store, clock, no_file, observed, provisioned, trusted};
+use super::{Line, Store, bundle, clock, no_file, observed, provisioned, trusted};
 use crate::format::{self, Action, Assigned, Cycle, Install, Step, Verification};
 use crate::run::{Client, Observed, RunError};
 use crate::simulate::{decryption, sha256_hex};
@@ -44,6 +44,8 @@ struct Run<'a> {
     vector: &'a Vector,
     now: UtcTime,
     requests: Vec<String>,
+    /// The Offline Targets file of the bundle that is read in the place of the repositories.
+    offline: Option<OfflineName>,
 }
 
 impl Client for InProcess {
@@ -68,9 +70,13 @@ impl Client for InProcess {
             vector,
             now,
             requests: Vec::new(),
+            offline: None,
         };
         let outcome = match &step.action {
-            Action::Cycle(cycle) => run.cycle(cycle),
+            Action::Cycle(cycle) => match &cycle.bundle {
+                Some(bundle) => run.carried(cycle, vector.file(bundle)),
+                None => run.cycle(cycle),
+            },
             Action::Install(install) => run.install(install),
             action => return Err(RunError(format!("{action:?} is nothing for an ECU"))),
         };
@@ -98,7 +104,7 @@ impl Run<'_> {
             None => None,
         };
         let followed = self
-            .director()
+            .line("director/metadata/")
             .drive(&mut FollowRoot::new(Limits::director(), Mapping::DIRECTOR))?;
         let now = self.time(&followed, cycle.attestation.as_deref())?;
         match self.ecu.verification {
@@ -107,15 +113,28 @@ impl Run<'_> {
         }
     }
 
+    /// The same, out of a bundle (PURE-2).
+    fn carried(&mut self, cycle: &Cycle, bundle: &[u8]) -> Result<(), Reject> {
+        let (site, name) = bundle::open(bundle)?;
+        let mut run = Run {
+            own: &mut *self.own,
+            site: &site,
+            requests: Vec::new(),
+            offline: Some(name),
+            ..*self
+        };
+        run.cycle(cycle)
+    }
+
     /// 5.4.4.2
     fn verify(&mut self, followed: Followed, now: UtcTime) -> Result<(), Reject> {
-        let context = context(Mapping::DIRECTOR, now, Profile::Tuf);
-        let vehicle = vehicle(self.ecu)?;
-        let mut session = DirectorSession::new(followed, vehicle, context);
-        let director = self.director().drive(&mut session)?;
-        let context = self::context(Mapping::IMAGE, now, Profile::Image);
+        let director = self.ask_director(followed, now)?;
+        let context = Context {
+            profile: director.image_profile(),
+            ..context(Mapping::IMAGE, now)
+        };
         let mut session = Session::with_context(context);
-        let mut trusted = self.image().drive(&mut session)?;
+        let mut trusted = self.line("image/metadata/").drive(&mut session)?;
         let installed: BTreeMap<EcuSerial, Installed> = match &self.own.installed {
             Some(installed) => BTreeMap::from([(ecu(self.ecu)?.serial, installed.clone())]),
             None => BTreeMap::new(),
@@ -124,40 +143,60 @@ impl Run<'_> {
         let mapping = Mapping::both(url(), url());
         let mapping = mapping.map_err(|error| Reject::metadata("", error))?;
         let mut resolve = director.resolve(&mut trusted, &mapping, &installed);
-        let update = self.image().drive(&mut resolve)?;
-        for directed in &update.images {
-            self.download(directed, now)?;
+        let update = self.line("image/metadata/").drive(&mut resolve)?;
+        if !self.ecu.secondary {
+            for directed in &update.images {
+                self.download(directed, now)?;
+            }
         }
         self.own.found = update.images;
         Ok(())
     }
 
+    fn ask_director(&mut self, followed: Followed, now: UtcTime) -> Result<Director, Reject> {
+        let (vehicle, context) = (vehicle(self.ecu)?, context(Mapping::DIRECTOR, now));
+        match self.offline.clone() {
+            None => {
+                let mut session = DirectorSession::new(followed, vehicle, context);
+                self.line("director/metadata/").drive(&mut session)
+            }
+            Some(name) => {
+                let mut session = OfflineDirectorSession::new(followed, vehicle, name, context);
+                self.line("director/offline/").drive(&mut session)
+            }
+        }
+    }
+
     /// 5.4.4.1
     fn verify_in_part(&mut self, followed: Followed, now: UtcTime) -> Result<(), Reject> {
-        let context = context(Mapping::DIRECTOR, now, Profile::Tuf);
+        let context = context(Mapping::DIRECTOR, now);
         let (vin, ecu) = (vehicle(self.ecu)?.vin, ecu(self.ecu)?);
-        let mut session = PartialSession::new(followed, vin, ecu, context);
-        let partial = self.director().drive(&mut session)?;
+        let (mut session, folder) = match self.offline.clone() {
+            None => (
+                PartialSession::new(followed, vin, ecu, context),
+                "director/metadata/",
+            ),
+            Some(name) => (
+                PartialSession::offline(followed, vin, ecu, name, context),
+                "director/offline/",
+            ),
+        };
+        let partial = self.line(folder).drive(&mut session)?;
         self.own.found = partial.image.into_iter().collect();
         Ok(())
     }
 
-    fn director(&mut self) -> Line<'_> {
+    /// What is fetched from a folder of one of the repositories.
+    fn line(&mut self, folder: &'static str) -> Line<'_> {
+        let (store, prefix) = match folder.starts_with("director/") {
+            true => (&mut self.own.director, "director/"),
+            false => (&mut self.own.image, "image/"),
+        };
         Line {
-            store: &mut self.own.director,
+            store,
             site: self.site,
-            folder: "director/metadata/",
-            prefix: "director/",
-            requests: &mut self.requests,
-        }
-    }
-
-    fn image(&mut self) -> Line<'_> {
-        Line {
-            store: &mut self.own.image,
-            site: self.site,
-            folder: "image/metadata/",
-            prefix: "image/",
+            folder,
+            prefix,
             requests: &mut self.requests,
         }
     }
@@ -167,6 +206,11 @@ impl Run<'_> {
         let attestation = attestation.map(|file| self.vector.file(file).to_vec());
         // Without one of its own, an ECU draws a nonce that nothing given here can answer.
         let nonce = self.own.nonce.take().unwrap_or(Nonce([0; 16]));
+        if self.offline.is_some() && attestation.is_none() {
+            let latest = latest_attested(followed, self.own.floor.as_ref())
+                .map_err(|reject| reject.at(Mapping::DIRECTOR))?;
+            return Ok(latest.unwrap_or(self.now));
+        }
         let attested = attested_time(followed, attestation, &nonce, self.own.floor.as_ref())
             .map_err(|reject| reject.at(Mapping::DIRECTOR))?;
         Ok(match attested {
@@ -180,6 +224,7 @@ impl Run<'_> {
 
     fn download(&mut self, directed: &Directed, now: UtcTime) -> Result<(), Reject> {
         let path = match directed.origin()? {
+            _ if self.offline.is_some() => format!("images/{}", directed.content_name()?),
             Origin::Image(path) => format!("image/targets/{path}"),
             Origin::Director(path) => format!("director/targets/{path}"),
             Origin::Uri(uri) => uri,
@@ -298,7 +343,7 @@ fn refused(error: &EncryptionError) -> Reject {
     Reject::new(code, "targets", error.to_string()).at(Mapping::DIRECTOR)
 }
 
-fn context(repository: &str, now: UtcTime, profile: Profile) -> Context {
+fn context(repository: &str, now: UtcTime) -> Context {
     let limits = match repository {
         Mapping::DIRECTOR => Limits::director(),
         _ => Limits::default(),
@@ -306,7 +351,6 @@ fn context(repository: &str, now: UtcTime, profile: Profile) -> Context {
     Context {
         limits,
         repository: repository.into(),
-        profile,
         ..Context::new(now)
     }
 }
@@ -319,13 +363,18 @@ fn ecu_of(vector: &Vector) -> Result<&format::Ecu, RunError> {
 fn vehicle(ecu: &format::Ecu) -> Result<Vehicle, Reject> {
     let malformed = |error| Reject::metadata("", error);
     let own = self::ecu(ecu)?;
+    let vin = Vin::new(&ecu.vin).map_err(malformed)?;
+    if ecu.secondary {
+        let ecus = Ecus::Own(own);
+        return Ok(Vehicle { vin, ecus });
+    }
     let mut all = BTreeMap::from([(own.serial, own.hardware_id)]);
     for (serial, hardware) in &ecu.others {
         let serial = EcuSerial::new(serial).map_err(malformed)?;
         all.insert(serial, HardwareId::new(hardware).map_err(malformed)?);
     }
     Ok(Vehicle {
-        vin: Vin::new(&ecu.vin).map_err(malformed)?,
+        vin,
         ecus: Ecus::All(all),
     })
 }

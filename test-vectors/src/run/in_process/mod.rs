@@ -1,5 +1,6 @@
 //! Our verifier, without network, disk or clock.
 
+mod bundle;
 mod director;
 mod ecu;
 mod tuf;
@@ -84,17 +85,18 @@ impl Line<'_> {
                 Some(stored) => Reply::Stored(stored.clone()),
                 None => Reply::NotFound,
             },
-            Step::Fetch { what, max_len } => {
+            Step::Fetch { what, .. } => {
                 let name = what.file_name();
                 let answer = self.site.get(&format!("{}{name}", self.folder));
                 self.requests.push(format!("{}{name}", self.prefix));
                 match answer {
-                    Answer::Found(bytes) if bytes.len() as u64 > max_len => Reply::TooLarge,
+                    // Whatever its length: a session must not trust whoever drives it with that.
                     Answer::Found(bytes) => Reply::Fetched(bytes),
                     // Object stores say 403 for what is not there.
                     Answer::Status(403 | 404 | 410) => Reply::NotFound,
                     Answer::Status(status) => {
-                        return Err(no_file(Code::FetchFailed, what.role(), status));
+                        let failed = no_file(Code::FetchFailed, what.role(), status);
+                        return Err(failed.at(self.prefix.trim_end_matches('/')));
                     }
                 }
             }

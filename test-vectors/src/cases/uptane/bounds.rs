@@ -1,0 +1,282 @@
+//! How much of anything Uptane's fields may have, and the texts just inside and just outside.
+
+use serde_json::{Value, json};
+
+use super::expect::{NOTHING_YET, ONE, TWO, WHATEVER};
+use crate::cases::Cases;
+use crate::cases::draft::ANY;
+use crate::simulate::{Delegation, NONCE, World};
+
+pub(super) fn cases(all: &mut Cases) {
+    serials(all);
+    lists(all);
+    several(all);
+    bundles(all);
+    time(all);
+}
+
+/// A Director's Targets that says this of `pcu.img` is in order or malformed.
+fn directed(all: &mut Cases, name: &str, note: &str, good: bool, edit: fn(&mut Value)) {
+    let name = format!("uptane-bounds/{name}");
+    all.vehicle(&name, &["Uptane 5.2.3.1.2(1)"], note, |case, world| {
+        case.cycle(world).is_well(ONE, ONE);
+        world.release();
+        world.be_secondary();
+        world.directed("pcu.img", edit);
+        let kept = ([1, 2, 2, 1], ONE);
+        match good {
+            true => case.cycle(world).is_well(TWO, TWO),
+            false => case
+                .cycle(world)
+                .is_refused("malformed", "director/targets", "none", kept),
+        };
+    });
+}
+
+fn serials(all: &mut Cases) {
+    fn also(custom: &mut Value, serial: &str) {
+        custom["ecuIdentifiers"][serial] = json!({"hardwareId": "pcu-a"});
+    }
+    let note = "What an ECU may be called: 1 to 64 printable ASCII characters without blank, quotation mark and backslash.";
+    directed(all, "serial-of-64", note, true, |custom| {
+        also(custom, &"E".repeat(64));
+    });
+    directed(all, "serial-of-65", note, false, |custom| {
+        also(custom, &"E".repeat(65));
+    });
+    directed(all, "serial-of-nothing", note, false, |custom| {
+        also(custom, "")
+    });
+    directed(all, "serial-with-a-quotation-mark", note, false, |custom| {
+        also(custom, "E\"1");
+    });
+    directed(all, "serial-with-a-backslash", note, false, |custom| {
+        also(custom, "E\\1");
+    });
+    directed(all, "serial-beyond-ascii", note, false, |custom| {
+        also(custom, "E\u{e9}");
+    });
+    let note = "For how many ECUs an image may be: 256.";
+    directed(all, "image-for-256-ecus", note, true, |custom| {
+        (1..256).for_each(|number| also(custom, &format!("E{number}")));
+    });
+    directed(all, "image-for-257-ecus", note, false, |custom| {
+        (1..257).for_each(|number| also(custom, &format!("E{number}")));
+    });
+}
+
+/// What the Image repository says of an image.
+fn lists(all: &mut Cases) {
+    fn described(all: &mut Cases, name: &str, note: &str, good: bool, edit: fn(&mut Value)) {
+        let name = format!("uptane-bounds/{name}");
+        let spec = ["Uptane 5.2.3.1.1(3)"];
+        all.vehicle(&name, &spec, note, |case, world| {
+            world.described("targets", "pcu.img", edit);
+            match good {
+                true => case.cycle(world).is_well(ONE, ONE),
+                false => {
+                    case.cycle(world)
+                        .is_refused("malformed", "image/targets", "none", (ONE, ONE))
+                }
+            };
+        });
+    }
+    fn hardware(custom: &mut Value, count: usize) {
+        let more = (1..count).map(|number| format!("hardware-{number}"));
+        custom["hardwareIds"] = std::iter::once("pcu-a".into()).chain(more).collect();
+    }
+    let note = "For how many kinds of hardware an image may be: 1,024.";
+    described(all, "1024-kinds-of-hardware", note, true, |custom| {
+        hardware(custom, 1024);
+    });
+    described(all, "1025-kinds-of-hardware", note, false, |custom| {
+        hardware(custom, 1025);
+    });
+    fn needs(custom: &mut Value, count: usize) {
+        let needs = (0..count).map(|number| json!({"filename": format!("{number}.img")}));
+        custom["dependencies"] = needs.collect();
+    }
+    let note = "How many other images an image may need: 1,024.";
+    described(all, "1024-dependencies", note, true, |custom| {
+        needs(custom, 1024)
+    });
+    described(all, "1025-dependencies", note, false, |custom| {
+        needs(custom, 1025)
+    });
+}
+
+/// A delegation to several roles.
+fn several(all: &mut Cases) {
+    let wrongs: [(&str, &str, fn(&mut Value)); 4] = [
+        (
+            "several-and-keys-of-its-own",
+            "A delegation to several roles that has keys of its own too: nobody could say whose word counts.",
+            |delegation| delegation["keyids"] = json!(["supplier"]),
+        ),
+        (
+            "several-and-a-threshold-of-its-own",
+            "A delegation to several roles that has a threshold of its own too.",
+            |delegation| delegation["threshold"] = json!(1),
+        ),
+        (
+            "several-that-are-none",
+            "A delegation to several roles that names none.",
+            |delegation| delegation["roleinfo"] = json!([]),
+        ),
+        (
+            "several-that-are-65",
+            "A delegation to 65 roles: one more than may be.",
+            |delegation| many(delegation, 65),
+        ),
+    ];
+    fn many(delegation: &mut Value, count: usize) {
+        let one = delegation["roleinfo"][0].clone();
+        let roles = (0..count).map(|number| {
+            let mut role = one.clone();
+            role["rolename"] = json!(format!("role-{number}"));
+            role
+        });
+        delegation["roleinfo"] = roles.collect();
+    }
+    fn delegated(world: &mut World, edit: fn(&mut Value)) {
+        let several = Delegation::to_several("released", &["supplier"], 1, &["lamp/*"]);
+        world.image.targets().delegations.push(several);
+        world.image.forge("targets", move |signed| {
+            edit(&mut signed["delegations"]["roles"][1]);
+        });
+    }
+    for (name, note, edit) in wrongs {
+        let name = format!("uptane-bounds/{name}");
+        all.vehicle(
+            &name,
+            &["Uptane 5.2.3.2(6)", "TAP 3"],
+            note,
+            |case, world| {
+                delegated(world, edit);
+                case.cycle(world).is_refused(
+                    "malformed",
+                    "image/targets",
+                    "none",
+                    (ONE, [1, 1, 1, 0]),
+                );
+            },
+        );
+    }
+    all.vehicle(
+        "uptane-bounds/several-that-are-64",
+        &["Uptane 5.2.3.2(6)", "TAP 3"],
+        "A delegation to 64 roles.",
+        |case, world| {
+            delegated(world, |delegation| many(delegation, 64));
+            case.cycle(world).is_well(ONE, ONE);
+        },
+    );
+}
+
+fn bundles(all: &mut Cases) {
+    let note = "How an Offline Targets file may be called: 1 to 64 letters, digits, -, _ and ., of which the first is a \
+                letter or digit, and not as a top-level role.";
+    for (name, file, good) in [
+        ("64-letters", "a".repeat(64), true),
+        ("65-letters", "a".repeat(65), false),
+        ("a-point-within", "spring-2026_v1.0".into(), true),
+        ("a-dash-first", "-spring".into(), false),
+        ("a-blank", "spring fair".into(), false),
+        ("of-a-role", "targets".into(), false),
+    ] {
+        let name = format!("uptane-bounds/bundle-name-{name}");
+        all.vehicle(&name, &["PURE-2(3)"], note, |case, world| {
+            let listing = world.director.targets().clone();
+            world.offline().add(&file, listing);
+            let kept = [1, 0, 0, 0];
+            match good {
+                true => case.carry(world, &file).is_well(kept, [1, 0, 1, 1]),
+                false => case
+                    .carry(world, &file)
+                    .is_refused("usage", "", "none", (kept, kept)),
+            };
+        });
+    }
+    fn vins(count: usize) -> Value {
+        let others = (1..count).map(|number| format!("VIN-{number}"));
+        let own = (count > 0).then(|| crate::simulate::VIN.to_owned());
+        own.into_iter().chain(others).collect()
+    }
+    for (count, good) in [(0, false), (4096, true), (4097, false)] {
+        let name = format!("uptane-bounds/bundle-for-{count}-vehicles");
+        let note =
+            "For how many vehicles an Offline Targets file may be, where it says so: 1 to 4,096.";
+        all.vehicle(&name, &["PURE-2(5)"], note, |case, world| {
+            world.offline().forge("spring", move |signed| {
+                signed["custom"]["vins"] = vins(count)
+            });
+            let kept = [1, 0, 0, 0];
+            match good {
+                true => case.carry(world, "spring").is_well(kept, [1, 0, 1, 1]),
+                false => case.carry(world, "spring").is_refused(
+                    "malformed",
+                    "director/spring",
+                    "none",
+                    (kept, kept),
+                ),
+            };
+        });
+    }
+}
+
+fn time(all: &mut Cases) {
+    let spec = ["Uptane 5.4(2)", "Uptane 5.4.4.2(1)"];
+    for (count, good) in [(1024, true), (1025, false)] {
+        let name = format!("uptane-bounds/answer-to-{count}-nonces");
+        let note = "How many nonces an attestation of the time may answer: 1,024.";
+        all.vehicle(&name, &spec, note, |case, world| {
+            world.keep_time();
+            let others = (1..count).map(|number| format!("{number:032x}"));
+            let nonces: Vec<String> = std::iter::once(NONCE.into()).chain(others).collect();
+            let nonces: Vec<&str> = nonces.iter().map(String::as_str).collect();
+            let answer = case.made(world.attest("2030-01-01T12:00:00Z", &nonces, "time-1"));
+            let step = case.cycle(world).nonce(NONCE).attested(&answer);
+            match good {
+                true => step.is_well(ONE, ONE),
+                false => step.is_refused(
+                    "malformed",
+                    "director/time",
+                    "none",
+                    (NOTHING_YET, NOTHING_YET),
+                ),
+            };
+        });
+    }
+    for (count, good) in [(256, true), (257, false)] {
+        let name = format!("uptane-bounds/time-server-with-{count}-keys");
+        let note = "How many keys a time server may have: 256.";
+        all.vehicle(&name, &spec, note, |case, world| {
+            case.cycle(world).is_well(ONE, WHATEVER);
+            world.keep_time();
+            let root = world.director.root().clone();
+            world.director.root().time_server = None;
+            world
+                .director
+                .next_root(|next| next.time_server = root.time_server);
+            world.director.forge("root", move |signed| {
+                let keys = &mut signed["custom"]["timeServer"]["keys"];
+                if let Some(keys) = keys.as_object_mut() {
+                    let one = keys.values().next().cloned().unwrap_or_default();
+                    let more = count - keys.len();
+                    keys.extend((0..more).map(|number| (format!("{number:064x}"), one.clone())));
+                }
+            });
+            let answer = case.made(world.attest("2030-01-01T12:00:00Z", &[NONCE], "time-1"));
+            let step = case.cycle(world).nonce(NONCE).attested(&answer);
+            match good {
+                true => step.is_well([2, 1, 1, 1], WHATEVER),
+                false => step.is_refused(
+                    "malformed",
+                    "director/root",
+                    "none",
+                    ([ANY, 1, 1, 1], WHATEVER),
+                ),
+            };
+        });
+    }
+}
