@@ -185,11 +185,3 @@ fn the_runner_notices_what_an_ecu_or_a_director_does_otherwise() {
         step.expect.code = Some("report-replayed".into());
     }));
 }
-
-/// TUF 5.3.3: a bound on Roots in one session. Too many files to commit, so they are made here.
-#[test]
-fn a_session_follows_1024_roots_and_the_next_goes_on() {
-    let vector = cases::many_roots(&SignatureCache::default()).expect("a case");
-    let result = run_case(&mut *in_process::client(&vector), &vector);
-    assert_eq!(result.problems, [""; 0]);
-}

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Cases;
 use super::encoding::{ALL, REFUSED, malformed};
 use super::images::IMAGE;
-use crate::simulate::Delegation;
+use crate::simulate::{Delegation, Json};
 
 pub(super) fn cases(all: &mut Cases) {
     keys(all);
@@ -14,6 +14,10 @@ pub(super) fn cases(all: &mut Cases) {
     names(all);
     links(all);
     nesting(all);
+    roots(all);
+    values(all);
+    layout(all);
+    broken(all);
 }
 
 fn keys(all: &mut Cases) {
@@ -233,4 +237,250 @@ fn nesting(all: &mut Cases) {
             },
         );
     }
+}
+
+/// Roots without end.
+fn roots(all: &mut Cases) {
+    all.case(
+        "root/too-many",
+        &["5.3.3"],
+        "More Roots than a client follows in one session, which is 1,024. It stops, keeps what it has, and goes on next time. \
+         The bound is ours.",
+        |case, repo| {
+            for _ in 2..=1030 {
+                repo.next_root(|_| {});
+            }
+            case.refresh(repo)
+                .rejects("too-many-roots", "root", "endless-data", [1025, 0, 0, 0]);
+            case.refresh(repo).accepts([1030, 1, 1, 1]);
+        },
+    );
+    all.case(
+        "root/threshold-out-of-reach",
+        &["4.3", "5.3.4"],
+        "The next Root asks for two signatures of Root keys, names two key ids and lists one key: nobody could ever follow it.",
+        |case, repo| {
+            case.refresh(repo).accepts(ALL);
+            repo.next_root(|_| {});
+            repo.forge("root", |root| {
+                root["roles"]["root"]["threshold"] = json!(2);
+                if let Some(ids) = root["roles"]["root"]["keyids"].as_array_mut() {
+                    ids.push(json!("no-key-has-this-id"));
+                }
+            });
+            case.refresh(repo).rejects("malformed", "root", "none", ALL);
+        },
+    );
+}
+
+type Edit = fn(&mut Json);
+
+/// Values of another kind than they have to be.
+fn values(all: &mut Cases) {
+    let timestamp: [(&str, &str, Edit); 3] = [
+        (
+            "entry-as-text",
+            "Timestamp's entry for Snapshot is a text.",
+            |signed| signed["meta"]["snapshot.json"] = json!("1"),
+        ),
+        (
+            "entry-without-hashes",
+            "Timestamp's entry for Snapshot lists hashes, and none in it.",
+            |signed| signed["meta"]["snapshot.json"]["hashes"] = json!({}),
+        ),
+        (
+            "entry-hash-not-hexadecimal",
+            "Timestamp's entry for Snapshot has a hash that is none.",
+            |signed| signed["meta"]["snapshot.json"]["hashes"] = json!({"sha256": "zz".repeat(32)}),
+        ),
+    ];
+    for (name, note, edit) in timestamp {
+        let name = format!("timestamp/{name}");
+        all.case(&name, &["4.6"], note, |case, repo| {
+            repo.forge("timestamp", edit);
+            malformed(case, repo);
+        });
+    }
+    let root: [(&str, &str, Edit); 6] = [
+        ("role-as-text", "A role's keys are a text.", |root| {
+            root["roles"]["timestamp"] = json!("timestamp");
+        }),
+        ("keys-as-array", "`keys` is an array.", |root| {
+            root["keys"] = json!([]);
+        }),
+        ("keyids-as-text", "`keyids` is a text.", |root| {
+            root["roles"]["timestamp"]["keyids"] = json!("timestamp-1");
+        }),
+        ("keytype-as-number", "`keytype` is a number.", |root| {
+            root["keys"]["one-more"] =
+                json!({"keytype": 1, "scheme": "ed25519", "keyval": {"public": ""}});
+        }),
+        (
+            "keyid-of-nothing",
+            "A key id without a character.",
+            |root| {
+                root["roles"]["timestamp"]["keyids"] = json!([""]);
+            },
+        ),
+        (
+            "keyid-of-513",
+            "A key id of 513 characters, which is one more than may be. The bound is ours.",
+            |root| root["roles"]["timestamp"]["keyids"] = json!(["a".repeat(513)]),
+        ),
+    ];
+    for (name, note, edit) in root {
+        let name = format!("root/{name}");
+        all.case(&name, &["4.3"], note, |case, repo| {
+            case.refresh(repo).accepts(ALL);
+            repo.next_root(|_| {});
+            repo.forge("root", edit);
+            case.refresh(repo).rejects("malformed", "root", "none", ALL);
+        });
+    }
+    all.case(
+        "root/keyid-of-512",
+        &["4.3"],
+        "A key id of 512 characters beside the one that signs.",
+        |case, repo| {
+            repo.forge("root", |root| {
+                if let Some(ids) = root["roles"]["timestamp"]["keyids"].as_array_mut() {
+                    ids.push(json!("a".repeat(512)));
+                }
+            });
+            case.provision(repo);
+            case.refresh(repo).accepts(ALL);
+        },
+    );
+}
+
+/// Other spellings of what was signed: the signature is over the canonical form.
+fn layout(all: &mut Cases) {
+    let spots: [(&str, &str, &str); 7] = [
+        ("after-an-opening-brace", "\"meta\":{", "\"meta\":{ "),
+        ("before-a-colon", "\"meta\":", "\"meta\" :"),
+        ("after-a-colon", "\"meta\":", "\"meta\": "),
+        ("before-a-comma", ",\"version\":1}", " ,\"version\":1}"),
+        ("after-a-comma", ",\"version\":1}", ", \"version\":1}"),
+        ("after-an-opening-bracket", "\"x\":[7", "\"x\":[ 7"),
+        ("within-an-array", "7,8]", "7 , 8 ]"),
+    ];
+    for (name, from, to) in spots {
+        all.case(
+            &format!("encoding/blank-{name}"),
+            &["4.2"],
+            "One blank where JSON allows it, and nowhere else.",
+            |case, repo| {
+                repo.forge("timestamp", |signed| signed["x"] = json!([7, 8]));
+                repo.tamper("timestamp", move |text| text.replacen(from, to, 1));
+                case.refresh(repo).accepts(ALL);
+            },
+        );
+    }
+    let rewritings: [(&str, &str, Json, &str, &str); 6] = [
+        (
+            "order-within-an-array",
+            "An object within an array has its members in another order.",
+            json!([{"a": 1, "b": 2}]),
+            "{\"a\":1,\"b\":2}",
+            "{\"b\":2,\"a\":1}",
+        ),
+        (
+            "escape-within-an-array",
+            "A text in an object within an array has an escape that need not be.",
+            json!([{"a": "b/c"}]),
+            "b/c",
+            "b\\/c",
+        ),
+        (
+            "quotation-mark-and-blank",
+            "A blank stands in a file whose texts have quotation marks and back slashes.",
+            json!("a\"b\\c"),
+            "\"x\":",
+            "\"x\": ",
+        ),
+        (
+            "blank-after-an-escape",
+            "A text with a blank and a letter beyond ASCII right after an escape.",
+            json!("a\" b\"\u{e9}"),
+            "\"x\":",
+            "\"x\": ",
+        ),
+        (
+            "order-and-control-characters",
+            "The members stand in another order, and a text has control characters.",
+            json!({"a": "line\nfeed", "b": "\u{1}"}),
+            "\"version\":1",
+            "\"version\": 1",
+        ),
+        (
+            "blank-at-the-end",
+            "The last text of the file has a blank near its end.",
+            json!("a b"),
+            "\"x\":",
+            "\"x\": ",
+        ),
+    ];
+    for (name, note, value, from, to) in rewritings {
+        all.case(
+            &format!("encoding/spelling-{name}"),
+            &["4.2"],
+            note,
+            |case, repo| {
+                repo.forge("timestamp", move |signed| signed["x"] = value.clone());
+                repo.tamper("timestamp", move |text| text.replacen(from, to, 1));
+                case.refresh(repo).accepts(ALL);
+            },
+        );
+    }
+    all.case(
+        "encoding/text-at-the-end",
+        &["4.2"],
+        "The last text of a file in canonical form has a blank near its end.",
+        |case, repo| {
+            repo.forge("timestamp", |signed| signed["z"] = json!("a b"));
+            case.refresh(repo).accepts(ALL);
+        },
+    );
+}
+
+/// Signed as it stands, and no JSON.
+fn broken(all: &mut Cases) {
+    for (name, from, to) in [
+        ("no-comma", ",\"version\":1", "\"version\":1"),
+        ("no-colon", "\"version\":1", "\"version\"1"),
+        ("word-with-another-end", "\"x\":true", "\"x\":trux"),
+        ("line-feed-in-a-text", "a b", "a\nb"),
+        ("line-feed-in-a-text-at-the-end", "y z", "y\nz"),
+        ("escape-of-three-digits", "a b", "a\\u12g4b"),
+    ] {
+        all.case(
+            &format!("encoding/signed-{name}"),
+            &["4.2"],
+            "What is signed was made to be no JSON by the server.",
+            |case, repo| {
+                repo.forge("timestamp", |signed| {
+                    signed["w"] = json!("a b");
+                    signed["x"] = json!(true);
+                    signed["z"] = json!("y z");
+                });
+                repo.tamper("timestamp", move |text| text.replacen(from, to, 1));
+                malformed(case, repo);
+            },
+        );
+    }
+    all.case(
+        "encoding/envelope-without-signed",
+        &["4.2"],
+        "The file has signatures, and nothing that is signed.",
+        |case, repo| {
+            repo.tamper("timestamp", |text| {
+                let mut file: Json = serde_json::from_str(&text).unwrap_or_default();
+                if let Some(members) = file.as_object_mut() {
+                    members.remove("signed");
+                }
+                file.to_string()
+            });
+            malformed(case, repo);
+        },
+    );
 }

@@ -37,6 +37,30 @@ pub(super) fn compressed_pem(key: &mut Json) {
     key["keyval"]["public"] = compressed().into();
 }
 
+/// A key in PEM under the label of something else.
+pub(super) fn certificate(key: &mut Json) {
+    let public = &mut key["keyval"]["public"];
+    *public = public
+        .as_str()
+        .unwrap_or_default()
+        .replace("PUBLIC KEY", "CERTIFICATE")
+        .into();
+}
+
+/// A P-384 key in PEM that says it is one on P-256.
+pub(super) fn of_another_curve(key: &mut Json) {
+    /// SubjectPublicKeyInfo up to the point, as long as one of P-384: P-256, uncompressed.
+    const HEADER: &str = "3079301306072a8648ce3d020106082a8648ce3d030107036200";
+    let pem = key["keyval"]["public"].as_str().unwrap_or_default();
+    let respelled = || {
+        let (label, der) = der::pem::decode_vec(pem.as_bytes()).ok()?;
+        let point = der.get(der.len().checked_sub(97)?..)?;
+        let info = [&hex::decode(HEADER).ok()?[..], point].concat();
+        der::pem::encode_string(label, der::pem::LineEnding::LF, &info).ok()
+    };
+    key["keyval"]["public"] = respelled().into();
+}
+
 /// A PEM key with the line ends of another system.
 pub(super) fn crlf(key: &mut Json) {
     let public = &mut key["keyval"]["public"];

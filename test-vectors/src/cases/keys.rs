@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::Cases;
-use super::edits::{compressed_pem, crlf, ed25519_plus_order, raw_ecdsa, wrong_digit};
+use super::edits::{
+    certificate, compressed_pem, crlf, ed25519_plus_order, of_another_curve, raw_ecdsa, wrong_digit,
+};
 use crate::simulate::{Json, Repo, TestKey};
 
 /// One key of each kind.
@@ -23,6 +25,7 @@ pub(super) fn cases(all: &mut Cases) {
     mixed(all);
     encodings(all);
     spellings(all);
+    misspelt(all);
     unusable(all);
 }
 
@@ -163,6 +166,34 @@ fn encodings(all: &mut Cases) {
             refused(case, repo);
         },
     );
+}
+
+/// Keys that are written wrongly: what they sign counts for nothing.
+fn misspelt(all: &mut Cases) {
+    type Spelling = (&'static str, &'static str, &'static str, fn(&mut Json));
+    let spellings: [Spelling; 2] = [
+        (
+            "pem-of-a-certificate",
+            "p256-1",
+            "A key in PEM that calls itself a certificate.",
+            certificate,
+        ),
+        (
+            "of-another-curve",
+            "p384-1",
+            "A key with a point on P-384 that says it is on P-256.",
+            of_another_curve,
+        ),
+    ];
+    for (name, key, note, edit) in spellings {
+        let name = format!("keys/{name}");
+        all.case(&name, &["4.2", "5.4.2"], note, |case, repo| {
+            repo.root().keys("timestamp", &[key], 1);
+            respell(repo, key, edit);
+            case.provision(repo);
+            refused(case, repo);
+        });
+    }
 }
 
 fn spellings(all: &mut Cases) {

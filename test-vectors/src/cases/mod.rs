@@ -122,24 +122,3 @@ pub fn all(cache: &SignatureCache) -> Result<Vec<Vector>, (String, CaseError)> {
         None => Ok(cases.vectors),
     }
 }
-
-/// 1,030 Roots, six more than a client follows in one session. Not among the committed cases.
-///
-/// # Errors
-/// A mistake in the definition.
-pub fn many_roots(cache: &SignatureCache) -> Result<Vector, CaseError> {
-    let mut draft = Draft::default();
-    let mut repo = Repo::new(cache.clone());
-    for _ in 2..=1030 {
-        repo.next_root(|_| {});
-    }
-    draft
-        .refresh(&mut repo)
-        .rejects("too-many-roots", "root", "endless-data", [1025, 0, 0, 0]);
-    draft.refresh(&mut repo).accepts([1030, 1, 1, 1]);
-    draft.finish(
-        "root/too-many",
-        &["5.3.3"],
-        "More Roots than a client follows in one session. It stops, keeps what it has, and goes on next time.",
-    )
-}

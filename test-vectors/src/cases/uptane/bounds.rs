@@ -13,6 +13,8 @@ pub(super) fn cases(all: &mut Cases) {
     several(all);
     bundles(all);
     time(all);
+    texts(all);
+    wrapped(all);
 }
 
 /// A Director's Targets that says this of `pcu.img` is in order or malformed.
@@ -56,6 +58,7 @@ fn serials(all: &mut Cases) {
     directed(all, "serial-beyond-ascii", note, false, |custom| {
         also(custom, "E\u{e9}");
     });
+    directed(all, "serial-of-1", note, true, |custom| also(custom, "E"));
     let note = "For how many ECUs an image may be: 256.";
     directed(all, "image-for-256-ecus", note, true, |custom| {
         (1..256).for_each(|number| also(custom, &format!("E{number}")));
@@ -247,6 +250,48 @@ fn time(all: &mut Cases) {
             };
         });
     }
+    for (length, good) in [(131_072, true), (131_073, false)] {
+        let name = format!("uptane-bounds/answer-of-{length}-bytes");
+        let note = "How long an attestation of the time may be: 131,072 bytes.";
+        all.vehicle(&name, &spec, note, |case, world| {
+            world.keep_time();
+            let answer = |padding: usize| {
+                let said = json!({
+                    "_type": "time-attestation", "time": "2030-01-01T12:00:00Z",
+                    "nonces": [NONCE], "x": "x".repeat(padding),
+                });
+                world.signed(said, "time-1")
+            };
+            let bare = case.made(answer(0)).len();
+            let answer = case.made(answer(length - bare));
+            let step = case.cycle(world).nonce(NONCE).attested(&answer);
+            match good {
+                true => step.is_well(ONE, ONE),
+                false => step.is_refused(
+                    "too-large",
+                    "director/time",
+                    "endless-data",
+                    (NOTHING_YET, NOTHING_YET),
+                ),
+            };
+        });
+    }
+    all.vehicle(
+        "uptane-bounds/nonce-of-15-bytes",
+        &spec,
+        "A nonce in an attestation of the time has 15 bytes.",
+        |case, world| {
+            world.keep_time();
+            let nonces = [NONCE, &NONCE[2..]];
+            let answer = case.made(world.attest("2030-01-01T12:00:00Z", &nonces, "time-1"));
+            case.cycle(world).nonce(NONCE).attested(&answer).is_refused(
+                "malformed",
+                "director/time",
+                "none",
+                (NOTHING_YET, NOTHING_YET),
+            );
+        },
+    );
     for (count, good) in [(256, true), (257, false)] {
         let name = format!("uptane-bounds/time-server-with-{count}-keys");
         let note = "How many keys a time server may have: 256.";
@@ -279,4 +324,176 @@ fn time(all: &mut Cases) {
             };
         });
     }
+}
+
+/// Texts where they have to be, and what they may not say.
+fn texts(all: &mut Cases) {
+    for (name, vin) in [("empty", json!("")), ("a-number", json!(7))] {
+        let name = format!("uptane-bounds/vin-{name}");
+        let note = "The Director's Timestamp says for which vehicle it is in a way that is no name of one.";
+        all.vehicle(&name, &["Uptane 5.2.3.1(2)"], note, |case, world| {
+            case.cycle(world).is_well(ONE, ONE);
+            world.release();
+            world.director.forge("timestamp", move |signed| {
+                signed["custom"]["vin"] = vin.clone();
+            });
+            case.cycle(world)
+                .is_refused("malformed", "director/timestamp", "none", (ONE, ONE));
+        });
+    }
+    all.vehicle(
+        "uptane-bounds/time-server-without-threshold",
+        &["Uptane 5.4(2)"],
+        "The Director's Root names a time server, and does not say how many of its keys have to sign.",
+        |case, world| {
+            world.keep_time();
+            world.director.forge("root", |signed| {
+                signed["custom"]["timeServer"]["threshold"] = json!(0);
+            });
+            let answer = case.made(world.attest("2030-01-01T12:00:00Z", &[NONCE], "time-1"));
+            case.cycle(world).nonce(NONCE).attested(&answer).is_refused(
+                "malformed",
+                "director/root",
+                "none",
+                (NOTHING_YET, NOTHING_YET),
+            );
+        },
+    );
+    all.vehicle(
+        "uptane-bounds/offline-keys-by-halves",
+        &["PURE-2(1)"],
+        "The Director's Root names keys for the Offline Snapshot, and none for Offline Targets.",
+        |case, world| {
+            world.offline();
+            world.director.forge("root", |signed| {
+                if let Some(offline) = signed["custom"]["offlineUpdates"].as_object_mut() {
+                    offline.remove("targets");
+                }
+            });
+            let kept = [1, 0, 0, 0];
+            case.carry(world, "spring").is_refused(
+                "malformed",
+                "director/root",
+                "none",
+                (kept, kept),
+            );
+        },
+    );
+    all.vehicle(
+        "uptane-bounds/address-that-is-null",
+        &["Uptane 5.4.2.4(1)"],
+        "The Director states an address for an image, and it is null: the image is where images are.",
+        |case, world| {
+            world.directed("pcu.img", |custom| custom["uri"] = Value::Null);
+            case.cycle(world).is_well(ONE, ONE);
+            case.install(world)
+                .is_well(WHATEVER, WHATEVER)
+                .runs(b"pcu 5\n");
+        },
+    );
+    for (name, note, hashes) in [(
+        "image-with-an-unknown-hash",
+        "Both repositories list an image with a hash of a function that nobody knows, and no other.",
+        json!({"blake9": "00ff"}),
+    )] {
+        for (whose, secondary) in [("", false), ("-in-part", true)] {
+            let name = format!("uptane-bounds/{name}{whose}");
+            let spec = ["Uptane 5.4.3.4(7)", "Uptane 5.2.3.1(1)"];
+            let hashes = hashes.clone();
+            all.vehicle(&name, &spec, note, |case, world| {
+                if secondary {
+                    world.be_partial();
+                }
+                let path = if secondary { "brake/fw.img" } else { "pcu.img" };
+                let listing = if secondary { "supplier" } else { "targets" };
+                for (repository, role) in [("director", "targets"), ("image", listing)] {
+                    let hashes = hashes.clone();
+                    world.repo(repository).forge(role, move |signed| {
+                        signed["targets"][path]["hashes"] = hashes.clone();
+                    });
+                }
+                let (place, kept) = match secondary {
+                    false => ("", (ONE, ONE)),
+                    true => ("director/targets", ([1, ANY, ANY, 1], WHATEVER)),
+                };
+                case.cycle(world)
+                    .is_refused("no-known-hash", place, "none", kept);
+            });
+        }
+    }
+}
+
+/// A content key on its way.
+fn wrapped(all: &mut Cases) {
+    let (malformed, useless) = ("malformed", "key-unwrap-failed");
+    for (name, note, member, text, code) in [
+        ("nothing", "is empty", "ct", String::new(), malformed),
+        (
+            "no-hexadecimal",
+            "is not hexadecimal",
+            "enc",
+            "zz".into(),
+            malformed,
+        ),
+        (
+            "2049-bytes",
+            "has 2,049 bytes, one more than may be",
+            "ct",
+            "00".repeat(2049),
+            malformed,
+        ),
+        (
+            "2048-bytes",
+            "has 2,048 bytes, and nothing that opens",
+            "ct",
+            "00".repeat(2048),
+            useless,
+        ),
+        (
+            "1-byte",
+            "has one byte, and nothing that opens",
+            "ct",
+            "00".into(),
+            useless,
+        ),
+    ] {
+        let name = format!("uptane-bounds/wrapped-key-of-{name}");
+        let note = format!("The wrapped content key {note}.");
+        let spec = ["Uptane 5.2.3.1.2(3)", "Uptane 5.4.3.4(6)"];
+        all.vehicle(&name, &spec, &note, |case, world| {
+            world.ecu.decryption_key = Some("ecu-x25519-1".into());
+            case.made(world.encrypt("pcu.img", "one", &[("P1", "ecu-x25519-1")]));
+            world.wrapped("pcu.img", "P1")[member] = json!(text);
+            if code == malformed {
+                case.cycle(world).is_refused(
+                    code,
+                    "director/targets",
+                    "none",
+                    ([1, 1, 1, 0], [1, 0, 0, 0]),
+                );
+                return;
+            }
+            case.cycle(world).is_well(ONE, ONE);
+            case.install(world)
+                .does_not_install(code, "arbitrary-software");
+        });
+    }
+    all.vehicle(
+        "uptane-bounds/ciphertext-up-and-away",
+        &["Uptane 5.2.3.1.2(2)", "Uptane 5.2.7(3)"],
+        "The encrypted image is said to be called ../pcu.img.enc.",
+        |case, world| {
+            world.ecu.decryption_key = Some("ecu-x25519-1".into());
+            case.made(world.encrypt("pcu.img", "one", &[("P1", "ecu-x25519-1")]));
+            world.directed("pcu.img", |custom| {
+                custom["encryptedTarget"]["filename"] = json!("../pcu.img.enc");
+            });
+            case.cycle(world).is_refused(
+                "malformed",
+                "director/targets",
+                "none",
+                ([1, 1, 1, 0], [1, 0, 0, 0]),
+            );
+        },
+    );
 }

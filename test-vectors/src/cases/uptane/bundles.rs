@@ -5,7 +5,7 @@ use serde_json::json;
 use super::expect::{Versions, WHATEVER};
 use crate::cases::draft::ANY;
 use crate::cases::{Cases, Draft};
-use crate::simulate::{NONCE, World};
+use crate::simulate::{Keys, NONCE, World};
 
 /// A bundle leaves nothing in the place of the Director's online files.
 const DIRECTOR: Versions = [1, 0, 0, 0];
@@ -39,10 +39,16 @@ fn refused(
     change: impl FnOnce(&mut World),
 ) {
     case(all, clause, name, note, |case, world| {
+        let mut honest = world.clone();
         change(world);
         let place = format!("director/{role}");
         case.carry(world, "spring")
             .is_refused(code, &place, attack, (DIRECTOR, [1, 0, 0, 0]));
+        // What was refused was not kept either: an honest file in its version is no other one.
+        if clause == "PURE-2(5)" {
+            honest.offline().snapshot.version = 2;
+            case.carry(&mut honest, "spring").is_well(DIRECTOR, IMAGE);
+        }
     });
 }
 
@@ -352,6 +358,20 @@ fn targets(all: &mut Cases) {
     refused(
         all,
         "PURE-2(5)",
+        "says-nothing-of-itself",
+        "The Offline Targets file has nothing but images.",
+        ("malformed", "spring", "none"),
+        |world| {
+            world.offline().forge("spring", |signed| {
+                if let Some(members) = signed.as_object_mut() {
+                    members.remove("custom");
+                }
+            });
+        },
+    );
+    refused(
+        all,
+        "PURE-2(5)",
         "for-other-vehicles",
         "The Offline Targets file is for other vehicles.",
         ("vehicle-mismatch", "spring", "replay"),
@@ -443,6 +463,24 @@ fn known(all: &mut Cases) {
             case.carry(&mut old, "spring")
                 .is_well(DIRECTOR, WHATEVER)
                 .assigns(&newer);
+        },
+    );
+    case(
+        all,
+        "PURE-2(5)",
+        "partial-known-has-expired",
+        "A Secondary that verifies in part is shown an older bundle, and the newer one that it knows has expired by now.",
+        |case, world| {
+            world.be_partial();
+            let mut old = world.clone();
+            world.offline().file("spring").head.version = 2;
+            world.offline().file("spring").head.expires = "2030-06-01T00:00:00Z".into();
+            case.carry(world, "spring")
+                .is_well(DIRECTOR, WHATEVER)
+                .at("2030-05-31T23:59:59Z");
+            case.carry(&mut old, "spring")
+                .is_refused("expired", "director/spring", "freeze", (DIRECTOR, WHATEVER))
+                .at("2030-06-01T00:00:00Z");
         },
     );
     case(
@@ -636,6 +674,38 @@ fn image(all: &mut Cases) {
     case(
         all,
         "PURE-2(6)",
+        "image-snapshot-older-after-a-new-root",
+        "The Image repository has a new Root that replaces no key. The Snapshot that was known before is known still.",
+        |case, world| {
+            let mut old = world.clone();
+            world.image.release();
+            case.carry(world, "spring").is_well(DIRECTOR, [1, 0, 2, 2]);
+            old.image.next_root(|_| {});
+            case.carry(&mut old, "spring")
+                .is_well(DIRECTOR, [2, 0, 2, 2]);
+            case.carry(&mut old, "spring")
+                .is_well(DIRECTOR, [2, 0, 2, 2]);
+        },
+    );
+    case(
+        all,
+        "PURE-2(6)",
+        "image-snapshot-forgotten",
+        "The Image repository's Snapshot key was replaced: the Snapshot that was known before counts no longer.",
+        |case, world| {
+            let mut new = world.clone();
+            world.image.jump(2_147_483_647);
+            case.carry(world, "spring")
+                .is_well(DIRECTOR, [1, 0, 2_147_483_647, 2_147_483_647]);
+            new.image
+                .next_root(|root| root.keys("snapshot", &["image-snapshot-2"], 1));
+            case.carry(&mut new, "spring")
+                .is_well(DIRECTOR, [2, 0, 1, 1]);
+        },
+    );
+    case(
+        all,
+        "PURE-2(6)",
         "image-entry-gone",
         "A newer Snapshot of the Image repository does not list a role any more that it listed before.",
         |case, world| {
@@ -824,6 +894,55 @@ fn members(all: &mut Cases) {
 
 /// Nobody answers a nonce.
 fn time(all: &mut Cases) {
+    refused(
+        all,
+        "PURE-2(8)",
+        "root-expired",
+        "The Director's Root has expired.",
+        ("expired", "root", "freeze"),
+        |world| world.director.root().head.expires = PAST.into(),
+    );
+    case(
+        all,
+        "PURE-2(8)",
+        "time-keys-replaced",
+        "The bundle's Root names another time server than the one that attested the time to this ECU: nobody vouches for a time.",
+        |case, world| {
+            world.keep_time();
+            let time = case.made(world.attest("2030-01-01T12:00:00Z", &[NONCE], "time-1"));
+            case.cycle(world)
+                .nonce(NONCE)
+                .attested(&time)
+                .is_well([1, 1, 1, 1], [1, 1, 1, 1]);
+            world
+                .director
+                .next_root(|root| root.time_server = Some(Keys::new(&["time-2"], 1)));
+            case.carry(world, "spring").is_refused(
+                "time-unavailable",
+                "director/time",
+                "freeze",
+                ([2, 1, 1, 1], [1, 1, 1, 1]),
+            );
+        },
+    );
+    case(
+        all,
+        "PURE-2(8)",
+        "time-server-malformed",
+        "The bundle's Root names a time server, and asks for no signature of it.",
+        |case, world| {
+            world.keep_time();
+            world.director.forge("root", |signed| {
+                signed["custom"]["timeServer"]["threshold"] = json!(0);
+            });
+            case.carry(world, "spring").is_refused(
+                "malformed",
+                "director/root",
+                "none",
+                (DIRECTOR, [1, 0, 0, 0]),
+            );
+        },
+    );
     case(
         all,
         "PURE-2(8)",

@@ -1,6 +1,6 @@
 //! What both repositories have to say the same of, and what an ECU runs already.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::expect::{ONE, TWO, WHATEVER};
 use crate::cases::Cases;
@@ -9,6 +9,7 @@ use crate::simulate::World;
 pub(super) fn cases(all: &mut Cases) {
     agreement(all);
     counters(all);
+    relisted(all);
     images(all);
 }
 
@@ -318,6 +319,95 @@ fn counters(all: &mut Cases) {
                 .runs(b"pcu 4\n");
         },
     );
+}
+
+/// What both repositories list of `pcu.img`, after it was installed as they listed it before.
+fn relisted(all: &mut Cases) {
+    type Edit = fn(&mut Value);
+    let sha512 = |image: &mut Value| {
+        image["hashes"]["sha512"] = json!(hex::encode(countersign_metadata::sha512(b"pcu 5\n")));
+    };
+    let only_sha512 = |image: &mut Value| {
+        let digest = hex::encode(countersign_metadata::sha512(b"pcu 5\n"));
+        image["hashes"] = json!({"sha512": digest});
+    };
+    let cases: [(&str, &str, Edit, Edit, bool); 6] = [
+        ("unchanged", "with the same hashes", sha512, |_| {}, true),
+        (
+            "one-hash-less",
+            "with one of the two hashes",
+            sha512,
+            |image| {
+                image["hashes"]
+                    .as_object_mut()
+                    .map(|hashes| hashes.remove("sha512"));
+            },
+            true,
+        ),
+        (
+            "only-the-other-hash",
+            "with the hash alone that was not known before: nothing says that it is the same",
+            |_| {},
+            only_sha512,
+            false,
+        ),
+        (
+            "only-this-hash",
+            "with the one hash that it has",
+            only_sha512,
+            |_| {},
+            true,
+        ),
+        (
+            "another-second-hash",
+            "with another second hash",
+            sha512,
+            |image| {
+                image["hashes"]["sha512"] = json!("00".repeat(64));
+            },
+            false,
+        ),
+        (
+            "another-length",
+            "with another length",
+            |_| {},
+            |image| image["length"] = json!(7),
+            false,
+        ),
+    ];
+    for (name, what, first, second, is_same) in cases {
+        let name = format!("uptane-consistency/listed-again-{name}");
+        let note = format!(
+            "The image that runs is listed again under its name and release counter, {what}."
+        );
+        let spec = ["Uptane 5.4.4.2(10.2.3)", "Uptane 5.4.3.4(5)"];
+        all.vehicle(&name, &spec, &note, |case, world| {
+            let list = |world: &mut World, edit: Edit| {
+                for repository in ["director", "image"] {
+                    world.repo(repository).forge("targets", move |signed| {
+                        edit(&mut signed["targets"]["pcu.img"])
+                    });
+                }
+            };
+            world.image.sha512_names = true;
+            list(world, first);
+            case.cycle(world).is_well(ONE, ONE);
+            case.install(world)
+                .is_well(WHATEVER, WHATEVER)
+                .runs(b"pcu 5\n");
+            world.release();
+            list(world, second);
+            match is_same {
+                true => case.cycle(world).is_well(TWO, TWO),
+                false => case.cycle(world).is_refused(
+                    "same-version-different-content",
+                    "image/targets",
+                    "mix-and-match",
+                    (TWO, TWO),
+                ),
+            };
+        });
+    }
 }
 
 /// What is served is not what is listed.

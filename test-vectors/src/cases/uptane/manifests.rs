@@ -23,6 +23,7 @@ type Edit = fn(&mut Value);
 /// What the vehicle is going to send.
 struct Car {
     cache: SignatureCache,
+    kind: &'static str,
     vin: String,
     primary: String,
     primary_key: String,
@@ -38,6 +39,7 @@ impl Car {
             ECUS.map(|(serial, _, key)| (serial.to_owned(), (report(serial), key.into())));
         Self {
             cache,
+            kind: "vehicle-version-manifest",
             vin: VIN.into(),
             primary: "P1".into(),
             primary_key: "ecu-P1".into(),
@@ -74,7 +76,7 @@ impl Car {
             reports.insert(serial.clone(), file);
         }
         let said = json!({
-            "_type": "vehicle-version-manifest",
+            "_type": self.kind,
             "vin": self.vin,
             "primary_ecu_serial": self.primary,
             "ecu_version_reports": reports,
@@ -244,6 +246,35 @@ fn believed(all: &mut Cases) {
             .is_believed(&["P1", "S1", "S2"])
             .tells_of(&[]);
     });
+    case(
+        all,
+        "as-many-attacks-as-may-be",
+        "A report of 32 attacks, which is as many as one can hold.",
+        |case, car| {
+            car.says("S1", |report| {
+                let attack = json!({
+                    "code": 300, "name": "version-rollback", "attack": "rollback",
+                    "repository": "director", "role": "timestamp",
+                });
+                report["attacks_detected"] = Value::Array(vec![attack; 32]);
+            });
+            car.send(case).is_believed(&[]);
+        },
+    );
+    case(
+        all,
+        "outcome-of-several-lines",
+        "A report says in several lines what came of the last update.",
+        |case, car| {
+            car.says("S1", |report| {
+                report["outcome"] = json!({
+                    "targets_version": 4, "code": 900, "name": "install-failed",
+                    "message": "it said:\n\t\"no\"",
+                });
+            });
+            car.send(case).is_believed(&[]);
+        },
+    );
     case(
         all,
         "unknown-members",
@@ -631,6 +662,41 @@ fn malformed(all: &mut Cases) {
                 .is_dropped("manifest-malformed");
         },
     );
+    case(
+        all,
+        "calls-itself-a-report",
+        "A manifest in order but for its type.",
+        |case, car| {
+            car.kind = "ecu-version-report";
+            car.send(case).is_dropped("manifest-malformed");
+        },
+    );
+    case(
+        all,
+        "257-reports",
+        "More reports than a vehicle has ECUs: 256 are enough for anybody.",
+        |case, car| {
+            for number in 3..257 {
+                let serial = format!("S{number}");
+                let said = (report(&serial), "stranger".to_owned());
+                car.reports.insert(serial, said);
+            }
+            car.send(case).is_dropped("manifest-malformed");
+        },
+    );
+    case(
+        all,
+        "256-reports",
+        "As many reports as a vehicle may have, most of them of ECUs that nobody registered.",
+        |case, car| {
+            for number in 3..256 {
+                let serial = format!("S{number}");
+                let said = (report(&serial), "stranger".to_owned());
+                car.reports.insert(serial, said);
+            }
+            car.send(case).is_dropped("report-unknown-ecu");
+        },
+    );
     for (name, note, edit) in REPORTS {
         case(all, name, note, |case, car| {
             car.says("S1", *edit);
@@ -659,6 +725,19 @@ const REPORTS: &[Tamper] = &[
         "A report that says of an image what it is called, and not what it is.",
         |report| {
             report["installed_image"] = json!({"filepath": "factory.img"});
+        },
+    ),
+    (
+        "report-of-another-type",
+        "A report that calls itself a manifest.",
+        |report| report["_type"] = json!("vehicle-version-manifest"),
+    ),
+    (
+        "report-with-a-code-too-large",
+        "A report of a refusal whose number nobody could read.",
+        |report| {
+            let attack = json!({"code": 65_536, "name": "a", "attack": "rollback", "repository": "director", "role": "root"});
+            report["attacks_detected"] = json!([attack]);
         },
     ),
     (

@@ -182,6 +182,10 @@ impl Run<'_> {
             ),
         };
         let partial = self.line(folder).drive(&mut session)?;
+        // Whoever cannot say which image it is cannot ask the Primary for it.
+        if let Some(directed) = &partial.image {
+            directed.content_name()?;
+        }
         self.own.found = partial.image.into_iter().collect();
         Ok(())
     }
