@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use countersign_vectors::cases;
 use countersign_vectors::coverage::Coverage;
 use countersign_vectors::format::{Action, Kind, Verdict};
 use countersign_vectors::generate::{self, GenerateError};
 use countersign_vectors::run::in_process;
 use countersign_vectors::run::run_case;
-use countersign_vectors::simulate::SignatureCache;
 use countersign_vectors::suite;
 use countersign_verifier::Code;
 

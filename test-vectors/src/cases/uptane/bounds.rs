@@ -110,7 +110,8 @@ fn lists(all: &mut Cases) {
 
 /// A delegation to several roles.
 fn several(all: &mut Cases) {
-    let wrongs: [(&str, &str, fn(&mut Value)); 4] = [
+    type Edit = fn(&mut Value);
+    let wrongs: [(&str, &str, Edit); 4] = [
         (
             "several-and-keys-of-its-own",
             "A delegation to several roles that has keys of its own too: nobody could say whose word counts.",
