@@ -69,6 +69,7 @@ fn texts(all: &mut Cases) {
             "\\ud83d\\ue000",
             false,
         ),
+        ("high-and-digits-of-a-low-one", "\\ud83dxyde00", false),
         ("low-alone", "\\ude00", false),
         ("three-digits", "\\u00e\\\"", false),
         ("unknown-letter", "\\x41", false),

@@ -61,6 +61,21 @@ pub(super) fn of_another_curve(key: &mut Json) {
     key["keyval"]["public"] = respelled().into();
 }
 
+/// An RSA key of 2,048 bits in PEM with two more bytes behind it, where the key itself stands.
+pub(super) fn with_more_behind(key: &mut Json) {
+    let pem = key["keyval"]["public"].as_str().unwrap_or_default();
+    let respelled = || {
+        let (label, mut der) = der::pem::decode_vec(pem.as_bytes()).ok()?;
+        // The lengths of the whole and of the bit string, which begins after the algorithm.
+        for at in [3, 22] {
+            *der.get_mut(at)? += 2;
+        }
+        der.extend([5, 0]);
+        der::pem::encode_string(label, der::pem::LineEnding::LF, &der).ok()
+    };
+    key["keyval"]["public"] = respelled().into();
+}
+
 /// A PEM key with the line ends of another system.
 pub(super) fn crlf(key: &mut Json) {
     let public = &mut key["keyval"]["public"];

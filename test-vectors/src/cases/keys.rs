@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::Cases;
 use super::edits::{
-    certificate, compressed_pem, crlf, ed25519_plus_order, of_another_curve, raw_ecdsa, wrong_digit,
+    certificate, compressed_pem, crlf, ed25519_plus_order, of_another_curve, raw_ecdsa,
+    with_more_behind, wrong_digit,
 };
 use crate::simulate::{Json, Repo, TestKey};
 
@@ -171,7 +172,13 @@ fn encodings(all: &mut Cases) {
 /// Keys that are written wrongly: what they sign counts for nothing.
 fn misspelt(all: &mut Cases) {
     type Spelling = (&'static str, &'static str, &'static str, fn(&mut Json));
-    let spellings: [Spelling; 2] = [
+    let spellings: [Spelling; 3] = [
+        (
+            "with-more-behind",
+            "rsa2048-1",
+            "An RSA key with something else behind it, within what holds the key.",
+            with_more_behind,
+        ),
         (
             "pem-of-a-certificate",
             "p256-1",

@@ -143,7 +143,7 @@ fn several(all: &mut Cases) {
         delegation["roleinfo"] = roles.collect();
     }
     fn delegated(world: &mut World, edit: fn(&mut Value)) {
-        let several = Delegation::to_several("released", &["supplier"], 1, &["lamp/*"]);
+        let several = Delegation::to_several("released", &["qa"], 1, &["lamp/*"]);
         world.image.targets().delegations.push(several);
         world.image.forge("targets", move |signed| {
             edit(&mut signed["delegations"]["roles"][1]);
@@ -167,6 +167,15 @@ fn several(all: &mut Cases) {
         );
     }
     all.vehicle(
+        "uptane-bounds/several-that-are-1",
+        &["Uptane 5.2.3.2(6)", "TAP 3"],
+        "A delegation to several roles that are one.",
+        |case, world| {
+            delegated(world, |_| {});
+            case.cycle(world).is_well(ONE, ONE);
+        },
+    );
+    all.vehicle(
         "uptane-bounds/several-that-are-64",
         &["Uptane 5.2.3.2(6)", "TAP 3"],
         "A delegation to 64 roles.",
@@ -181,6 +190,7 @@ fn bundles(all: &mut Cases) {
     let note = "How an Offline Targets file may be called: 1 to 64 letters, digits, -, _ and ., of which the first is a \
                 letter or digit, and not as a top-level role.";
     for (name, file, good) in [
+        ("1-letter", "a".into(), true),
         ("64-letters", "a".repeat(64), true),
         ("65-letters", "a".repeat(65), false),
         ("a-point-within", "spring-2026_v1.0".into(), true),
@@ -380,6 +390,27 @@ fn texts(all: &mut Cases) {
             );
         },
     );
+    for repository in ["director", "image"] {
+        let name = format!("uptane-bounds/{repository}-custom-not-there");
+        let note =
+            format!("The {repository} repository's Targets lists an image without `custom`.");
+        all.vehicle(&name, &["Uptane 5.2.3.1.1(1)"], &note, |case, world| {
+            case.cycle(world).is_well(ONE, ONE);
+            world.release();
+            world.repo(repository).forge("targets", |signed| {
+                if let Some(image) = signed["targets"]["pcu.img"].as_object_mut() {
+                    image.remove("custom");
+                }
+            });
+            let kept = match repository {
+                "director" => ([1, 2, 2, 1], ONE),
+                _ => (TWO, TWO),
+            };
+            let place = format!("{repository}/targets");
+            case.cycle(world)
+                .is_refused("malformed", &place, "none", kept);
+        });
+    }
     all.vehicle(
         "uptane-bounds/address-that-is-null",
         &["Uptane 5.4.2.4(1)"],

@@ -371,6 +371,24 @@ fn bounds(all: &mut Cases) {
     );
     case(
         all,
+        "without-end",
+        spec,
+        "The Primary passes a Targets on that goes on and on.",
+        |case, world| {
+            case.cycle(world).is_well(FIRST, WHATEVER);
+            world.release();
+            case.cycle(world)
+                .pad("director/metadata/targets.json", 1 << 20)
+                .is_refused(
+                    "too-large",
+                    "director/targets",
+                    "endless-data",
+                    (FIRST, WHATEVER),
+                );
+        },
+    );
+    case(
+        all,
         "no-delegations-in-a-list",
         &["Uptane 5.4.4.6(6)"],
         "The Director's Targets has a place for delegations, and none in it.",

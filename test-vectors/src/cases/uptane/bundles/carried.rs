@@ -43,6 +43,24 @@ pub(super) fn members(all: &mut Cases) {
     case(
         all,
         "PURE-2(3)",
+        "targets-longer-than-listed",
+        "The Offline Targets file in the bundle is longer than the Offline Snapshot lists. What goes beyond is not read.",
+        |case, world| {
+            case.carry_with(world, "spring", |members| {
+                let file = members.get_mut("director/offline/spring.json");
+                file.into_iter().for_each(|file| file.push(b'\n'));
+            })
+            .is_refused(
+                "too-large",
+                "director/spring",
+                "endless-data",
+                (DIRECTOR, [1, 0, 0, 0]),
+            );
+        },
+    );
+    case(
+        all,
+        "PURE-2(3)",
         "two-targets",
         "The bundle has two Offline Targets files, each in order by itself: it has to be exactly one.",
         |case, world| {

@@ -81,6 +81,18 @@ pub(super) fn snapshot(all: &mut Cases) {
     refused(
         all,
         "PURE-2(4)",
+        "snapshot-too-large",
+        "The Offline Snapshot has more than 64 KiB. The bound is ours.",
+        ("too-large", "offline-snapshot", "endless-data"),
+        |world| {
+            world.offline().forge("snapshot", |signed| {
+                signed["x"] = json!("x".repeat(1 << 16))
+            });
+        },
+    );
+    refused(
+        all,
+        "PURE-2(4)",
         "snapshot-expired",
         "The Offline Snapshot has expired.",
         ("expired", "offline-snapshot", "freeze"),
