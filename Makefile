@@ -31,7 +31,7 @@ export COUNTERSIGN_FIRMWARE_DIR := $(abspath $(S)/firmware)
 OF_THEIR_OWN := countersign-client-cli/crash-points,countersign-vehicle-sim/crash-points,countersign-ceremony/crash-points,countersign-signing/yubihsm-mock
 
 .PHONY: help demo test test-all check bench audit setup clean
-.PHONY: fmt clippy deny docs conformance no-std unit doctest vectors interop demo-quick unit-long audit-if-online
+.PHONY: fmt clippy deny docs conformance no-std unit doctest vectors interop demo-quick unit-long mutants audit-if-online
 
 help: ## this list
 	grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -43,7 +43,7 @@ demo: $(S)/debian.stamp $(S)/firmware.stamp ## sign real firmware in tokens, upd
 test: fmt deny docs conformance clippy no-std unit doctest vectors interop demo-quick ## everything CI runs, cheap gates first
 	echo "make test: passed"
 
-test-all: test unit-long audit-if-online demo ## test, and the long property tests, advisories and the release demo
+test-all: test unit-long mutants audit-if-online demo ## test, and the long property tests, what the vectors notice, advisories and the release demo
 	echo "make test-all: passed"
 
 check: fmt deny clippy docs conformance ## the quick gates: format, dependencies, lints, documentation
@@ -112,6 +112,10 @@ unit-long: $(S)/debian.stamp
 	PROPTEST_CASES=2048 cargo test --locked --workspace --lib --bins --tests -- --include-ignored
 	cargo test --locked --workspace --features $(OF_THEIR_OWN) --test crash -- --include-ignored
 	cargo test --locked -p countersign-metadata --no-default-features --features rustcrypto,std
+
+mutants: $(S)/toolchain.stamp
+	echo "==> every check of the verifier taken away, one at a time: some vector has to fail"
+	cargo run --locked -p countersign-mutation-check
 
 audit-if-online: $(S)/tools.stamp
 	echo "==> RustSec advisories"
