@@ -118,9 +118,10 @@ impl Decode for EcuVersionReport {
         let mut fields = Fields::of("signed", parse_canonical(payload)?)?;
         take_type::<Self>(&mut fields)?;
         let serial = fields.string("ecu_serial")?;
-        let installed_image = match fields.take("installed_image") {
-            None | Some(Value::Null) => None,
-            Some(value) => {
+        // `null` says that it is unknown; saying nothing does not.
+        let installed_image = match fields.required("installed_image")? {
+            Value::Null => None,
+            value => {
                 let path = fields.path_of("installed_image");
                 Some(InstalledImage::decode(path, value)?)
             }
