@@ -7,6 +7,7 @@
 //! D/ecu/state/ecu-state.json       what is installed and reported (docs/ecu-state.md)
 //! D/ecu/slots/                     the images, active and former
 //! D/primary/                       the last reports, images on their way
+//! D/found                          there while what the last cycle has found may be installed
 //! D/nonce nonce-of-cycle           what an attestation has to answer: the next one, the last cycle's
 //! D/manifest.json report.json      what is to be sent to the Director
 //! ```
@@ -38,6 +39,7 @@ use crate::commands::{LOCK_PATIENCE, usage};
 
 const NONCE: &str = "nonce";
 const CYCLED: &str = "nonce-of-cycle";
+const FOUND: &str = "found";
 
 /// A file given on the command line is read up to this size, in bytes.
 const MAX_INPUT: u64 = 1 << 20;
@@ -277,6 +279,24 @@ pub(super) fn use_up_nonce(
     }
     sync(directory)?;
     Ok(found)
+}
+
+/// What the last cycle has found may be installed.
+pub(super) fn keep_found(directory: &Path) -> Result<(), Reject> {
+    write(&directory.join(FOUND), b"")
+}
+
+/// What the last cycle has found is not installed, whenever the power is cut.
+pub(super) fn forget_found(directory: &Path) -> Result<(), Reject> {
+    remove(&directory.join(FOUND))?;
+    sync(directory)
+}
+
+/// Whether what the last cycle has found may be installed.
+pub(super) fn is_found(directory: &Path) -> Result<bool, Reject> {
+    let path = directory.join(FOUND);
+    path.try_exists()
+        .map_err(|error| io_failed("read", &path, &error))
 }
 
 fn remove(path: &Path) -> Result<(), Reject> {

@@ -89,13 +89,26 @@ pub(crate) fn nonce(directory: &Path) -> Result<Done, Reject> {
     Ok(Done::line(device::fresh_nonce(directory)?))
 }
 
-/// `uptane-cycle`: verifies, and downloads what is to be installed.
+/// `uptane-cycle`: verifies, and downloads what is to be installed. Whatever becomes of it, what an
+/// earlier cycle has found is not installed any more.
 pub(crate) fn cycle(
     directory: &Path,
     fetcher: UrlFetcher,
     inputs: &Inputs<'_>,
 ) -> Result<Done, Reject> {
     let config = Config::read(directory)?;
+    device::forget_found(directory)?;
+    let done = find(directory, &config, fetcher, inputs)?;
+    device::keep_found(directory)?;
+    Ok(done)
+}
+
+fn find(
+    directory: &Path,
+    config: &Config,
+    fetcher: UrlFetcher,
+    inputs: &Inputs<'_>,
+) -> Result<Done, Reject> {
     let bundle = inputs.open_bundle()?;
     if config.is_secondary() {
         let source = match bundle {
@@ -106,9 +119,9 @@ pub(crate) fn cycle(
                 config.urls(Mapping::IMAGE, inputs)?,
             ),
         };
-        return secondary::cycle(directory, &config, source, inputs);
+        return secondary::cycle(directory, config, source, inputs);
     }
-    let mut device = Device::open(directory, &config)?;
+    let mut device = Device::open(directory, config)?;
     if let Some(nonce) = device::take_nonce(directory, inputs.attestation)? {
         device.ecu.choose_nonce(nonce);
     }
@@ -173,7 +186,12 @@ pub(crate) fn install(directory: &Path, inputs: &Inputs<'_>) -> Result<Done, Rej
     if let Some(nonce) = device::use_up_nonce(directory, inputs.attestation)? {
         device.ecu.choose_nonce(nonce);
     }
-    let done = install_on(&mut device, &config, (offline, attestation), inputs);
+    let done = match device::is_found(directory)? {
+        true => install_on(&mut device, &config, (offline, attestation), inputs),
+        false => Ok(Done::line(
+            "nothing to install: the last uptane-cycle was refused, or there was none".into(),
+        )),
+    };
     // Whatever became of it is in the report (5.4.3.6).
     device.keep_report(directory)?;
     done
