@@ -77,14 +77,18 @@ fn texts(all: &mut Cases) {
         ("unit-separator-as-it-is", "a\u{1f}b", false),
         ("delete-as-it-is", "a\u{7f}b", true),
     ] {
+        let shown = escaped.escape_debug();
         let note = match good {
-            true => "A text in the file that JSON allows.",
-            false => "A text in the file that JSON does not allow.",
+            true => format!("A text in the file is written {shown}, as JSON allows."),
+            false => format!(
+                "A text in the file is written {shown}: it is no JSON, or stands for no Unicode text (RFC 7493). Clients would \
+                 read it in different ways."
+            ),
         };
         all.case(
             &format!("encoding/text-{name}"),
             &["4.2"],
-            note,
+            &note,
             |case, repo| {
                 // Outside of what is signed: nothing but the parser can mind it.
                 repo.tamper("timestamp", move |text| {
@@ -356,14 +360,16 @@ fn values(all: &mut Cases) {
 
 /// Other spellings of what was signed: the signature is over the canonical form.
 fn layout(all: &mut Cases) {
-    let spots: [(&str, &str, &str); 7] = [
+    let spots: [(&str, &str, &str); 9] = [
         ("after-an-opening-brace", "\"meta\":{", "\"meta\":{ "),
         ("before-a-colon", "\"meta\":", "\"meta\" :"),
         ("after-a-colon", "\"meta\":", "\"meta\": "),
-        ("before-a-comma", ",\"version\":1}", " ,\"version\":1}"),
-        ("after-a-comma", ",\"version\":1}", ", \"version\":1}"),
+        ("before-a-comma", ",\"x\":", " ,\"x\":"),
+        ("after-a-comma", ",\"x\":", ", \"x\":"),
         ("after-an-opening-bracket", "\"x\":[7", "\"x\":[ 7"),
-        ("within-an-array", "7,8]", "7 , 8 ]"),
+        ("before-a-comma-in-an-array", "7,8]", "7 ,8]"),
+        ("after-a-comma-in-an-array", "7,8]", "7, 8]"),
+        ("before-a-closing-bracket", "7,8]", "7,8 ]"),
     ];
     for (name, from, to) in spots {
         all.case(
@@ -409,9 +415,9 @@ fn layout(all: &mut Cases) {
         (
             "order-and-control-characters",
             "The members stand in another order, and a text has control characters.",
-            json!({"a": "line\nfeed", "b": "\u{1}"}),
-            "\"version\":1",
-            "\"version\": 1",
+            json!({"a": "line\nfeed", "b": 1}),
+            "\"a\":\"line\\nfeed\",\"b\":1",
+            "\"b\":1,\"a\":\"line\\nfeed\"",
         ),
         (
             "blank-at-the-end",
@@ -446,25 +452,59 @@ fn layout(all: &mut Cases) {
 
 /// Signed as it stands, and no JSON.
 fn broken(all: &mut Cases) {
-    for (name, from, to) in [
-        ("no-comma", ",\"version\":1", "\"version\":1"),
-        ("no-colon", "\"version\":1", "\"version\"1"),
-        ("word-with-another-end", "\"x\":true", "\"x\":trux"),
-        ("line-feed-in-a-text", "a b", "a\nb"),
-        ("line-feed-in-a-text-at-the-end", "y z", "y\nz"),
-        ("escape-of-three-digits", "a b", "a\\u12g4b"),
+    for (name, note, from, to) in [
+        (
+            "no-comma",
+            "A comma is missing between two members.",
+            ",\"version\":1",
+            "\"version\":1",
+        ),
+        (
+            "no-colon",
+            "A colon is missing after a member's name.",
+            "\"version\":1",
+            "\"version\"1",
+        ),
+        (
+            "word-with-another-end",
+            "The value of a member is trux.",
+            "\"x\":true",
+            "\"x\":trux",
+        ),
+        (
+            "escape-of-three-digits",
+            "A text has the escape \\u12g4.",
+            "a b",
+            "a\\u12g4b",
+        ),
     ] {
+        let note = format!("{note} That is no JSON, and it was signed as it stands.");
         all.case(
             &format!("encoding/signed-{name}"),
             &["4.2"],
-            "What is signed was made to be no JSON by the server.",
+            &note,
             |case, repo| {
                 repo.forge("timestamp", |signed| {
                     signed["w"] = json!("a b");
                     signed["x"] = json!(true);
-                    signed["z"] = json!("y z");
                 });
-                repo.tamper("timestamp", move |text| text.replacen(from, to, 1));
+                repo.rewrite("timestamp", from, to);
+                malformed(case, repo);
+            },
+        );
+    }
+    for (name, member) in [
+        ("line-feed-as-it-is", "meta-before"),
+        ("line-feed-as-it-is-at-the-end", "z"),
+    ] {
+        all.case(
+            &format!("encoding/signed-{name}"),
+            &["4.2"],
+            "A text has a line feed that is not escaped. In canonical form it stands like that, so the signature holds; in a \
+             file it is no JSON.",
+            |case, repo| {
+                repo.forge("timestamp", move |signed| signed[member] = json!("a\nb"));
+                repo.tamper("timestamp", |text| text.replacen("a\\nb", "a\nb", 1));
                 malformed(case, repo);
             },
         );

@@ -148,6 +148,11 @@ impl Draft {
         step
     }
 
+    /// How many steps there are so far.
+    pub(super) fn steps(&self) -> usize {
+        self.steps.len()
+    }
+
     /// What was made, or nothing, and the mistake is remembered.
     pub(super) fn made<T: Default>(&mut self, made: Result<T, SimulateError>) -> T {
         made.unwrap_or_else(|error| {
@@ -217,6 +222,9 @@ impl Draft {
         for (draft, number) in self.steps.iter_mut().zip(1..) {
             draft.hand_over(&mut files, number)?;
         }
+        if self.ecu.is_some() {
+            keep_what_runs(&mut self.steps);
+        }
         let is_tuf = self.ecu.is_none() && self.inventory.is_empty();
         let trusted_root = is_tuf.then(|| place_root(&mut files, self.root));
         let ecu = self.ecu.map(provisioned);
@@ -235,6 +243,14 @@ impl Draft {
             steps,
         };
         Ok(Vector { case, files })
+    }
+}
+
+/// What runs changes with an installation, and with nothing else.
+fn keep_what_runs(steps: &mut [StepDraft]) {
+    let mut runs = "factory".to_owned();
+    for draft in steps {
+        runs = draft.step.expect.installed.get_or_insert(runs).clone();
     }
 }
 

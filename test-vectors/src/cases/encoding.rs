@@ -42,11 +42,9 @@ fn same_content(all: &mut Cases) {
             "other-key-order",
             "The keys of `signed` stand in another order.",
             |text| {
-                let version = ",\"version\":1}";
-                let moved = text.replacen("\"signed\":{", "\"signed\":{\"version\":1,", 1);
-                moved
-                    .strip_suffix(&format!("{version}}}"))
-                    .map_or(text, |start| format!("{start}}}}}"))
+                let (moved, before) = (",\"x\":\"a/b\"", "\"_type\"");
+                let without = text.replacen(moved, "", 1);
+                without.replacen(before, &format!("{},{before}", &moved[1..]), 1)
             },
         ),
         (

@@ -90,6 +90,7 @@ fn unsafe_names(all: &mut Cases) {
         ("dot-segment", "./fw.img"),
         ("directory", "a/"),
         ("backslash", "..\\fw.img"),
+        ("null", "fw\0.img"),
         ("line-feed", "fw\n.img"),
         ("escape", "fw\u{1b}[2J.img"),
         ("control-c1", "fw\u{85}.img"),

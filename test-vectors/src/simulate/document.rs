@@ -57,6 +57,17 @@ fn apply<T>(edits: &Edit<T>, start: T) -> T {
     edits.iter().fold(start, |value, edit| edit(value))
 }
 
+/// As [`apply`], where every edit has to change something: one that does not is looking for what is not there.
+fn changed<T: PartialEq + Clone>(edits: &Edit<T>, start: T) -> Result<T, SimulateError> {
+    edits.iter().try_fold(start, |value, edit| {
+        let edited = edit(value.clone());
+        match edited == value {
+            true => Err(SimulateError::Unchanged),
+            false => Ok(edited),
+        }
+    })
+}
+
 /// Why the simulator could not make a file: a mistake in the definition of a case.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -70,6 +81,9 @@ pub enum SimulateError {
     /// A path that is none.
     #[error(transparent)]
     Path(#[from] countersign_metadata::UnsafePath),
+    /// A file that was to be changed is as it was.
+    #[error("what was to be changed in a file is not in it")]
+    Unchanged,
     /// A bundle cannot be written.
     #[error("bundle: {0}")]
     Bundle(#[from] std::io::Error),
@@ -89,7 +103,7 @@ impl Document {
         cache: &SignatureCache,
     ) -> Result<Self, SimulateError> {
         let signed = apply(&wrongs.forge, signed);
-        let payload = apply(&wrongs.rewrite, canonical_text(&signed)?);
+        let payload = changed(&wrongs.rewrite, canonical_text(&signed)?)?;
         let signers = wrongs.signers.as_deref().unwrap_or(honest_signers);
         let mut signatures = Vec::new();
         for name in signers {
@@ -100,7 +114,7 @@ impl Document {
         let signatures = canonical_text(&Json::Array(apply(&wrongs.signatures, signatures)))?;
         let text = format!("{{\"signatures\":{signatures},\"signed\":{payload}}}");
         let published = canonical::to_json(&text).into_bytes();
-        let served = apply(&wrongs.tamper, published.clone());
+        let served = changed(&wrongs.tamper, published.clone())?;
         Ok(Self {
             published,
             served: (!wrongs.missing).then_some(served),

@@ -148,7 +148,8 @@ impl World {
             let name = format!("{}.{}", listing.head.version, percent_encode(role));
             let file = image.published(&format!("metadata/{name}.json"));
             members.insert(format!("image/metadata/{name}.json"), file);
-            for bytes in listing.images.values() {
+            let images = listing.images.iter();
+            for (_, bytes) in images.filter(|(path, _)| image.serves(path)) {
                 members.insert(image_member(bytes), bytes.clone());
             }
         }

@@ -353,6 +353,11 @@ impl Repo {
         }
     }
 
+    /// Whether this image can be had from it.
+    pub fn serves(&self, path: &str) -> bool {
+        !self.withheld_images.contains(path)
+    }
+
     /// Takes an image away.
     pub fn withhold_image(&mut self, path: &str) {
         self.withheld_images.insert(path.into());

@@ -255,6 +255,8 @@ impl World {
             "method": METHOD,
         });
         custom["wrappedKeys"] = wrapped.into();
+        // Nobody on the way gets to see what is in it.
+        self.image.withhold_image(path);
         self.serve_ciphertext(path, &digest, ciphertext);
         Ok(())
     }

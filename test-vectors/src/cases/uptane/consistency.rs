@@ -124,6 +124,38 @@ fn agreement(all: &mut Cases) {
             |world| world.described("targets", "pcu.img", edit),
         );
     }
+    next(
+        all,
+        "both-for-other-hardware",
+        "Director and Image repository agree that the image is for other hardware than the ECU has.",
+        (
+            "hardware-mismatch",
+            "director/targets",
+            "arbitrary-software",
+        ),
+        |world| {
+            world.list("targets", "lamp.img", b"lamp\n", &["lamp-c"], 4);
+            world.assign_nothing();
+            world.assign("lamp.img", &[("P1", "lamp-c")]);
+        },
+    );
+    next(
+        all,
+        "only-the-ciphertext-is-known",
+        "The Director offers an image encrypted of which the Image repository does not know the plaintext.",
+        ("target-not-found", "image/", "none"),
+        |world| {
+            world.assign_nothing();
+            world.assign_as("evil.img", b"evil\n", &[("P1", "pcu-a")], 9);
+            // A key that nobody has to open: it does not come to that.
+            if world
+                .encrypt("evil.img", "one", &[("P1", "ecu-x25519-1")])
+                .is_err()
+            {
+                world.assign_nothing();
+            }
+        },
+    );
     all.vehicle(
         "uptane-consistency/only-in-image-repository",
         &["Uptane 5.4.4.2(10.1)"],

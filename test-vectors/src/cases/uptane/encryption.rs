@@ -178,7 +178,7 @@ fn ciphertexts(all: &mut Cases) {
         ),
         (
             "segments-swapped",
-            "Two segments of the same length stand in the place of each other.",
+            "Two segments, each of which was encrypted for the place of the other.",
             [
                 &header[..],
                 &cipher.segment(1, false, &two[0]),
@@ -213,7 +213,18 @@ fn ciphertexts(all: &mut Cases) {
         ),
         (
             "of-another-image",
-            "A segment of another image under the same content key.",
+            "A segment of another image, which was encrypted under another content key.",
+            [
+                &header[..],
+                &first,
+                &Cipher::named("another").segment(1, true, &two[1]),
+            ]
+            .concat(),
+            failed,
+        ),
+        (
+            "of-another-content",
+            "A segment with other content, encrypted under the same content key by whoever has it.",
             [&header[..], &first, &cipher.segment(1, true, b"cc\n")].concat(),
             ("image-hash", "arbitrary-software"),
         ),
@@ -516,6 +527,7 @@ fn policy(all: &mut Cases) {
             case.made(world.encrypt("pcu.img", CIPHER, &[("P1", KEY)]));
             case.cycle(world).is_well(ONE, ONE);
             world.assign("pcu.img", &[("P1", "pcu-a")]);
+            world.image.honest();
             world.release();
             case.cycle(world)
                 .is_well(TWO, TWO)

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::clause;
 use super::expect::{NOTHING_YET, ONE, TWO, Versions, WHATEVER};
 use crate::cases::Cases;
+use crate::simulate::World;
 
 /// What is trusted when the next release is refused at this role.
 const ROLES: &[(&str, &str, (Versions, Versions))] = &[
@@ -25,6 +26,8 @@ pub(super) fn cases(all: &mut Cases) {
     expired(all);
     rolled_back(all);
     links(all);
+    other_versions(all);
+    refused_then_installed(all);
     roots(all);
     stolen(all);
 }
@@ -266,6 +269,88 @@ fn reordered(text: String) -> String {
         Some(format!("{before}{{\"sig\":{sig},\"keyid\":{id}}}{after}"))
     };
     swapped().unwrap_or(text)
+}
+
+/// The hash holds, and the version is another one than listed: whoever lists it holds the keys of what is above.
+fn other_versions(all: &mut Cases) {
+    for (repository, role, kept) in ROLES.iter().filter(|(_, role, _)| *role != "timestamp") {
+        let place = format!("{repository}/{role}");
+        all.vehicle(
+            &format!("uptane-freshness/{repository}-{role}-of-another-version"),
+            &[clause::listed(role)],
+            &format!("The {repository} repository's {role} says that it is of another version than is listed for it."),
+            |case, world| {
+                case.cycle(world).is_well(ONE, ONE);
+                world.release();
+                world
+                    .repo(repository)
+                    .forge(role, |signed| signed["version"] = json!(7));
+                case.cycle(world)
+                    .is_refused("version-mismatch", &place, "mix-and-match", *kept);
+            },
+        );
+    }
+}
+
+/// A refused cycle leaves nothing to be installed (5.4.3.2).
+fn refused_then_installed(all: &mut Cases) {
+    type Refusal = (
+        &'static str,
+        &'static str,
+        &'static str,
+        (Versions, Versions),
+    );
+    let ways: [(&str, &str, Refusal, fn(&mut World)); 3] = [
+        (
+            "forged",
+            "a Timestamp of the Director's that nobody signed",
+            (
+                "signature-threshold",
+                "director/timestamp",
+                "arbitrary-software",
+                (ONE, ONE),
+            ),
+            |world| world.director.sign_with("timestamp", &[]),
+        ),
+        (
+            "withdrawn",
+            "an Image repository that does not list the image any more",
+            ("target-not-found", "image/", "none", (TWO, TWO)),
+            |world| {
+                world.image.targets().images.remove("pcu.img");
+                world.image.targets().custom.remove("pcu.img");
+            },
+        ),
+        (
+            "frozen",
+            "files of the Director's that have expired",
+            ("expired", "director/timestamp", "freeze", (ONE, ONE)),
+            |world| world.director.timestamp.expires = "2024-12-31T23:59:59Z".into(),
+        ),
+    ];
+    for (name, what, (code, place, attack, kept), change) in ways {
+        let name = format!("uptane-images/not-after-a-refusal-{name}");
+        let note = format!(
+            "An image was found and downloaded. The next cycle is refused for the sake of {what}: what was found before is \
+             not installed either."
+        );
+        all.vehicle(
+            &name,
+            &["Uptane 5.4.3.2", "Uptane 5.4(1)"],
+            &note,
+            |case, world| {
+                case.cycle(world)
+                    .is_well(ONE, ONE)
+                    .assigns(&[("P1", "pcu.img", 5), ("S1", "brake/fw.img", 3)]);
+                world.release();
+                change(world);
+                case.cycle(world).is_refused(code, place, attack, kept);
+                case.install(world)
+                    .is_well(WHATEVER, WHATEVER)
+                    .runs_what_it_did();
+            },
+        );
+    }
 }
 
 fn roots(all: &mut Cases) {

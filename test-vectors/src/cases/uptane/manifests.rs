@@ -150,6 +150,9 @@ fn clauses(name: &str) -> &'static [&'static str] {
         "report-with-half-an-image" | "image-unknown" | "image-that-nobody-lists" => {
             &["Uptane 5.4.2.1.2(2)"]
         }
+        "report-of-another-type" | "report-with-a-code-too-large" | "report-without-image" => {
+            &["Uptane 5.4.2.1.2(2)"]
+        }
         name if name.starts_with("report-") => &["Uptane 5.3.2.1(3c)"],
         "ecu-missing" => &["Uptane 5.3.2.1(3a)"],
         "lower-counter"
@@ -377,6 +380,12 @@ fn signatures(all: &mut Cases) {
         case(all, name, note, |case, car| {
             car.tamper.push(("S1".into(), *tamper));
             car.send(case).is_dropped("report-signature");
+        });
+        let name = format!("manifest-{name}");
+        let note = format!("{note} It is the Primary's, of the manifest.");
+        case(all, &name, &note, |case, car| {
+            car.tamper.push((String::new(), *tamper));
+            car.send(case).is_dropped("manifest-signature");
         });
     }
 }
@@ -725,6 +734,15 @@ const REPORTS: &[Tamper] = &[
         "A report that says of an image what it is called, and not what it is.",
         |report| {
             report["installed_image"] = json!({"filepath": "factory.img"});
+        },
+    ),
+    (
+        "report-without-image",
+        "A report that says nothing of what is installed.",
+        |report| {
+            if let Some(members) = report.as_object_mut() {
+                members.remove("installed_image");
+            }
         },
     ),
     (

@@ -11,9 +11,7 @@ fn case(all: &mut Cases, name: &str, note: &str, build: impl FnOnce(&mut Draft, 
     let name = format!("uptane-secondary/{name}");
     let spec = [
         "Uptane 3.2.2.1",
-        "Uptane 5.4.2.6(1)",
         "Uptane 5.4.2.6(2)",
-        "Uptane 5.4.2.7",
         "Uptane 5.4.4.2(10.1)",
     ];
     all.vehicle(&name, &spec, note, |case, world| {
@@ -25,6 +23,7 @@ fn case(all: &mut Cases, name: &str, note: &str, build: impl FnOnce(&mut Draft, 
 pub(super) fn cases(all: &mut Cases) {
     own_image_only(all);
     compromised_primary(all);
+    frozen(all);
     stolen_director(all);
     images(all);
 }
@@ -141,8 +140,8 @@ fn compromised_primary(all: &mut Cases) {
             },
         ),
         (
-            "frozen-director",
-            "The Primary holds back what is newer, until what it passes on has expired.",
+            "director-expired",
+            "The Primary passes on a Timestamp of the Director's that has expired on its way.",
             ("expired", "director/timestamp", "freeze"),
             (TWO, TWO),
             |world| {
@@ -151,7 +150,7 @@ fn compromised_primary(all: &mut Cases) {
             },
         ),
         (
-            "revoked-key",
+            "root-held-back",
             "The Primary holds the new Root back, and the Director's Targets is signed by the key that replaced the known one.",
             (
                 "signature-threshold",
@@ -191,6 +190,24 @@ fn compromised_primary(all: &mut Cases) {
                 .assigns(OWN);
         });
     }
+}
+
+/// Time passes, and the Primary goes on with what it has.
+fn frozen(all: &mut Cases) {
+    case(
+        all,
+        "frozen",
+        "The Primary holds back whatever is newer, and passes the same files on until they have expired.",
+        |case, world| {
+            world.director.timestamp.expires = "2030-06-01T00:00:00Z".into();
+            case.cycle(world)
+                .is_well(ONE, ONE)
+                .at("2030-05-31T23:59:59Z");
+            case.cycle(world)
+                .is_refused("expired", "director/timestamp", "freeze", (ONE, ONE))
+                .at("2030-06-01T00:00:00Z");
+        },
+    );
 }
 
 /// Where partial verification ends, full verification begins.

@@ -8,16 +8,28 @@ use crate::simulate::{Keys, NONCE, World};
 
 const NOON: &str = "2030-01-01T12:00:00Z";
 const LATER: &str = "2030-01-02T12:00:00Z";
-const OTHER_NONCE: &str = "08080808080808080808080808080808";
+const OTHER_NONCE: &str = "f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8f8";
 
-/// A cycle in which the time server's answer to `nonces` is given.
+/// A cycle in which the time server's answer to `nonces` is given. [`NONCE`] among them stands for the one
+/// that the ECU has drawn for this cycle: no two are the same.
 fn attested<'d>(
     case: &'d mut Draft,
     world: &mut World,
     (time, nonces, by): (&str, &[&str], &str),
 ) -> &'d mut StepDraft {
-    let attestation = case.made(world.attest(time, nonces, by));
-    case.cycle(world).nonce(NONCE).attested(&attestation)
+    let drawn = format!("{:02x}", 7 + case.steps()).repeat(16);
+    let nonces: Vec<&str> = nonces
+        .iter()
+        .map(|nonce| {
+            if *nonce == NONCE {
+                drawn.as_str()
+            } else {
+                nonce
+            }
+        })
+        .collect();
+    let attestation = case.made(world.attest(time, &nonces, by));
+    case.cycle(world).nonce(&drawn).attested(&attestation)
 }
 
 /// A case with a time server, whose system clock is wrong by years.
@@ -173,7 +185,7 @@ pub(super) fn cases(all: &mut Cases) {
     case(
         all,
         "the-same-again",
-        "The same time once more is none that went back.",
+        "The same time once more, in answer to another nonce, is none that went back.",
         |case, world| {
             attested(case, world, GOOD).is_well(ONE, ONE);
             attested(case, world, GOOD).is_well(ONE, ONE);
@@ -205,8 +217,36 @@ pub(super) fn cases(all: &mut Cases) {
     );
     case(
         all,
-        "far-future-and-recovery",
-        "A stolen time key has told a far future: everything has expired then. With other time keys in the Root, it is forgotten.",
+        "far-future",
+        "A stolen time key has told a far future, in which the Director's Root has expired. No later time than that expiry is \
+         kept: under a newer Root the true time counts again.",
+        |case, world| {
+            world.director.root().head.expires = "2030-06-01T00:00:00Z".into();
+            attested(case, world, GOOD).is_well(ONE, ONE);
+            let future = ("2099-12-31T23:59:58Z", &[NONCE][..], "time-1");
+            attested(case, world, future).is_refused(
+                "expired",
+                "director/root",
+                "freeze",
+                (ONE, ONE),
+            );
+            attested(case, world, (LATER, &[NONCE], "time-1")).is_refused(
+                "time-went-back",
+                "director/time",
+                "freeze",
+                (ONE, ONE),
+            );
+            world
+                .director
+                .next_root(|root| root.head.expires = "2099-12-31T23:59:59Z".into());
+            let truth = ("2030-06-01T00:00:01Z", &[NONCE][..], "time-1");
+            attested(case, world, truth).is_well([2, 1, 1, 1], ONE);
+        },
+    );
+    case(
+        all,
+        "stolen-key-and-recovery",
+        "A stolen time key has told a time years ahead, in which nothing has expired yet. With other time keys in the Root, it is forgotten.",
         |case, world| {
             attested(case, world, GOOD).is_well(ONE, ONE);
             attested(case, world, ("2099-12-31T23:59:58Z", &[NONCE], "time-1")).is_well(ONE, ONE);
