@@ -1,5 +1,6 @@
 //! The committed vectors are what the definitions say, and they say something of every clause.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use countersign_vectors::coverage::Coverage;
@@ -42,6 +43,20 @@ fn a_changed_file_is_noticed_and_repaired() {
     }
     generate::write(copy.path()).expect("vectors");
     generate::check(copy.path()).expect("nothing differs");
+}
+
+#[test]
+fn no_two_cases_are_the_same() {
+    let mut seen = BTreeMap::new();
+    for mut vector in suite::load(&home().join("vectors"), "").expect("vectors") {
+        let name = std::mem::take(&mut vector.case.name);
+        vector.case.note.clear();
+        vector.case.spec.clear();
+        let content = (format!("{:?}", vector.case), vector.files);
+        if let Some(other) = seen.insert(content, name.clone()) {
+            panic!("{name} and {other} are the same");
+        }
+    }
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn serials(all: &mut Cases) {
 fn lists(all: &mut Cases) {
     fn described(all: &mut Cases, name: &str, note: &str, good: bool, edit: fn(&mut Value)) {
         let name = format!("uptane-bounds/{name}");
-        let spec = ["Uptane 5.2.3.1.1(3)"];
+        let spec = ["Uptane 5.2.3.1.1(1)"];
         all.vehicle(&name, &spec, note, |case, world| {
             world.described("targets", "pcu.img", edit);
             match good {

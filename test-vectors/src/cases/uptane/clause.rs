@@ -9,12 +9,29 @@ pub(super) fn signed(role: &str) -> &'static str {
     }
 }
 
+/// The same in TUF.
+pub(super) fn tuf_signed(role: &str) -> &'static str {
+    match role {
+        "timestamp" => "TUF 5.4.2",
+        "snapshot" => "TUF 5.5.3",
+        _ => "TUF 5.6.3",
+    }
+}
+
 /// No older than the known one.
 pub(super) fn no_older(role: &str) -> &'static str {
     match role {
         "timestamp" => "Uptane 5.4.4.4(3)",
         "snapshot" => "Uptane 5.4.4.5(4)",
         _ => "Uptane 5.4.4.6(4)",
+    }
+}
+
+/// The same where the role above it, which is honest, lists an older one.
+pub(super) fn none_goes_back(role: &str) -> &'static str {
+    match role {
+        "targets" => "Uptane 5.4.4.5(5)",
+        role => no_older(role),
     }
 }
 

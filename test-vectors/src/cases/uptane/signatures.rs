@@ -81,7 +81,11 @@ pub(super) fn cases(all: &mut Cases) {
         );
         all.vehicle(
             &format!("uptane-signatures/{repository}-{role}-below-threshold"),
-            &[clause::signed(role), "TUF 5.4.2"],
+            &[
+                clause::signed(role),
+                clause::tuf_signed(role),
+                "Uptane 5.4.4(2)",
+            ],
             &format!("Two keys have to sign the {repository} repository's {role}, and one has."),
             |case, world| {
                 with_two_keys(world, repository, role);
@@ -92,7 +96,7 @@ pub(super) fn cases(all: &mut Cases) {
         );
         all.vehicle(
             &format!("uptane-signatures/{repository}-{role}-one-key-twice"),
-            &[clause::signed(role), "TUF 5.4.2"],
+            &[clause::signed(role), clause::tuf_signed(role), "Uptane 5.4.4(2)"],
             &format!(
                 "Two keys have to sign the {repository} repository's {role}. One has signed, and is there under a \
                  second key identifier."
@@ -112,7 +116,11 @@ pub(super) fn cases(all: &mut Cases) {
         );
         all.vehicle(
             &format!("uptane-signatures/{repository}-{role}-two-keys"),
-            &[clause::signed(role), "TUF 5.4.2"],
+            &[
+                clause::signed(role),
+                clause::tuf_signed(role),
+                "Uptane 5.4.4(2)",
+            ],
             &format!("Two keys have to sign the {repository} repository's {role}, and both have."),
             |case, world| {
                 with_two_keys(world, repository, role);
@@ -145,7 +153,11 @@ fn refused(
     let place = format!("{repository}/{role}");
     all.vehicle(
         &format!("uptane-signatures/{repository}-{role}-{name}"),
-        &[clause::signed(role), "TUF 5.4.2"],
+        &[
+            clause::signed(role),
+            clause::tuf_signed(role),
+            "Uptane 5.4.4(2)",
+        ],
         &format!("The {repository} repository's {role} {what}."),
         |case, world| {
             case.cycle(world).is_well(ONE, ONE);

@@ -157,7 +157,7 @@ pub(super) fn known(all: &mut Cases) {
     );
     case(
         all,
-        "PURE-2(4)",
+        "PURE-2(5)",
         "same-targets-version",
         "An Offline Targets file in the version that is known, with other content, under a newer Offline Snapshot.",
         |case, world| {
@@ -176,7 +176,7 @@ pub(super) fn known(all: &mut Cases) {
     );
     case(
         all,
-        "PURE-2(4)",
+        "PURE-2(7)",
         "lower-release-counter",
         "A bundle with an image that is older than the one that runs: its metadata is in order, and it is not installed.",
         |case, world| {

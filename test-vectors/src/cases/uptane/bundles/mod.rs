@@ -49,7 +49,7 @@ fn refused(
         case.carry(world, "spring")
             .is_refused(code, &place, attack, (DIRECTOR, [1, 0, 0, 0]));
         // What was refused was not kept either: an honest file in its version is no other one.
-        if clause == "PURE-2(5)" {
+        if role == "spring" {
             honest.offline().snapshot.version = 2;
             case.carry(&mut honest, "spring").is_well(DIRECTOR, IMAGE);
         }

@@ -112,7 +112,7 @@ pub(super) fn snapshot(all: &mut Cases) {
     );
     refused(
         all,
-        "PURE-2(4)",
+        "PURE-2(5)",
         "another-version",
         "The Offline Targets file has another version than the Offline Snapshot lists.",
         ("version-mismatch", "spring", "mix-and-match"),
@@ -124,7 +124,7 @@ pub(super) fn snapshot(all: &mut Cases) {
     );
     refused(
         all,
-        "PURE-2(4)",
+        "PURE-2(5)",
         "another-hash",
         "The Offline Targets file is not the one that the Offline Snapshot lists.",
         ("metadata-hash", "spring", "mix-and-match"),
