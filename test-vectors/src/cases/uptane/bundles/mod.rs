@@ -43,16 +43,33 @@ fn refused(
     change: impl FnOnce(&mut World),
 ) {
     case(all, clause, name, note, |case, world| {
-        let mut honest = world.clone();
         change(world);
         let place = format!("director/{role}");
         case.carry(world, "spring")
             .is_refused(code, &place, attack, (DIRECTOR, [1, 0, 0, 0]));
-        // What was refused was not kept either: an honest file in its version is no other one.
-        if role == "spring" {
-            honest.offline().snapshot.version = 2;
-            case.carry(&mut honest, "spring").is_well(DIRECTOR, IMAGE);
-        }
+    });
+}
+
+/// An Offline Targets file that is refused. It was not kept either: an honest one in its version is no other
+/// one.
+fn refused_file(
+    all: &mut Cases,
+    name: &str,
+    note: &str,
+    (code, attack): (&str, &str),
+    change: impl FnOnce(&mut World),
+) {
+    case(all, "PURE-2(5)", name, note, |case, world| {
+        let mut honest = world.clone();
+        change(world);
+        case.carry(world, "spring").is_refused(
+            code,
+            "director/spring",
+            attack,
+            (DIRECTOR, [1, 0, 0, 0]),
+        );
+        honest.offline().snapshot.version = 2;
+        case.carry(&mut honest, "spring").is_well(DIRECTOR, IMAGE);
     });
 }
 

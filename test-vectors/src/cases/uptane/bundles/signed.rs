@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{PAST, case, refused};
+use super::{PAST, case, refused, refused_file};
 use crate::cases::Cases;
 
 pub(super) fn signatures(all: &mut Cases) {
@@ -149,44 +149,40 @@ pub(super) fn snapshot(all: &mut Cases) {
 }
 
 pub(super) fn targets(all: &mut Cases) {
-    refused(
+    refused_file(
         all,
-        "PURE-2(5)",
         "expired",
         "The Offline Targets file has expired.",
-        ("expired", "spring", "freeze"),
+        ("expired", "freeze"),
         |world| world.offline().file("spring").head.expires = PAST.into(),
     );
-    refused(
+    refused_file(
         all,
-        "PURE-2(5)",
         "another-name",
         "An Offline Targets file stands under the name of another one, which the Offline Snapshot lists in the same version.",
-        ("offline-name-mismatch", "spring", "mix-and-match"),
+        ("offline-name-mismatch", "mix-and-match"),
         |world| {
             world.offline().forge("spring", |signed| {
                 signed["custom"]["name"] = json!("autumn")
             });
         },
     );
-    refused(
+    refused_file(
         all,
-        "PURE-2(5)",
         "no-name",
         "The Offline Targets file does not say which one it is.",
-        ("malformed", "spring", "none"),
+        ("malformed", "none"),
         |world| {
             world
                 .offline()
                 .forge("spring", |signed| signed["custom"] = json!({}));
         },
     );
-    refused(
+    refused_file(
         all,
-        "PURE-2(5)",
         "says-nothing-of-itself",
         "The Offline Targets file has nothing but images.",
-        ("malformed", "spring", "none"),
+        ("malformed", "none"),
         |world| {
             world.offline().forge("spring", |signed| {
                 if let Some(members) = signed.as_object_mut() {
@@ -195,36 +191,33 @@ pub(super) fn targets(all: &mut Cases) {
             });
         },
     );
-    refused(
+    refused_file(
         all,
-        "PURE-2(5)",
         "for-other-vehicles",
         "The Offline Targets file is for other vehicles.",
-        ("vehicle-mismatch", "spring", "replay"),
+        ("vehicle-mismatch", "replay"),
         |world| {
             world.offline().forge("spring", |signed| {
                 signed["custom"]["vins"] = json!(["VIN-OF-ANOTHER"]);
             });
         },
     );
-    refused(
+    refused_file(
         all,
-        "PURE-2(5)",
         "delegates",
         "The Offline Targets file delegates.",
-        ("director-has-delegations", "spring", "arbitrary-software"),
+        ("director-has-delegations", "arbitrary-software"),
         |world| {
             world.offline().forge("spring", |signed| {
                 signed["delegations"] = crate::cases::uptane::director::delegation();
             });
         },
     );
-    refused(
+    refused_file(
         all,
-        "PURE-2(5)",
         "two-images-for-one-ecu",
         "Two images of the Offline Targets file are for the same ECU.",
-        ("ecu-repeated", "spring", "mix-and-match"),
+        ("ecu-repeated", "mix-and-match"),
         |world| {
             world.list("targets", "b.img", b"b 1\n", &["pcu-a"], 1);
             world.assign("b.img", &[("P1", "pcu-a")]);
