@@ -18,6 +18,7 @@ fn names(all: &mut Cases) {
         ("hidden", ".config/.fw"),
         ("dots-within", "fw..img/...x"),
         ("quotes", "\"fw\".img"),
+        ("quote-before-a-letter-beyond-ascii", "a\"\u{e9}\" b.img"),
         ("colon", "a:b.img"),
         ("emoji", "😀.img"),
     ];
@@ -90,7 +91,6 @@ fn unsafe_names(all: &mut Cases) {
         ("dot-segment", "./fw.img"),
         ("directory", "a/"),
         ("backslash", "..\\fw.img"),
-        ("null", "fw\0.img"),
         ("line-feed", "fw\n.img"),
         ("escape", "fw\u{1b}[2J.img"),
         ("control-c1", "fw\u{85}.img"),

@@ -106,6 +106,20 @@ fn lists(all: &mut Cases) {
     described(all, "1025-dependencies", note, false, |custom| {
         needs(custom, 1025)
     });
+    let note = "What an image needs is a file name or a class, and not both.";
+    described(all, "dependency-on-nothing", note, false, |custom| {
+        custom["dependencies"] = json!([{"minReleaseCounter": 1}]);
+    });
+    described(all, "dependency-on-two", note, false, |custom| {
+        custom["dependencies"] = json!([{"filename": "a.img", "class": "a"}]);
+    });
+    let note = "How long the name of a version may be: 512 bytes.";
+    described(all, "version-of-512", note, true, |custom| {
+        custom["version"] = json!("1".repeat(512));
+    });
+    described(all, "version-of-513", note, false, |custom| {
+        custom["version"] = json!("1".repeat(513));
+    });
 }
 
 /// A delegation to several roles.

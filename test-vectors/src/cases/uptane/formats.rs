@@ -333,6 +333,7 @@ fn names(all: &mut Cases) {
         ("absolute", "/etc/passwd"),
         ("back-slash", "a\\..\\pcu.img"),
         ("nothing-between-slashes", "a//pcu.img"),
+        ("null", "pcu\0.img"),
     ] {
         let name = format!("uptane-formats/director-name-{name}");
         let spec = ["Uptane 5.2.7(3)", "Uptane 5.4.3.4(4)"];

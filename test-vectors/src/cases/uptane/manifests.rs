@@ -150,9 +150,10 @@ fn clauses(name: &str) -> &'static [&'static str] {
         "report-with-half-an-image" | "image-unknown" | "image-that-nobody-lists" => {
             &["Uptane 5.4.2.1.2(2)"]
         }
-        "report-of-another-type" | "report-with-a-code-too-large" | "report-without-image" => {
-            &["Uptane 5.4.2.1.2(2)"]
-        }
+        "report-of-another-type"
+        | "report-with-a-code-too-large"
+        | "report-without-image"
+        | "report-with-a-long-message" => &["Uptane 5.4.2.1.2(2)"],
         name if name.starts_with("report-") => &["Uptane 5.3.2.1(3c)"],
         "ecu-missing" => &["Uptane 5.3.2.1(3a)"],
         "lower-counter"
@@ -734,6 +735,15 @@ const REPORTS: &[Tamper] = &[
         "A report that says of an image what it is called, and not what it is.",
         |report| {
             report["installed_image"] = json!({"filepath": "factory.img"});
+        },
+    ),
+    (
+        "report-with-a-long-message",
+        "A report whose message has 513 bytes, one more than may be. The bound is ours.",
+        |report| {
+            report["outcome"] = json!({
+                "targets_version": 4, "code": 900, "name": "install-failed", "message": "m".repeat(513),
+            });
         },
     ),
     (
