@@ -266,6 +266,22 @@ fn stated(all: &mut Cases) {
                 .rejects("malformed", "root", "none", [1, 0, 0, 0]);
         },
     );
+    for (name, threshold) in [("2-to-the-31", 1 << 31), ("2-to-the-53", 1 << 53)] {
+        all.case(
+            &format!("thresholds/stated-{name}"),
+            &["4.3", "5.4.2"],
+            "A threshold far above the number of any role's keys. Root is accepted, and nothing of that role ever is.",
+            |case, repo| {
+                repo.root().keys("timestamp", &["timestamp-1"], threshold);
+                case.refresh(repo).rejects(
+                    "signature-threshold",
+                    "timestamp",
+                    "arbitrary-software",
+                    [1, 0, 0, 0],
+                );
+            },
+        );
+    }
     all.case(
         "thresholds/no-keys",
         &["4.3", "5.4.2"],

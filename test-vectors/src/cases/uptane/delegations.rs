@@ -273,6 +273,31 @@ fn several(all: &mut Cases) {
             );
         },
     );
+    for (name, min, found) in [
+        ("one-of-several-is-not-there", 2, false),
+        ("one-of-several-need-not-be-there", 1, true),
+    ] {
+        case(
+            all,
+            name,
+            &["Uptane 5.4.4.8(1)", "TAP 3"],
+            match found {
+                true => "One of two roles is enough, and the other one's file is not there.",
+                false => "Two roles have to agree, and the file of one is not there.",
+            },
+            |case, world| {
+                lists(world, "qa", BRAKE, 3);
+                lists(world, "dev", BRAKE, 3);
+                world.image.withhold("dev");
+                delegates(world, both(min));
+                let step = case.cycle(world);
+                match found {
+                    true => step.is_well(ONE, ONE).assigns(FOUND),
+                    false => step.is_refused("target-not-found", "image/", "none", (ONE, ONE)),
+                };
+            },
+        );
+    }
     case(
         all,
         "several-then-another",

@@ -37,6 +37,21 @@ fn honest(all: &mut Cases) {
         },
     );
     all.vehicle(
+        "uptane-director/nothing-new",
+        &["Uptane 5.4.4.2(4)", "Uptane 5.4.4.2(8)"],
+        "Neither repository has anything new. What is known is not asked for again, and what was assigned is still.",
+        |case, world| {
+            case.cycle(world).is_well(ONE, ONE);
+            case.cycle(world)
+                .is_well(ONE, ONE)
+                .assigns(&[("P1", "pcu.img", 5), ("S1", "brake/fw.img", 3)])
+                .requests("director/2.root director/timestamp image/2.root image/timestamp");
+            case.install(world)
+                .is_well(WHATEVER, WHATEVER)
+                .runs(b"pcu 5\n");
+        },
+    );
+    all.vehicle(
         "uptane-director/nothing",
         &["Uptane 5.4.4.2(6)"],
         "The Director assigns nothing. That is an answer like any other.",

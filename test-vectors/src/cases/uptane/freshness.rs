@@ -155,6 +155,39 @@ fn rolled_back(all: &mut Cases) {
         );
     }
     for role in ["timestamp", "snapshot", "targets"] {
+        let place = format!("image/{role}");
+        all.vehicle(
+            &format!("uptane-freshness/image-{role}-same-version"),
+            &[clause::no_older(role)],
+            &format!(
+                "The Image repository's {role} in the version that is trusted, with other content."
+            ),
+            |case, world| {
+                case.cycle(world).is_well(ONE, ONE);
+                let image = &mut world.image;
+                match role {
+                    "timestamp" => {}
+                    "snapshot" => image.timestamp.version = 2,
+                    _ => image.next_online(),
+                }
+                image.forge(role, |signed| signed["x-note"] = json!("other content"));
+                let kept = match role {
+                    "timestamp" => ONE,
+                    "snapshot" => [1, 2, 1, 1],
+                    _ => [1, 2, 2, 1],
+                };
+                case.cycle(world)
+                    .is_refused(
+                        "same-version-different-content",
+                        &place,
+                        "mix-and-match",
+                        (ONE, kept),
+                    )
+                    .bytes_of(&format!("image/{role}"), 1);
+            },
+        );
+    }
+    for role in ["timestamp", "snapshot", "targets"] {
         let place = format!("director/{role}");
         all.vehicle(
             &format!("uptane-freshness/director-{role}-same-version"),
@@ -377,6 +410,39 @@ fn roots(all: &mut Cases) {
                 case.cycle(world).is_well(director, image);
             },
         );
+        for (name, note, signers) in [
+            ("unsigned", "is signed by nobody", &[][..]),
+            (
+                "below-threshold",
+                "asks for two signatures, and has one: that of the key of the one before, which stays",
+                &["1"],
+            ),
+        ] {
+            all.vehicle(
+                &format!("uptane-roots/{repository}-{name}"),
+                &["Uptane 5.4.4.3(2.3)", "TUF 5.3.4"],
+                &format!("The {repository} repository's next Root {note}."),
+                |case, world| {
+                    case.cycle(world).is_well(ONE, ONE);
+                    let keys = ["1", "2"].map(|number| format!("{repository}-root-{number}"));
+                    let signers: Vec<String> = signers
+                        .iter()
+                        .map(|number| format!("{repository}-root-{number}"))
+                        .collect();
+                    let signers: Vec<&str> = signers.iter().map(String::as_str).collect();
+                    let repo = world.repo(repository);
+                    repo.next_root(|root| root.keys("root", &[&keys[0], &keys[1]], 2));
+                    repo.sign_with("root", &signers);
+                    let (director, image) = other_first(ONE);
+                    case.cycle(world).is_refused(
+                        "signature-threshold",
+                        &place,
+                        "arbitrary-software",
+                        (director, image),
+                    );
+                },
+            );
+        }
         for (name, note, signer) in [
             (
                 "not-by-the-old-keys",

@@ -78,6 +78,28 @@ fn targets(all: &mut Cases) {
     );
     case(
         all,
+        "fast-forward-and-recovery",
+        &["Uptane 5.4.4.1(3)", "Uptane 5.4.4.3(4)"],
+        "A thief of the Director's Targets key has published a version far ahead. Once the key is replaced, low versions count \
+         again; release counters stay.",
+        |case, world| {
+            world.runs("brake/fw.img", b"brake 9\n", 9);
+            let mut honest = world.clone();
+            world.director.targets().head.version = 2_147_483_647;
+            case.cycle(world)
+                .is_well([1, ANY, ANY, 2_147_483_647], WHATEVER);
+            honest
+                .director
+                .next_root(|root| root.keys("targets", &["director-targets-2"], 1));
+            honest.director.release();
+            case.cycle(&mut honest).is_well([2, ANY, ANY, 2], WHATEVER);
+            case.install(&mut honest)
+                .handed(b"brake 3\n")
+                .does_not_install("release-counter-rollback", "rollback");
+        },
+    );
+    case(
+        all,
         "rotated-key-without-root",
         &["Uptane 5.4.4.1(3)", "Uptane 5.4.4.6(3)"],
         "The Director's Targets key was replaced, and the Primary holds the new Root back.",
