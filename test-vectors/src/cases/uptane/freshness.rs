@@ -333,7 +333,8 @@ fn refused_then_installed(all: &mut Cases) {
         &'static str,
         (Versions, Versions),
     );
-    let ways: [(&str, &str, Refusal, fn(&mut World)); 3] = [
+    type Way = (&'static str, &'static str, Refusal, fn(&mut World));
+    let ways: [Way; 3] = [
         (
             "forged",
             "a Timestamp of the Director's that nobody signed",
