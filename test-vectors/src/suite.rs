@@ -51,12 +51,9 @@ pub enum SuiteError {
 /// [`SuiteError`]; also when there is none, because a run of nothing proves nothing.
 pub fn load(root: &Path, filter: &str) -> Result<Vec<Vector>, SuiteError> {
     let mut vectors = Vec::new();
-    for area in subdirectories(root)? {
-        for directory in subdirectories(&area)? {
-            let vector = load_one(root, &directory)?;
-            if vector.case.name.contains(filter) {
-                vectors.push(vector);
-            }
+    for name in names(root)? {
+        if name.contains(filter) {
+            vectors.push(load_one(root, &name)?);
         }
     }
     match vectors.is_empty() {
@@ -68,9 +65,29 @@ pub fn load(root: &Path, filter: &str) -> Result<Vec<Vector>, SuiteError> {
     }
 }
 
-fn load_one(root: &Path, directory: &Path) -> Result<Vector, SuiteError> {
+/// The names of all vectors below `root`, in order. None is read.
+///
+/// # Errors
+/// [`SuiteError`]
+pub fn names(root: &Path) -> Result<Vec<String>, SuiteError> {
+    let mut names = Vec::new();
+    for area in subdirectories(root)? {
+        for directory in subdirectories(&area)? {
+            let path = directory.strip_prefix(root).unwrap_or(&directory);
+            names.push(path.to_string_lossy().into_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Reads the vector of this name below `root`.
+///
+/// # Errors
+/// [`SuiteError`]
+pub fn load_one(root: &Path, name: &str) -> Result<Vector, SuiteError> {
+    let directory = root.join(name);
     let mut files = Files::new();
-    read_tree(directory, "", &mut files)?;
+    read_tree(&directory, "", &mut files)?;
     let path = directory.join("case.json");
     let fail = |what: String| SuiteError::Case {
         path: path.clone(),
@@ -80,7 +97,7 @@ fn load_one(root: &Path, directory: &Path) -> Result<Vector, SuiteError> {
         .remove("case.json")
         .ok_or_else(|| fail("is missing".into()))?;
     let case: Case = serde_json::from_slice(&text).map_err(|error| fail(error.to_string()))?;
-    if root.join(&case.name) != directory {
+    if case.name != name {
         return Err(fail(format!("calls itself {}", case.name)));
     }
     Ok(Vector { case, files })

@@ -4,24 +4,26 @@ use std::path::{Path, PathBuf};
 
 use countersign_vectors::run::in_process;
 use countersign_vectors::run::run_case;
-use countersign_vectors::suite::{self, Vector};
+use countersign_vectors::suite;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() {
     let arguments = Arguments::from_args();
-    let vectors = suite::load(&home().join("vectors"), "").expect("the vectors can be read");
-    let trials = vectors
+    let names = suite::names(&home()).expect("the vectors can be listed");
+    let trials = names
         .into_iter()
-        .map(|vector| Trial::test(vector.case.name.clone(), move || run(&vector)));
+        .map(|name| Trial::test(name.clone(), move || run(&name)));
     libtest_mimic::run(&arguments, trials.collect()).exit();
 }
 
 fn home() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).into()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors")
 }
 
-fn run(vector: &Vector) -> Result<(), Failed> {
-    let result = run_case(&mut *in_process::client(vector), vector);
+/// A test runner may start this program once for each of them: only the one is read.
+fn run(name: &str) -> Result<(), Failed> {
+    let vector = suite::load_one(&home(), name)?;
+    let result = run_case(&mut *in_process::client(&vector), &vector);
     match result.problems.is_empty() {
         true => Ok(()),
         false => Err(result.problems.join("\n").into()),
