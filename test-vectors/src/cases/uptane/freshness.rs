@@ -154,67 +154,34 @@ fn rolled_back(all: &mut Cases) {
             },
         );
     }
-    for role in ["timestamp", "snapshot", "targets"] {
-        let place = format!("image/{role}");
+    for (repository, role, _) in ROLES {
+        let place = format!("{repository}/{role}");
         all.vehicle(
-            &format!("uptane-freshness/image-{role}-same-version"),
+            &format!("uptane-freshness/{repository}-{role}-same-version"),
             &[clause::no_older(role)],
-            &format!(
-                "The Image repository's {role} in the version that is trusted, with other content."
-            ),
+            &format!("The {repository} repository's {role} in the version that is trusted, with other content."),
             |case, world| {
                 case.cycle(world).is_well(ONE, ONE);
-                let image = &mut world.image;
-                match role {
-                    "timestamp" => {}
-                    "snapshot" => image.timestamp.version = 2,
-                    _ => image.next_online(),
-                }
-                image.forge(role, |signed| signed["x-note"] = json!("other content"));
-                let kept = match role {
+                let repo = world.repo(repository);
+                let kept = match *role {
                     "timestamp" => ONE,
-                    "snapshot" => [1, 2, 1, 1],
-                    _ => [1, 2, 2, 1],
+                    "snapshot" => {
+                        repo.timestamp.version = 2;
+                        [1, 2, 1, 1]
+                    }
+                    _ => {
+                        repo.next_online();
+                        [1, 2, 2, 1]
+                    }
+                };
+                repo.forge(role, |signed| signed["x-note"] = json!("other content"));
+                let kept = match *repository {
+                    "director" => (kept, ONE),
+                    _ => (ONE, kept),
                 };
                 case.cycle(world)
-                    .is_refused(
-                        "same-version-different-content",
-                        &place,
-                        "mix-and-match",
-                        (ONE, kept),
-                    )
-                    .bytes_of(&format!("image/{role}"), 1);
-            },
-        );
-    }
-    for role in ["timestamp", "snapshot", "targets"] {
-        let place = format!("director/{role}");
-        all.vehicle(
-            &format!("uptane-freshness/director-{role}-same-version"),
-            &[clause::no_older(role)],
-            &format!("The Director's {role} in the version that is trusted, with other content."),
-            |case, world| {
-                case.cycle(world).is_well(ONE, ONE);
-                let director = &mut world.director;
-                match role {
-                    "timestamp" => {}
-                    "snapshot" => director.timestamp.version = 2,
-                    _ => director.next_online(),
-                }
-                director.forge(role, |signed| signed["x-note"] = json!("other content"));
-                let kept = match role {
-                    "timestamp" => ONE,
-                    "snapshot" => [1, 2, 1, 1],
-                    _ => [1, 2, 2, 1],
-                };
-                case.cycle(world)
-                    .is_refused(
-                        "same-version-different-content",
-                        &place,
-                        "mix-and-match",
-                        (kept, ONE),
-                    )
-                    .bytes_of(&format!("director/{role}"), 1);
+                    .is_refused("same-version-different-content", &place, "mix-and-match", kept)
+                    .bytes_of(&place, 1);
             },
         );
     }
