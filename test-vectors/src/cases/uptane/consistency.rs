@@ -139,21 +139,18 @@ fn agreement(all: &mut Cases) {
             world.assign("lamp.img", &[("P1", "lamp-c")]);
         },
     );
-    next(
-        all,
-        "only-the-ciphertext-is-known",
+    all.vehicle(
+        "uptane-consistency/only-the-ciphertext-is-known",
+        compared("target-not-found"),
         "The Director offers an image encrypted of which the Image repository does not know the plaintext.",
-        ("target-not-found", "image/", "none"),
-        |world| {
+        |case, world| {
+            case.cycle(world).is_well(ONE, ONE);
+            world.release();
             world.assign_nothing();
             world.assign_as("evil.img", b"evil\n", &[("P1", "pcu-a")], 9);
-            // A key that nobody has to open: it does not come to that.
-            if world
-                .encrypt("evil.img", "one", &[("P1", "ecu-x25519-1")])
-                .is_err()
-            {
-                world.assign_nothing();
-            }
+            case.made(world.encrypt("evil.img", "one", &[("P1", "ecu-x25519-1")]));
+            case.cycle(world)
+                .is_refused("target-not-found", "image/", "none", (TWO, TWO));
         },
     );
     all.vehicle(
