@@ -1,5 +1,8 @@
 //! What a Director makes of vehicle version manifests (Uptane 5.3.2.1).
 
+mod malformed;
+mod signed;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -9,6 +12,7 @@ use crate::format::{RegisteredEcu, Vehicle, Verdict};
 use crate::simulate::{SignatureCache, TestKey, sha256_hex, sign_report};
 
 const VIN: &str = "VIN-OF-THIS-CAR";
+
 const NOW: &str = "2030-01-01T12:00:00Z";
 
 /// The ECUs of the vehicle: serial, hardware, and the test key that signs its reports.
@@ -176,11 +180,11 @@ fn clauses(name: &str) -> &'static [&'static str] {
 
 pub(super) fn cases(all: &mut Cases) {
     believed(all);
-    signatures(all);
+    signed::signatures(all);
     ecus(all);
     replays(all);
     times(all);
-    malformed(all);
+    malformed::malformed(all);
 }
 
 impl crate::cases::StepDraft {
@@ -290,151 +294,7 @@ fn believed(all: &mut Cases) {
     );
 }
 
-fn signatures(all: &mut Cases) {
-    case(
-        all,
-        "primary-unsigned",
-        "The Primary has not signed the manifest.",
-        |case, car| {
-            car.tamper
-                .push((String::new(), |file| file["signatures"] = json!([])));
-            car.send(case).is_dropped("manifest-signature");
-        },
-    );
-    for (name, note, key) in [
-        (
-            "primary-by-a-stranger",
-            "Somebody unknown has signed the manifest.",
-            "stranger",
-        ),
-        (
-            "primary-by-a-secondary",
-            "A Secondary has signed the manifest in the Primary's place.",
-            "ecu-S1",
-        ),
-        (
-            "primary-of-another-vehicle",
-            "The Primary of another vehicle has signed the manifest.",
-            "ecu-P7",
-        ),
-    ] {
-        case(all, name, note, |case, car| {
-            car.primary_key = key.into();
-            car.send(case).is_dropped("manifest-signature");
-        });
-    }
-    case(
-        all,
-        "report-unsigned",
-        "A Secondary has not signed its report.",
-        |case, car| {
-            car.tamper
-                .push(("S1".into(), |file| file["signatures"] = json!([])));
-            car.send(case).is_dropped("report-signature");
-        },
-    );
-    for (name, note, key) in [
-        (
-            "report-by-a-stranger",
-            "Somebody unknown has signed a Secondary's report.",
-            "stranger",
-        ),
-        (
-            "report-by-the-primary",
-            "The Primary has signed a Secondary's report in its place.",
-            "ecu-P1",
-        ),
-        (
-            "report-by-another-secondary",
-            "Another Secondary has signed the report.",
-            "ecu-S2",
-        ),
-    ] {
-        case(all, name, note, |case, car| {
-            car.reports.entry("S1".into()).or_default().1 = key.into();
-            car.send(case).is_dropped("report-signature");
-        });
-    }
-    case(
-        all,
-        "report-changed",
-        "The Primary has changed what a Secondary reports.",
-        |case, car| {
-            car.tamper.push(("S1".into(), |file| {
-                file["signed"]["installed_image"]["filepath"] = json!("other.img");
-            }));
-            car.send(case).is_dropped("report-signature");
-        },
-    );
-    case(
-        all,
-        "one-bad-report-among-good-ones",
-        "After a manifest that was dropped for one report, the same reports are news still: nothing of it was believed.",
-        |case, car| {
-            car.reports.entry("S1".into()).or_default().1 = "stranger".into();
-            car.send(case).is_dropped("report-signature");
-            car.reports.entry("S1".into()).or_default().1 = "ecu-S1".into();
-            car.send(case).is_believed(&[]);
-        },
-    );
-    for (name, note, tamper) in SIGNATURE_MEMBERS {
-        case(all, name, note, |case, car| {
-            car.tamper.push(("S1".into(), *tamper));
-            car.send(case).is_dropped("report-signature");
-        });
-        let name = format!("manifest-{name}");
-        let note = format!("{note} It is the Primary's, of the manifest.");
-        case(all, &name, &note, |case, car| {
-            car.tamper.push((String::new(), *tamper));
-            car.send(case).is_dropped("manifest-signature");
-        });
-    }
-}
-
 type Tamper = (&'static str, &'static str, Edit);
-
-/// Uptane 5.4.2.1 asks for five members of each signature.
-const SIGNATURE_MEMBERS: &[Tamper] = &[
-    (
-        "signature-without-method",
-        "A signature does not state its method.",
-        |file| {
-            if let Some(entry) = file["signatures"][0].as_object_mut() {
-                entry.remove("method");
-            }
-        },
-    ),
-    (
-        "signature-with-another-method",
-        "A signature states another method than its key's.",
-        |file| {
-            file["signatures"][0]["method"] = json!("rsassa-pss-sha256");
-        },
-    ),
-    (
-        "signature-without-hash",
-        "A signature does not state the hash of what it signs.",
-        |file| {
-            if let Some(entry) = file["signatures"][0].as_object_mut() {
-                entry.remove("hash");
-            }
-        },
-    ),
-    (
-        "signature-with-another-hash",
-        "A signature states the hash of something else.",
-        |file| {
-            file["signatures"][0]["hash"] = json!(sha256_hex(b"something else"));
-        },
-    ),
-    (
-        "signature-with-another-hash-function",
-        "A signature states another hash function.",
-        |file| {
-            file["signatures"][0]["hash_function"] = json!("md5");
-        },
-    ),
-];
 
 fn ecus(all: &mut Cases) {
     case(
@@ -634,146 +494,3 @@ fn times(all: &mut Cases) {
         });
     }
 }
-
-fn malformed(all: &mut Cases) {
-    for (name, note, bytes) in [
-        ("nothing", "A manifest of no bytes.", &b""[..]),
-        ("no-json", "What comes is no JSON.", b"{"),
-        ("no-object", "What comes is JSON, and no object.", b"[]"),
-        (
-            "duplicate-members",
-            "A member stands there twice.",
-            b"{\"signed\": {}, \"signed\": {}, \"signatures\": []}",
-        ),
-    ] {
-        case(all, name, note, |case, car| {
-            case.manifest(VIN, bytes).is_dropped("manifest-malformed");
-            car.send(case).is_believed(&[]);
-        });
-    }
-    case(
-        all,
-        "nested-deeply",
-        "Arrays in arrays without end.",
-        |case, car| {
-            case.manifest(VIN, "[".repeat(100_000).as_bytes())
-                .is_dropped("manifest-malformed");
-            car.send(case).is_believed(&[]);
-        },
-    );
-    case(
-        all,
-        "another-type",
-        "A signed file of another type in the place of a manifest.",
-        |case, car| {
-            let said = json!({"_type": "ecu-version-report", "vin": VIN});
-            let file = case.made(sign_report(said, "ecu-P1", &car.cache, |_| {}));
-            case.manifest(VIN, file.to_string().as_bytes())
-                .is_dropped("manifest-malformed");
-        },
-    );
-    case(
-        all,
-        "calls-itself-a-report",
-        "A manifest in order but for its type.",
-        |case, car| {
-            car.kind = "ecu-version-report";
-            car.send(case).is_dropped("manifest-malformed");
-        },
-    );
-    case(
-        all,
-        "257-reports",
-        "More reports than a vehicle has ECUs: 256 are enough for anybody.",
-        |case, car| {
-            for number in 3..257 {
-                let serial = format!("S{number}");
-                let said = (report(&serial), "stranger".to_owned());
-                car.reports.insert(serial, said);
-            }
-            car.send(case).is_dropped("manifest-malformed");
-        },
-    );
-    case(
-        all,
-        "256-reports",
-        "As many reports as a vehicle may have, most of them of ECUs that nobody registered.",
-        |case, car| {
-            for number in 3..256 {
-                let serial = format!("S{number}");
-                let said = (report(&serial), "stranger".to_owned());
-                car.reports.insert(serial, said);
-            }
-            car.send(case).is_dropped("report-unknown-ecu");
-        },
-    );
-    for (name, note, edit) in REPORTS {
-        case(all, name, note, |case, car| {
-            car.says("S1", *edit);
-            car.send(case).is_dropped("report-signature");
-        });
-    }
-}
-
-const REPORTS: &[Tamper] = &[
-    (
-        "report-without-counter",
-        "A report without a counter.",
-        |report| {
-            if let Some(members) = report.as_object_mut() {
-                members.remove("report_counter");
-            }
-        },
-    ),
-    (
-        "report-with-a-text-for-a-counter",
-        "A counter that is text.",
-        |report| report["report_counter"] = json!("1"),
-    ),
-    (
-        "report-with-half-an-image",
-        "A report that says of an image what it is called, and not what it is.",
-        |report| {
-            report["installed_image"] = json!({"filepath": "factory.img"});
-        },
-    ),
-    (
-        "report-with-a-long-message",
-        "A report whose message has 513 bytes, one more than may be. The bound is ours.",
-        |report| {
-            report["outcome"] = json!({
-                "targets_version": 4, "code": 900, "name": "install-failed", "message": "m".repeat(513),
-            });
-        },
-    ),
-    (
-        "report-without-image",
-        "A report that says nothing of what is installed.",
-        |report| {
-            if let Some(members) = report.as_object_mut() {
-                members.remove("installed_image");
-            }
-        },
-    ),
-    (
-        "report-of-another-type",
-        "A report that calls itself a manifest.",
-        |report| report["_type"] = json!("vehicle-version-manifest"),
-    ),
-    (
-        "report-with-a-code-too-large",
-        "A report of a refusal whose number nobody could read.",
-        |report| {
-            let attack = json!({"code": 65_536, "name": "a", "attack": "rollback", "repository": "director", "role": "root"});
-            report["attacks_detected"] = json!([attack]);
-        },
-    ),
-    (
-        "report-with-too-many-attacks",
-        "A report of more attacks than one can hold.",
-        |report| {
-            let attack = json!({"code": 1, "name": "a", "attack": "rollback", "repository": "director", "role": "root"});
-            report["attacks_detected"] = Value::Array(vec![attack; 33]);
-        },
-    ),
-];
