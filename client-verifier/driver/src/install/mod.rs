@@ -12,6 +12,7 @@ mod slot_files;
 
 pub use error::InstallError;
 pub use file_slots::{FileSlots, provision_slots};
+pub use slot_files::measure;
 
 use std::io::Read;
 
@@ -26,6 +27,13 @@ pub struct Description {
     pub name: &'static str,
     /// When an activated image runs.
     pub takes_effect: TakesEffect,
+}
+
+impl Description {
+    /// An installer called `name`.
+    pub fn new(name: &'static str, takes_effect: TakesEffect) -> Self {
+        Self { name, takes_effect }
+    }
 }
 
 /// When an activated image runs.

@@ -57,7 +57,12 @@ pub(super) fn at(path: &Path, error: InstallError) -> InstallError {
     }
 }
 
-pub(super) fn measure(file: &mut File) -> Result<Measured, InstallError> {
+/// Reads an image to its end and measures it, as [`Installer::installed`](super::Installer::installed)
+/// has to.
+///
+/// # Errors
+/// [`InstallError::Source`]
+pub fn measure(file: &mut dyn Read) -> Result<Measured, InstallError> {
     let mut sha256 = digest::Context::new(&digest::SHA256);
     let mut sha512 = digest::Context::new(&digest::SHA512);
     let mut length = 0;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::lock::Lock;
-use super::name::stem;
+use super::name::file_stem;
 use super::note::{MAX_NOTE, Note};
 use super::{MAX_FILE, Store, StoreError, StoreName, Stored};
 use crate::durable;
@@ -78,7 +78,7 @@ impl DirStore {
     }
 
     fn file_name(&self, name: &StoreName) -> Result<String, StoreError> {
-        let file_name = stem(name) + ".json";
+        let file_name = file_stem(name) + ".json";
         if file_name.len() > MAX_FILE_NAME {
             return Err(StoreError::NameTooLong {
                 path: self.directory.clone(),
@@ -103,7 +103,7 @@ impl DirStore {
     fn note_name(name: &StoreName) -> Option<String> {
         match name {
             StoreName::Root | StoreName::RootHistory(_) => None,
-            other => Some(stem(other) + ".note"),
+            other => Some(file_stem(other) + ".note"),
         }
     }
 

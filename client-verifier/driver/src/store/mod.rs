@@ -17,6 +17,7 @@ pub use error::StoreError;
 pub(crate) use error::advice;
 pub(crate) use lock::Lock;
 pub use memory::MemoryStore;
+pub use name::file_stem;
 pub(crate) use note::sha256_hex;
 
 pub use countersign_verifier::{StoreName, Stored};

@@ -9,7 +9,7 @@ use countersign_verifier::StoreName;
 /// A delegated role is percent-encoded except for the unreserved characters of RFC 3986. One
 /// that is called like a top-level role has its first letter encoded, so that it never takes
 /// that role's place.
-pub(super) fn stem(name: &StoreName) -> String {
+pub fn file_stem(name: &StoreName) -> String {
     match name {
         StoreName::Root => "root".to_owned(),
         StoreName::RootHistory(version) => format!("{version}.root"),
@@ -57,7 +57,7 @@ mod tests {
             ("1.root", "1.root"),
         ] {
             assert_eq!(
-                super::stem(&StoreName::Delegated(role.into())),
+                super::file_stem(&StoreName::Delegated(role.into())),
                 stem,
                 "{role:?}"
             );
@@ -71,7 +71,7 @@ mod tests {
         ];
         let stems: std::collections::BTreeSet<_> = roles
             .iter()
-            .map(|r| stem(&StoreName::Delegated((*r).into())))
+            .map(|r| file_stem(&StoreName::Delegated((*r).into())))
             .collect();
         assert_eq!(stems.len(), roles.len());
     }

@@ -7,6 +7,7 @@
 //! - [`primary`]: one cycle of the ECU that talks to the repositories (5.4.2).
 //! - [`secondary`]: what every ECU does, the Primary's own included (5.4.3).
 //! - [`state`]: what an ECU must not forget.
+//! - [`Sealed`]: an encrypted image on its way to the gate.
 //! - [`keys`]: what is handed in, because this crate opens no private key.
 
 pub mod bundle;
@@ -16,4 +17,7 @@ pub mod primary;
 pub mod secondary;
 pub mod state;
 
+mod sealed;
 mod text;
+
+pub use sealed::Sealed;

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use countersign_client::uptane::Sealed;
 use countersign_ecu_keys::ImageKey;
-use countersign_encryption::{Decryptor, EncryptionError, FileInfo, WrapContext, unwrap};
-use countersign_metadata::uptane::{
-    EcuSerial, EncryptedTarget, HardwareId, Mapping, Nonce, OfflineName, Vin, WrappedKey,
-};
+use countersign_metadata::uptane::{EcuSerial, HardwareId, Mapping, Nonce, OfflineName, Vin};
 use countersign_metadata::{Hashes, UtcTime};
 use countersign_verifier::uptane::{
     Directed, Director, DirectorSession, Ecu, Ecus, Installed, OfflineDirectorSession, Origin,
@@ -267,7 +265,7 @@ impl Run<'_> {
         let mut stream = directed.open_image(&own, self.own.installed.as_ref(), self.now)?;
         let plain = match directed.encryption() {
             None => bytes,
-            Some(encryption) => self.decrypt(&directed, encryption, &bytes)?,
+            Some(_) => self.decrypt(&directed, &bytes)?,
         };
         for piece in plain.chunks(7) {
             stream.update(piece)?;
@@ -284,46 +282,16 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn decrypt(
-        &self,
-        directed: &Directed,
-        (encrypted, wrapped): (&EncryptedTarget, &WrappedKey),
-        bytes: &[u8],
-    ) -> Result<Vec<u8>, Reject> {
-        let refuse = |error: &EncryptionError| refused(error);
-        let key = self.key()?;
-        let context = WrapContext {
-            vin: directed.vin().clone(),
-            serial: directed.ecu().serial.clone(),
-            filename: directed.path().clone(),
-            release_counter: directed.release_counter(),
-            method: encrypted.method.clone(),
-            plaintext: FileInfo {
-                length: directed.file().length,
-                hashes: directed.file().hashes.clone(),
-            },
-            ciphertext: FileInfo {
-                length: encrypted.length,
-                hashes: encrypted.hashes.clone(),
-            },
-        };
-        let content = unwrap(wrapped, &context, &key).map_err(|error| refuse(&error))?;
-        let mut decryptor =
-            Decryptor::new(&content, encrypted.length).map_err(|error| refuse(&error))?;
-        let mut download = directed.open_download(self.now)?;
+    fn decrypt(&self, directed: &Directed, bytes: &[u8]) -> Result<Vec<u8>, Reject> {
+        let mut sealed = Sealed::open(directed, &self.key()?, self.now)?;
         let mut plain = Vec::new();
         for piece in bytes.chunks(1000) {
-            download.update(piece)?;
-            let mut keep = |bytes: &[u8]| {
+            sealed.update(piece, &mut |bytes| {
                 plain.extend_from_slice(bytes);
                 Ok(())
-            };
-            decryptor
-                .update(piece, &mut keep)
-                .map_err(|error: EncryptionError| refuse(&error))?;
+            })?;
         }
-        download.finish()?;
-        decryptor.finish().map_err(|error| refuse(&error))?;
+        sealed.finish()?;
         Ok(plain)
     }
 
@@ -333,18 +301,6 @@ impl Run<'_> {
         let name = name.ok_or_else(|| none("this ECU has no decryption key".into()))?;
         decryption::open(name).map_err(|error| none(error.to_string()))
     }
-}
-
-fn refused(error: &EncryptionError) -> Reject {
-    let code = match error {
-        EncryptionError::KeyUnwrap { .. } | EncryptionError::UnusableKey { .. } => {
-            Code::KeyUnwrapFailed
-        }
-        EncryptionError::UnknownMethod { .. } => Code::UnknownEncryption,
-        EncryptionError::Device(_) | EncryptionError::Random => Code::PreconditionFailed,
-        _ => Code::DecryptFailed,
-    };
-    Reject::new(code, "targets", error.to_string()).at(Mapping::DIRECTOR)
 }
 
 fn context(repository: &str, now: UtcTime) -> Context {

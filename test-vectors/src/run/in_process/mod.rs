@@ -1,6 +1,6 @@
 //! Our verifier, without network, disk or clock.
 
-mod bundle;
+pub mod bundle;
 mod director;
 mod ecu;
 mod tuf;

@@ -10,6 +10,7 @@ use super::host::Health;
 use super::plaintext::Plaintext;
 use super::{Secondary, Staged};
 use crate::install::{InstallError, Phase, TakesEffect};
+use crate::uptane::Sealed;
 use crate::uptane::link::{Activated, LinkError};
 use crate::uptane::state::{Order, Stage};
 
@@ -76,14 +77,15 @@ impl Secondary {
         let stream = self.gate(directed, now)?;
         let installer = self.parts.installer.as_mut();
         let staged = installer.precheck(directed.file().length).and_then(|()| {
-            let Some(encryption) = directed.encryption() else {
+            if directed.encryption().is_none() {
                 return installer.stage(stream, source);
-            };
+            }
             let Some(key) = &self.parts.decryption else {
                 let detail = "the image is encrypted, and this ECU has no key for that";
                 return Err(Reject::new(Code::KeyUnwrapFailed, "targets", detail).into());
             };
-            let mut plain = Plaintext::new(directed, encryption, key.as_ref(), now, source)?;
+            let sealed = Sealed::open(directed, key.as_ref(), now)?;
+            let mut plain = Plaintext::new(sealed, source);
             installer.stage(stream, &mut plain)
         });
         staged.map_err(refusal)
