@@ -85,6 +85,7 @@ codes! {
     StoreFailed = 802, "store-failed", None, "The local store could not be read or written.";
     Misuse = 803, "misuse", None, "A session was answered with something it did not ask for.";
     Usage = 804, "usage", None, "The command was called wrongly, or something it needs here cannot be used.";
+    Internal = 805, "internal", None, "A defect of this software; the operation was broken off.";
     InstallFailed = 900, "install-failed", None, "The installer failed; the installed image is as it was.";
     NotConfirmed = 901, "not-confirmed", None, "The new image did not prove itself, and the one before it is back.";
     PreconditionFailed = 902, "precondition-failed", None, "The ECU is not in a state to install now.";
