@@ -1,0 +1,10 @@
+//! `key-ceremony provision`, on the Roots and metadata of the test vectors.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up has failed")]
+
+mod c_header;
+mod check;
+mod command;
+mod make;
+mod refuse;
+mod stage;
