@@ -31,6 +31,6 @@ pub use device::{Identity, Possession};
 pub use devices::{Row, read_rows};
 pub use folder::{Written, check};
 pub use gather::{Order, gather};
-pub use profile::{Profile, Verification};
-pub use review::{KeyShown, Review, RootShown};
+pub use profile::{EcuModel, InstalledModel, Profile, Source, Verification};
+pub use review::{DeviceShown, KeyShown, Review, RoleShown, RootShown};
 pub use time::TimeGiven;

@@ -231,6 +231,18 @@ fn text(bundle: &Bundle) -> String {
     for finding in bundle.findings() {
         text.push_str(&format!("\n  {finding}"));
     }
+    let needed = |name: &str| bundle.findings().iter().any(|finding| finding.name == name);
+    let review = bundle.review();
+    for accepted in review
+        .accepted
+        .iter()
+        .filter(|entry| !needed(&entry.finding))
+    {
+        text.push_str(&format!(
+            "\n  nothing here needed --accept {}",
+            accepted.finding
+        ));
+    }
     text
 }
 

@@ -78,12 +78,15 @@ impl Bundle {
                 }
             }
         }
-        if let Kind::Uptane(uptane) = &self.parts.kind {
-            let map = match device {
-                Some(device) => uptane.map_for(&device.identity.encoded_vin()),
-                None => uptane.map.clone(),
-            };
-            header.array("map", map.as_bytes());
+        match &self.parts.kind {
+            Kind::Plain(plain) => header.strings("repository_urls", &plain.urls),
+            Kind::Uptane(uptane) => {
+                let map = match device {
+                    Some(device) => uptane.map_for(&device.identity.encoded_vin()),
+                    None => uptane.map.clone(),
+                };
+                header.array("map", map.as_bytes());
+            }
         }
     }
 }
@@ -122,6 +125,23 @@ impl Header {
         let text = c_string(text);
         let line = format!("static const char countersign_provision_{name}[] = \"{text}\";");
         self.lines.push(line);
+    }
+
+    /// Nothing where there are none: C has no array without elements.
+    fn strings(&mut self, name: &str, texts: &[String]) {
+        if texts.is_empty() {
+            return;
+        }
+        self.begin(name);
+        let name = format!("countersign_provision_{name}");
+        self.lines
+            .push(format!("static const char *const {name}[] = {{"));
+        let texts = texts.iter();
+        let texts = texts.map(|text| format!("    \"{}\",", c_string(text)));
+        self.lines.extend(texts);
+        self.lines.push("};".into());
+        let count = format!("{name}_count = sizeof {name} / sizeof {name}[0];");
+        self.lines.push(format!("static const size_t {count}"));
     }
 
     fn array(&mut self, name: &str, bytes: &[u8]) {

@@ -28,6 +28,11 @@ static void array(const char *name, const unsigned char *bytes, size_t size) {
 
 int main(void) {
 PARTS
+#ifdef COUNTERSIGN_PROVISION_HAS_REPOSITORY_URLS
+    size_t at;
+    for (at = 0; at < countersign_provision_repository_urls_count; at++)
+        printf("url %s\n", countersign_provision_repository_urls[at]);
+#endif
     return 0;
 }
 "#;
@@ -164,6 +169,7 @@ fn compilers_read_the_bytes_that_went_in() {
 #[test]
 fn a_plain_device_has_one_root_and_a_template_no_name() {
     let stage = Stage::plain().roots_only();
+    let stage = stage.but(".com\"]", ".com\", \"https://b.example.com/?a=%20\"]");
     let said = compiled(&stage, &stage.gather(Vec::new()).unwrap());
     let root = fs::read(vectors(HONEST).join("image/metadata/1.root.json")).unwrap();
     let time = format!("time {}", time("2030-01-31T00:00:00Z").unix());
@@ -172,7 +178,9 @@ fn a_plain_device_has_one_root_and_a_template_no_name() {
         [
             line("repository_root", &root),
             time,
-            "time_is_attested 0".into()
+            "time_is_attested 0".into(),
+            "url https://images.example.com".into(),
+            "url https://b.example.com/?a=%20".into(),
         ]
     );
 

@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up has failed")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod c_header;
+mod ceremony;
 mod check;
 mod command;
 mod make;

@@ -4,7 +4,7 @@ use std::fs;
 
 use countersign_ceremony::provision::{Row, TimeGiven, gather};
 
-use crate::stage::{HONEST, NOW, SERIAL, Stage, TIMED, VIN, accepted, time, vectors};
+use crate::stage::{HONEST, NOW, SERIAL, Stage, TIMED, VIN, accepted, root_of, time, vectors};
 
 /// The error's name, and that its text says all of these.
 #[track_caller]
@@ -113,6 +113,39 @@ fn what_the_policy_refuses_has_to_be_accepted() {
     let text = error.to_string();
     assert!(text.contains("root-expiry-long (director root)"), "{text}");
     assert!(!text.contains("root-threshold-low"), "{text}");
+}
+
+#[test]
+fn no_key_serves_both_repositories() {
+    let judge = |image: Vec<u8>| {
+        let director = vectors(HONEST).join("director").display().to_string();
+        let other = vectors(HONEST).join("image").display().to_string();
+        let stage = Stage::with(HONEST).roots_only();
+        let stage = stage.but(&format!("root = \"{director}\""), "root = \"d.json\"");
+        let stage = stage.but(&format!("root = \"{other}\""), "root = \"i.json\"");
+        stage.write("d.json", root_of([1, 2, 3], [4, 5, 6]));
+        stage.write("i.json", image);
+        let mut order = stage.order(Vec::new());
+        order.accepted.clear();
+        gather(&order, time(NOW))
+    };
+    assert!(judge(root_of([11, 12, 13], [14, 15, 16])).is_ok());
+    // The Director's Timestamp key signs the Image repository's Targets; and within one Root.
+    for (image, says) in [
+        (
+            root_of([11, 12, 13], [6, 15, 16]),
+            "shared-key (director timestamp)",
+        ),
+        (
+            root_of([11, 12, 3], [14, 15, 16]),
+            "shared-key (director root)",
+        ),
+        (root_of([11, 12, 13], [14, 14, 16]), "shared-key (image "),
+    ] {
+        let error = judge(image).expect_err(says);
+        assert_eq!(error.name(), "policy");
+        assert!(error.to_string().contains(says), "{says}: {error}");
+    }
 }
 
 #[test]

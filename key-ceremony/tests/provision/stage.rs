@@ -8,7 +8,8 @@ use std::process::Command;
 use countersign_ceremony::CeremonyError;
 use countersign_ceremony::profile::Accepted;
 use countersign_ceremony::provision::{Bundle, Order, Row, TimeGiven, gather};
-use countersign_metadata::UtcTime;
+use countersign_metadata::{Key, PublicKey, RoleType, Root, Unsigned, UtcTime};
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use tempfile::TempDir;
 
 /// Whom the test vectors are about.
@@ -60,6 +61,33 @@ pub(crate) fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         }
     }
     found
+}
+
+/// A Root that holds by itself: two of three keys for Root, one for each other role.
+pub(crate) fn root_of(root: [u8; 3], [targets, snapshot, timestamp]: [u8; 3]) -> Vec<u8> {
+    let pair = |seed: u8| Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
+    let key = |seed: u8| {
+        let public = pair(seed).public_key().as_ref().try_into().unwrap();
+        Key::new(&PublicKey::Ed25519(public))
+    };
+    let mut content = Root::new(time("2030-12-31T00:00:00Z"), true);
+    for seed in root {
+        content.add_key(RoleType::Root, key(seed));
+    }
+    for (role, seed) in [
+        (RoleType::Targets, targets),
+        (RoleType::Snapshot, snapshot),
+        (RoleType::Timestamp, timestamp),
+    ] {
+        content.add_key(role, key(seed));
+    }
+    content.roles.get_mut(&RoleType::Root).unwrap().threshold = 2;
+    let mut file = Unsigned::new(content.to_payload());
+    for seed in root {
+        let signature = pair(seed).sign(file.payload()).as_ref().to_vec();
+        file.add_signature(key(seed).id(), signature);
+    }
+    file.to_file()
 }
 
 impl Stage {
