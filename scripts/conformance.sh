@@ -51,13 +51,14 @@ done <"$scratch/vectors" >"$scratch/dangling"
 missing 'a vector' <"$scratch/dangling"
 
 # `metadata/key.rs` is metadata/src/key.rs, and so on: the page says how.
-grep -oE '`(metadata|verifier|driver|encryption|director|domain)/[a-z0-9_/]+\.rs`' "$page" | tr -d '`' | sort -u |
+grep -oE '`(metadata|verifier|driver|encryption|director|domain|ceremony)/[a-z0-9_/]+\.rs`' "$page" | tr -d '`' | sort -u |
     while read -r file; do
         crate=${file%%/*}
         case $crate in
             verifier) folder=client-verifier ;;
             driver) folder=client-verifier/driver ;;
             domain) folder=director/domain ;;
+            ceremony) folder=key-ceremony ;;
             *) folder=$crate ;;
         esac
         [ -f "$folder/src/${file#*/}" ] || echo "$file"

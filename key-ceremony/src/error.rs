@@ -226,7 +226,7 @@ impl fmt::Display for Findings<'_> {
         write!(
             f,
             "\nTo go on all the same, say why: --accept {name}=\"REASON\". The reason stands in \
-             the transcript"
+             the transcript, or in the review of a bundle"
         )
     }
 }

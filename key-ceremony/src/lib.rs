@@ -18,6 +18,7 @@ pub mod pki;
 pub mod policy;
 mod portable;
 pub mod profile;
+pub mod provision;
 mod report;
 pub mod review;
 mod root_role;

@@ -31,8 +31,8 @@ mod request;
 mod revoke;
 mod rules;
 mod settings;
-mod weak_points;
-mod x509;
+pub(crate) mod weak_points;
+pub(crate) mod x509;
 
 pub use attestation::{Attestation, Origin};
 pub use authority::{Authority, CaSummary};

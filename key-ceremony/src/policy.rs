@@ -17,7 +17,7 @@ use crate::profile::Accepted;
 
 /// The numbers and rules of the Uptane Deployment Best Practices on managing signing keys.
 const BEST_PRACTICES: &str = "Uptane Deployment Best Practices, key management";
-const HOUSE: &str = "Countersign's own rule";
+pub(crate) const HOUSE: &str = "Countersign's own rule";
 const DAY: i64 = 86_400;
 
 /// The names of all findings that refuse, which somebody may therefore have to accept.

@@ -8,6 +8,7 @@ mod lead;
 mod output;
 mod pki;
 mod plan;
+mod provision;
 mod seal;
 mod signers;
 
@@ -44,7 +45,7 @@ Exit codes:
   2  wrong usage
   3  signatures or seals are missing; the message says whose";
 
-/// Key ceremonies, rotations, compromise drills and the device PKI.
+/// Key ceremonies, rotations, compromise drills, the device PKI and provisioning.
 ///
 /// Several people, each with a key in a token of their own, bring about the next root of trust.
 /// What they do is written into a transcript that anybody can check later. Machines need no
@@ -94,6 +95,9 @@ enum Command {
     /// The device PKI: certificates for vehicles and ECUs
     #[command(subcommand)]
     Pki(pki::Pki),
+    /// What devices are given at manufacture: Roots, mapping, keys and time
+    #[command(subcommand)]
+    Provision(provision::Provision),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -141,6 +145,7 @@ fn execute(cli: &Cli) -> Result<Report, CeremonyError> {
         Command::Signers(signers) => signers.run(global),
         Command::Drill(drill) => drill.run(global),
         Command::Pki(pki) => pki.run(global),
+        Command::Provision(provision) => provision.run(global),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "key-ceremony", &mut script);

@@ -40,7 +40,7 @@ pub(super) struct Plan {
 /// What of the policy is overridden.
 #[derive(clap::Args)]
 pub(super) struct Accept {
-    /// Accept a finding of the policy; the reason stands in the transcript. May be repeated
+    /// Accept a finding of the policy; the reason is kept with what is made. May be repeated
     #[arg(long = "accept", value_name = "FINDING=REASON")]
     accept: Vec<String>,
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use countersign_metadata::PublicKey;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::cri_attributes::ParsedCriAttribute;
 use x509_parser::extensions::ParsedExtension;
@@ -21,6 +22,7 @@ use super::{files, limits, x509};
 #[derive(Debug, Clone)]
 pub struct Request {
     path: PathBuf,
+    public: PublicKey,
     key: DeviceKey,
     /// The subject alternative names it asks for, if it asks for any.
     asks: Option<BTreeSet<Name>>,
@@ -49,10 +51,13 @@ impl Request {
             return Err(malformed(format!("{} bytes follow its end", rest.len())));
         }
         let info = &request.certification_request_info;
-        let key = DeviceKey::new(&info.subject_pki).map_err(|why| PkiError::RequestKey {
+        let unfit = |why| PkiError::RequestKey {
             path: path.into(),
             why,
-        })?;
+        };
+        let key = DeviceKey::new(&info.subject_pki).map_err(unfit)?;
+        let public = x509::public_key(&info.subject_pki);
+        let public = public.ok_or_else(|| unfit("is of another kind, or damaged".into()))?;
         if !is_whole(&request, &der) {
             return Err(malformed(
                 "it is not signed with ECDSA and SHA-256 or with Ed25519, or not written in DER"
@@ -63,9 +68,15 @@ impl Request {
         proof.map_err(|_| PkiError::RequestProof(path.into()))?;
         Ok(Self {
             path: path.into(),
+            public,
             key,
             asks: asked_names(&request).map_err(malformed)?,
         })
+    }
+
+    /// The key whose private half the sender has.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public
     }
 
     pub(crate) fn key(&self) -> &DeviceKey {
