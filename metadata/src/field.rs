@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::error::MetadataError;
 use crate::json::{Object, Value, parse_canonical};
 use crate::path::TargetPath;
-use crate::scan;
+use crate::scan::{self, Scanner};
 use crate::targets::TargetFile;
 use crate::time::UtcTime;
 
@@ -260,8 +260,16 @@ impl<'a> Fields<'a> {
 
     /// 1 to `longest` bytes in hexadecimal.
     pub(crate) fn hex(&mut self, name: &str, longest: usize) -> Result<Vec<u8>> {
-        let text = self.string(name)?;
-        match hex::decode(&text) {
+        // A text that stands there as it is needs no memory of its own.
+        let decoded = match self.part(name) {
+            Some(Part::Text(text)) if text.starts_with('"') => Scanner::canonical(text)
+                .string()
+                .map(|(text, _)| hex::decode(&*text))?,
+            Some(Part::Built(Value::String(text))) => hex::decode(text),
+            Some(_) => return self.fail(name, "must be a string"),
+            None => return self.fail(name, "is missing"),
+        };
+        match decoded {
             Ok(bytes) if (1..=longest).contains(&bytes.len()) => Ok(bytes),
             _ => self.fail(name, format!("must be 1 to {longest} bytes in hexadecimal")),
         }

@@ -17,8 +17,8 @@ const ROLE: &str = "targets";
 /// is named once.
 const MAX_ASSIGNMENTS: usize = 1024;
 
-/// Memory for the ECUs of a file is asked for in steps of so many.
-const GROWTH: usize = 32;
+/// So many ECUs are noted in one piece of memory.
+const PIECE: usize = 32;
 
 /// One image that the Director assigns to one ECU or to several.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,9 +87,10 @@ pub(super) fn check_extent(delegates: bool, images: usize) -> Result<(), Reject>
 /// The entries of one file, looked at one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
-    /// The start of SHA-256 of each serial that was named, in order. Two that start alike would count
-    /// as one ECU: that a file is refused for it by accident is less likely than 10^-12.
-    named: Vec<[u8; 8]>,
+    /// The start of SHA-256 of each serial that was named. Two that start alike would count as one ECU:
+    /// that a file is refused for it by accident is less likely than 10^-12. In pieces, because a list
+    /// that grows needs its memory twice.
+    named: Vec<Vec<[u8; 8]>>,
 }
 
 impl Entries {
@@ -113,18 +114,30 @@ impl Entries {
         let refuse = |code, detail| Err(Reject::new(code, ROLE, detail));
         let digest = sha256(serial.as_str().as_bytes());
         let start = digest.first_chunk().copied().unwrap_or_default();
-        let Err(place) = self.named.binary_search(&start) else {
+        if self.named.iter().flatten().any(|known| *known == start) {
             return refuse(Code::EcuRepeated, format!("ECU {serial} is named twice"));
-        };
-        let has_room = self.named.len() < MAX_NAMED_ECUS
-            && (self.named.len() < self.named.capacity()
-                || self.named.try_reserve_exact(GROWTH).is_ok());
-        if !has_room {
-            let detail =
-                format!("more ECUs than can be kept apart, of which there may be {MAX_NAMED_ECUS}");
-            return refuse(Code::TooLarge, detail);
         }
-        self.named.insert(place, start);
-        Ok(())
+        match self.room() {
+            Some(piece) => {
+                piece.push(start);
+                Ok(())
+            }
+            None => {
+                let detail =
+                    format!("it names more ECUs than can be held, or than {MAX_NAMED_ECUS}");
+                refuse(Code::TooLarge, detail)
+            }
+        }
+    }
+
+    /// A piece with a place in it, within the bound and as far as there is memory.
+    fn room(&mut self) -> Option<&mut Vec<[u8; 8]>> {
+        let is_full = self.named.last().is_none_or(|piece| piece.len() == PIECE);
+        if is_full {
+            let mut piece = Vec::new();
+            let within = self.named.len() < MAX_NAMED_ECUS / PIECE;
+            (within && piece.try_reserve_exact(PIECE).is_ok()).then(|| self.named.push(piece))?;
+        }
+        self.named.last_mut()
     }
 }

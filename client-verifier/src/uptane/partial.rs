@@ -89,7 +89,7 @@ impl PartialSession {
             Recall::Forget => None,
             Recall::Keep => link::floor(stored, &anchor.authority),
         };
-        let floor = floor.map(|floor| self.rules.read(&floor));
+        let floor = floor.map(|floor| self.rules.floor(self.rules.read(&floor)));
         State::Fetch(anchor, floor)
     }
 

@@ -62,7 +62,8 @@ use self::reading::Reading;
 
 /// A file of kind Targets on its way.
 ///
-/// What it holds at a time, beyond some hundred bytes: twice the bound of a part, the names that stand
+/// What it holds at a time, beyond some hundred bytes: a buffer for a part, up to as much again of what is
+/// kept to the end, the names that stand
 /// last in the file's objects, a hash state for each signature whose key the role lists, and 8 bytes for
 /// each other signature. RSA keys count nothing here.
 #[derive(Debug)]
@@ -79,7 +80,7 @@ impl TargetsStream {
     /// its own).
     pub fn new(authority: Arc<Authority>, part_len: usize) -> Self {
         Self {
-            reading: Ok(Reading::new(authority, part_len)),
+            reading: Reading::new(authority, part_len),
         }
     }
 

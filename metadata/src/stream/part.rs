@@ -43,6 +43,12 @@ impl Part {
         }
     }
 
+    /// Asks for all of its memory: a buffer that grows needs it twice.
+    pub(super) fn reserve(&mut self) -> Result<(), MetadataError> {
+        let reserved = self.bytes.try_reserve_exact(self.bound);
+        reserved.map_err(|_| MetadataError::TooLarge { bound: 0 })
+    }
+
     /// Starts anew with a value that begins with `first`, at a place where `around` levels are open.
     pub(super) fn start(&mut self, first: u8, around: usize) {
         self.bytes.clear();

@@ -111,18 +111,20 @@ impl Place {
 }
 
 impl Reading {
-    pub(super) fn new(authority: Arc<Authority>, part_len: usize) -> Self {
-        Self {
+    pub(super) fn new(authority: Arc<Authority>, part_len: usize) -> Result<Self> {
+        let mut part = Part::new(part_len);
+        part.reserve()?;
+        Ok(Self {
             before: 0,
             place: Place::Outside,
             expect: Expect::First,
-            part: Part::new(part_len),
+            part,
             names: [None, None, None],
             signatures_seen: false,
             signed_seen: false,
             candidates: Candidates::new(authority),
             kept: Kept::new(part_len),
-        }
+        })
     }
 
     pub(super) fn feed(&mut self, chunk: &[u8], show: &mut Show<'_>) -> Result<()> {

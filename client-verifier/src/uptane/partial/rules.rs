@@ -4,9 +4,9 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 
-use countersign_metadata::uptane::{OfflineName, Vin};
+use countersign_metadata::uptane::{DirectorCustom, EcuSerial, HardwareId, OfflineName, Vin};
 use countersign_metadata::{
-    Authority, Role, RoleType, TargetFile, Targets, UtcTime, Verified, sha256,
+    Authority, Role, RoleType, TargetFile, TargetPath, Targets, UtcTime, Verified, sha256,
 };
 
 use super::Partial;
@@ -19,7 +19,7 @@ use crate::names::{RemoteName, StoreName};
 use crate::refresh::Followed;
 use crate::reject::{Code, Reject};
 use crate::uptane::assignment::{Assignment, assignments};
-use crate::uptane::directed::{Directed, Verification};
+use crate::uptane::directed::{Directed, Terms, Verification};
 use crate::uptane::director::Mark;
 use crate::uptane::offline::{authority_of, carried_assignments};
 use crate::uptane::vehicle::{Ecu, Ecus, Vehicle};
@@ -61,7 +61,16 @@ pub(super) struct Read {
     pub(super) mark: Mark,
     pub(super) expires: UtcTime,
     /// What it assigns to this ECU, or why nothing that it says counts.
-    pub(super) own: Result<Option<Assignment>, Reject>,
+    pub(super) own: Result<Option<Own>, Reject>,
+}
+
+/// An entry, as far as it is for this ECU.
+#[derive(Debug)]
+pub(super) struct Own {
+    hardware_id: HardwareId,
+    path: TargetPath,
+    file: TargetFile,
+    terms: Terms,
 }
 
 /// A file that is fresh and no step back.
@@ -69,7 +78,7 @@ pub(super) struct Read {
 pub(super) struct Accepted {
     pub(super) mark: Mark,
     expires: UtcTime,
-    own: Option<Assignment>,
+    own: Option<Own>,
 }
 
 /// Which file is gone by.
@@ -121,6 +130,17 @@ impl Rules {
         RemoteName::Targets(self.role().into(), None)
     }
 
+    /// What of a stored file is a floor: online, no more than its version and content.
+    pub(super) fn floor(&self, stored: Read) -> Read {
+        match self.file {
+            File::Targets => Read {
+                own: Ok(None),
+                ..stored
+            },
+            File::Offline(_) => stored,
+        }
+    }
+
     /// Whether a stored file that was accepted under that Root is a floor.
     pub(super) fn recall(&self, anchor: &Anchor, accepted_under: Option<u64>) -> Recall {
         match self.file {
@@ -144,7 +164,7 @@ impl Rules {
     }
 
     /// What it assigns to this ECU, if it is for this vehicle.
-    fn assigned(&self, targets: &Targets) -> Result<Option<Assignment>, Reject> {
+    fn assigned(&self, targets: &Targets) -> Result<Option<Own>, Reject> {
         let assignments = match &self.file {
             File::Targets => {
                 self.vehicle.check_vin(targets, ROLE)?;
@@ -152,8 +172,11 @@ impl Rules {
             }
             File::Offline(name) => carried_assignments(targets, name, &self.vehicle),
         };
-        let mut assignments = assignments?.into_iter();
-        Ok(assignments.find(|assignment| assignment.custom.ecus.contains_key(&self.ecu.serial)))
+        let mut own = assignments?.into_iter().filter_map(|assignment| {
+            let Assignment { path, file, custom } = assignment;
+            Own::of(path, file, custom, &self.ecu.serial)
+        });
+        Ok(own.next())
     }
 
     /// 5.4.4.6, without step 2: there is no Snapshot to compare with.
@@ -202,19 +225,10 @@ impl Rules {
         })
     }
 
-    fn directed(
-        &self,
-        anchor: &Anchor,
-        expires: UtcTime,
-        own: Assignment,
-    ) -> Result<Directed, Reject> {
-        let custom = &own.custom;
-        let named = custom.ecus.get(&self.ecu.serial);
-        if let Some(named) = named.filter(|named| **named != self.ecu.hardware_id) {
-            let detail = format!(
-                "this ECU is {}, and the image is for {named}",
-                self.ecu.hardware_id
-            );
+    fn directed(&self, anchor: &Anchor, expires: UtcTime, own: Own) -> Result<Directed, Reject> {
+        let (named, is) = (&own.hardware_id, &self.ecu.hardware_id);
+        if named != is {
+            let detail = format!("this ECU is {is}, and the image is for {named}");
             return Err(Reject::new(Code::HardwareMismatch, self.role(), detail));
         }
         let target = ListedTarget {
@@ -228,15 +242,31 @@ impl Rules {
             consistent: anchor.consistent,
             valid_until: expires.min(anchor.expires),
         };
-        let ecu = self.ecu.clone();
-        let vin = &self.vehicle.vin;
+        let (vin, ecu) = (&self.vehicle.vin, self.ecu.clone());
         Ok(Directed::new(
             vin,
             ecu,
             target,
-            custom,
+            own.terms,
             Verification::Partial,
         ))
+    }
+}
+
+impl Own {
+    /// `None` if the entry is not for this ECU.
+    pub(super) fn of(
+        path: TargetPath,
+        file: TargetFile,
+        mut custom: DirectorCustom,
+        serial: &EcuSerial,
+    ) -> Option<Self> {
+        Some(Self {
+            hardware_id: custom.ecus.remove(serial)?,
+            path,
+            file,
+            terms: Terms::of(custom, serial),
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use countersign_metadata::uptane::{EcuSerial, OfflineName, Vin};
 use countersign_metadata::{Authority, MetadataError};
 
 use super::Partial;
-use super::rules::{Accepted, Anchor, File, Judged, Read, Rules};
+use super::rules::{Accepted, Anchor, File, Judged, Own, Read, Rules};
 use crate::chain::Recall;
 use crate::context::Context;
 use crate::link;
@@ -18,7 +18,7 @@ use crate::names::{RemoteName, StoreName};
 use crate::refresh::{Followed, misuse};
 use crate::reject::Reject;
 use crate::session::{Reply, Stored};
-use crate::uptane::assignment::{Assignment, Entries, check_extent};
+use crate::uptane::assignment::{Entries, check_extent};
 use crate::uptane::director::Mark;
 use crate::uptane::offline::check_carried;
 use crate::uptane::vehicle::Ecu;
@@ -262,6 +262,7 @@ impl PartialStream {
             (State::Stored(anchor, intake), StreamReply::Stored { accepted_under }) => {
                 // One that does not verify, or that this session does not read, is absent.
                 let floor = intake.finish(&self.rules).ok();
+                let floor = floor.map(|floor| self.rules.floor(floor));
                 Ok(self.recall(anchor, floor, accepted_under))
             }
             (State::Stored(anchor, _), StreamReply::NotFound) => Ok(self.fetch(anchor, None)),
@@ -352,7 +353,7 @@ struct Intake {
 struct Pick {
     serial: EcuSerial,
     entries: Entries,
-    own: Result<Option<Assignment>, Reject>,
+    own: Result<Option<Own>, Reject>,
 }
 
 impl Intake {
@@ -397,14 +398,10 @@ impl Pick {
         };
         let custom = || target.director_custom();
         match self.entries.take(target.path(), custom) {
-            Ok((path, mut custom)) if custom.ecus.contains_key(&self.serial) => {
-                custom.ecus.retain(|serial, _| *serial == self.serial);
-                let keys = &mut custom.wrapped_keys;
-                keys.retain(|serial, _| *serial == self.serial);
-                let file = target.file();
-                *own = Some(Assignment { path, file, custom });
+            Ok((path, custom)) => {
+                let found = Own::of(path, target.file(), custom, &self.serial);
+                *own = own.take().or(found);
             }
-            Ok(_) => {}
             Err(reject) => self.own = Err(reject),
         }
     }
@@ -416,8 +413,8 @@ impl Rules {
     fn streamed(
         &self,
         targets: &StreamedTargets,
-        own: Result<Option<Assignment>, Reject>,
-    ) -> Result<Option<Assignment>, Reject> {
+        own: Result<Option<Own>, Reject>,
+    ) -> Result<Option<Own>, Reject> {
         match &self.file {
             File::Targets => self.vehicle.check_named(targets.vin(), self.role())?,
             File::Offline(name) => {
