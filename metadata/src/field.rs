@@ -5,31 +5,87 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::error::MetadataError;
-use crate::json::{Object, Value};
+use crate::json::{Object, Value, parse_canonical};
 use crate::path::TargetPath;
+use crate::scan::{self, Scanner};
 use crate::targets::TargetFile;
 use crate::time::UtcTime;
 
 type Result<T> = core::result::Result<T, MetadataError>;
 
 /// The members of one object and the path that leads to it.
-pub(crate) struct Fields {
+pub(crate) struct Fields<'a> {
     path: String,
-    members: Object,
+    members: Members<'a>,
 }
 
-impl Fields {
+/// Where members come from.
+enum Members<'a> {
+    /// A value: what is taken is taken out of it, and the rest are the unknown fields.
+    Built(Object),
+    /// An object in canonical text, of which nothing is built but what is asked for, and the names that
+    /// were taken: a small device has no memory for the whole.
+    Text(&'a str, Unknown, Vec<String>),
+}
+
+/// What becomes of unknown fields in text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unknown {
+    Kept,
+    /// They cost nothing, whatever a file holds that nobody has vouched for.
+    LeftOut,
+}
+
+/// One member's value.
+enum Part<'a> {
+    Built(Value),
+    Text(&'a str, Unknown),
+}
+
+impl<'a> Fields<'a> {
     pub(crate) fn of(path: impl Into<String>, value: Value) -> Result<Self> {
-        let path = path.into();
-        match value {
-            Value::Object(members) => Ok(Self { path, members }),
-            _ => Err(MetadataError::field(path, "must be an object")),
-        }
+        Self::of_part(path.into(), Part::Built(value))
+    }
+
+    /// Of canonical text, without the unknown fields.
+    pub(crate) fn of_text(path: impl Into<String>, text: &'a str) -> Result<Self> {
+        Self::of_part(path.into(), Part::Text(text, Unknown::LeftOut))
+    }
+
+    /// Of canonical text, which is built member by member.
+    pub(crate) fn of_payload(path: impl Into<String>, text: &'a str) -> Result<Self> {
+        Self::of_part(path.into(), Part::Text(text, Unknown::Kept))
+    }
+
+    fn of_part(path: String, part: Part<'a>) -> Result<Self> {
+        let members = match part {
+            Part::Built(Value::Object(members)) => Members::Built(members),
+            Part::Text(text, unknown) if text.starts_with('{') => {
+                Members::Text(text, unknown, Vec::new())
+            }
+            _ => return Err(MetadataError::field(path, "must be an object")),
+        };
+        Ok(Self { path, members })
     }
 
     /// What was not taken: the unknown fields.
     pub(crate) fn rest(self) -> Object {
-        self.members
+        let (text, taken) = match self.members {
+            Members::Built(members) => return members,
+            Members::Text(_, Unknown::LeftOut, _) => return Object::new(),
+            Members::Text(text, Unknown::Kept, taken) => (text, taken),
+        };
+        let mut rest = Object::new();
+        for (name, text) in scan::Members::of(text) {
+            if taken.iter().all(|taken| *taken != name) {
+                // What was read before is read again.
+                rest.insert(
+                    name.into_owned(),
+                    parse_canonical(text).unwrap_or(Value::Null),
+                );
+            }
+        }
+        rest
     }
 
     /// The path of one member.
@@ -41,12 +97,81 @@ impl Fields {
         Err(MetadataError::field(self.path_of(name), what))
     }
 
+    pub(crate) fn fail_here<T>(&self, what: &str) -> Result<T> {
+        Err(MetadataError::field(self.path.as_str(), what))
+    }
+
     pub(crate) fn members_has(&self, name: &str) -> bool {
-        self.members.contains_key(name)
+        match &self.members {
+            Members::Built(members) => members.contains_key(name),
+            Members::Text(text, ..) => scan::Members::find(text, name).is_some(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        match &self.members {
+            Members::Built(members) => members.is_empty(),
+            Members::Text(text, ..) => scan::Members::of(text).next().is_none(),
+        }
     }
 
     pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
-        self.members.remove(name)
+        match self.part(name)? {
+            Part::Built(value) => Some(value),
+            Part::Text(text, _) => parse_canonical(text).ok(),
+        }
+    }
+
+    /// A member that should be neither an array nor an object: such a one comes without what is in it.
+    fn scalar(&mut self, name: &str) -> Option<Value> {
+        match self.part(name)? {
+            Part::Text(text, _) if text.starts_with(['[', '{']) => Some(Value::Array(Vec::new())),
+            Part::Text(text, _) => parse_canonical(text).ok(),
+            Part::Built(value) => Some(value),
+        }
+    }
+
+    fn part(&mut self, name: &str) -> Option<Part<'a>> {
+        match &mut self.members {
+            Members::Built(members) => members.remove(name).map(Part::Built),
+            Members::Text(text, unknown, taken) => {
+                let part = scan::Members::find(text, name)?;
+                if *unknown == Unknown::Kept {
+                    taken.push(name.into());
+                }
+                Some(Part::Text(part, *unknown))
+            }
+        }
+    }
+
+    /// An object, to take its members.
+    pub(crate) fn fields(&mut self, name: &str) -> Result<Self> {
+        match self.optional_fields(name)? {
+            Some(fields) => Ok(fields),
+            None => self.fail(name, "is missing"),
+        }
+    }
+
+    pub(crate) fn optional_fields(&mut self, name: &str) -> Result<Option<Self>> {
+        let part = self.part(name);
+        part.map(|part| Self::of_part(self.path_of(name), part))
+            .transpose()
+    }
+
+    /// Shows the members of this object, each of them an object itself.
+    pub(crate) fn each(self, mut show: impl FnMut(&str, Self) -> Result<()>) -> Result<()> {
+        let Self { path, members } = self;
+        let mut show = |name: &str, part| {
+            let fields = Self::of_part(format!("{path}.{name}"), part)?;
+            show(name, fields)
+        };
+        match members {
+            Members::Built(members) => members
+                .into_iter()
+                .try_for_each(|(name, value)| show(&name, Part::Built(value))),
+            Members::Text(text, unknown, _) => scan::Members::of(text)
+                .try_for_each(|(name, text)| show(&name, Part::Text(text, unknown))),
+        }
     }
 
     pub(crate) fn required(&mut self, name: &str) -> Result<Value> {
@@ -70,6 +195,17 @@ impl Fields {
         }
     }
 
+    /// Whether an array, where given, is empty.
+    #[cfg(feature = "rustcrypto")]
+    pub(crate) fn list_is_empty(&mut self, name: &str) -> Result<Option<bool>> {
+        match self.part(name) {
+            None => Ok(None),
+            Some(Part::Text(text, _)) if text.starts_with('[') => Ok(Some(text == "[]")),
+            Some(Part::Built(Value::Array(items))) => Ok(Some(items.is_empty())),
+            Some(_) => self.fail(name, "must be an array"),
+        }
+    }
+
     pub(crate) fn strings(&mut self, name: &str) -> Result<Vec<String>> {
         let items = self.array(name)?;
         items
@@ -79,12 +215,14 @@ impl Fields {
     }
 
     pub(crate) fn string(&mut self, name: &str) -> Result<String> {
-        let value = self.required(name)?;
-        self.to_string(name, value)
+        match self.scalar(name) {
+            Some(value) => self.to_string(name, value),
+            None => self.fail(name, "is missing"),
+        }
     }
 
     pub(crate) fn boolean(&mut self, name: &str) -> Result<Option<bool>> {
-        match self.take(name) {
+        match self.scalar(name) {
             None => Ok(None),
             Some(Value::Bool(truth)) => Ok(Some(truth)),
             Some(_) => self.fail(name, "must be true or false"),
@@ -100,7 +238,7 @@ impl Fields {
     }
 
     pub(crate) fn optional_unsigned(&mut self, name: &str, least: u64) -> Result<Option<u64>> {
-        match self.take(name) {
+        match self.scalar(name) {
             None => Ok(None),
             Some(Value::Integer(number)) => match u64::try_from(number) {
                 Ok(number) if number >= least => Ok(Some(number)),
@@ -120,11 +258,19 @@ impl Fields {
 
     /// The names of the members that were not taken yet.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.members.keys().cloned().collect()
+        match &self.members {
+            Members::Built(members) => members.keys().cloned().collect(),
+            Members::Text(text, ..) => scan::Members::of(text)
+                .map(|(name, _)| name.into_owned())
+                .collect(),
+        }
     }
 
     pub(crate) fn members_is_null(&self, name: &str) -> bool {
-        self.members.get(name) == Some(&Value::Null)
+        match &self.members {
+            Members::Built(members) => members.get(name) == Some(&Value::Null),
+            Members::Text(text, ..) => scan::Members::find(text, name) == Some("null"),
+        }
     }
 
     /// A string of at most `longest` characters.
@@ -156,8 +302,16 @@ impl Fields {
 
     /// 1 to `longest` bytes in hexadecimal.
     pub(crate) fn hex(&mut self, name: &str, longest: usize) -> Result<Vec<u8>> {
-        let text = self.string(name)?;
-        match hex::decode(&text) {
+        // A text that stands there as it is needs no memory of its own.
+        let decoded = match self.part(name) {
+            Some(Part::Text(text, _)) if text.starts_with('"') => Scanner::canonical(text)
+                .string()
+                .map(|(text, _)| hex::decode(&*text))?,
+            Some(Part::Built(Value::String(text))) => hex::decode(text),
+            Some(_) => return self.fail(name, "must be a string"),
+            None => return self.fail(name, "is missing"),
+        };
+        match decoded {
             Ok(bytes) if (1..=longest).contains(&bytes.len()) => Ok(bytes),
             _ => self.fail(name, format!("must be 1 to {longest} bytes in hexadecimal")),
         }

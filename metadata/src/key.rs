@@ -126,7 +126,7 @@ impl PublicKey {
     }
 
     /// A point on P-256 (65 or 33 bytes) or P-384 (97 or 49 bytes) in SEC 1 form.
-    /// `None` if it is not on the curve.
+    /// `None` if it is not on the curve; for P-384 also without the feature `p384`.
     pub fn from_sec1(point: &[u8]) -> Option<Self> {
         match point.len() {
             33 | 65 => {
@@ -135,6 +135,7 @@ impl PublicKey {
                     key.to_sec1_point(false).as_bytes().try_into().ok()?,
                 ))
             }
+            #[cfg(feature = "p384")]
             49 | 97 => {
                 let key = p384::PublicKey::from_sec1_bytes(point).ok()?;
                 Some(Self::EcdsaP384(
@@ -203,6 +204,23 @@ impl PublicKey {
         }
     }
 
+    /// Names the key by its material: SHA-256 of the scheme and the bytes of the public key.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut named = Vec::from(self.scheme().name());
+        named.push(b'\n');
+        match self {
+            Self::Ed25519(point) => named.extend_from_slice(point),
+            Self::EcdsaP256(point) => named.extend_from_slice(point),
+            Self::EcdsaP384(point) => named.extend_from_slice(point),
+            Self::Rsa { modulus, exponent } => {
+                // Each by its digest, which has a fixed length.
+                named.extend_from_slice(&crypto::sha256(modulus));
+                named.extend_from_slice(&crypto::sha256(exponent));
+            }
+        }
+        crypto::sha256(&named)
+    }
+
     /// Whether `signature` over `message` is valid under this key.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         crypto::verify(self, message, signature)
@@ -259,11 +277,10 @@ impl Key {
     /// # Errors
     /// [`MetadataError::Field`] names what is missing or wrong.
     pub fn of(value: &Value) -> Result<Self, MetadataError> {
-        Self::decode("key", value.clone())
+        Self::decode(Fields::of("key", value.clone())?)
     }
 
-    pub(crate) fn decode(path: &str, value: Value) -> Result<Self, MetadataError> {
-        let mut fields = Fields::of(path, value)?;
+    pub(crate) fn decode(mut fields: Fields<'_>) -> Result<Self, MetadataError> {
         Ok(Self {
             keytype: fields.string("keytype")?,
             scheme: fields.string("scheme")?,
@@ -292,15 +309,12 @@ impl Key {
 }
 
 /// Keys by their ids, as Root and delegations list them.
-pub(crate) fn decode_keys(
-    path: &str,
-    members: Object,
-) -> Result<BTreeMap<KeyId, Key>, MetadataError> {
+pub(crate) fn decode_keys(listed: Fields<'_>) -> Result<BTreeMap<KeyId, Key>, MetadataError> {
     let mut keys = BTreeMap::new();
-    for (id, value) in members {
-        let path = alloc::format!("{path}.{id}");
-        keys.insert(KeyId::new(id)?, Key::decode(&path, value)?);
-    }
+    listed.each(|id, key| {
+        keys.insert(KeyId::new(id)?, Key::decode(key)?);
+        Ok(())
+    })?;
     Ok(keys)
 }
 
