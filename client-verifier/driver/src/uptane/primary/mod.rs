@@ -9,6 +9,7 @@
 
 mod carried;
 mod distribute;
+#[cfg(feature = "http")]
 mod http_director;
 mod image_repository;
 mod images;
@@ -39,6 +40,7 @@ use crate::fetch::{FetchError, Fetcher};
 use crate::files::FilesError;
 use crate::store::{Store, StoreError};
 
+#[cfg(feature = "http")]
 pub use self::http_director::{HttpDirector, MAX_ANSWER};
 pub use self::record::RecordError;
 
