@@ -32,6 +32,10 @@ for what in ureq rustls; do
         -p countersign-client --no-default-features --features uptane --edges normal,build
 done
 absent hpke 'a TUF client decrypts nothing' -p countersign-client --no-default-features --features http --edges normal,build
+absent ureq 'one HTTP library is enough' -p countersign-tokio --all-features --edges normal,build
+absent hpke 'a TUF client decrypts nothing' -p countersign-tokio --all-features --edges normal,build
+absent hyper 'who brings a fetcher pays for no other' -p countersign-tokio --no-default-features --edges normal,build
+absent countersign-signing 'the verifier never sees a signer' -p countersign-tokio --all-features --edges normal,build
 absent countersign-signing 'the verifier never sees a signer' -p countersign-verifier --edges normal,build
 absent countersign-ceremony 'a repository does not know who holds its keys' -p countersign-repo --edges normal,build
 absent countersign-repo 'vehicles and their director do not publish images' -p countersign-vehicle-sim --edges normal,build

@@ -11,3 +11,4 @@ check() {
 for features in '' tls http uptane; do
     check countersign-client "$features"
 done
+check countersign-tokio ''

@@ -34,7 +34,8 @@
 //! - `tls`: certificates and keys for TLS, for fetchers over another HTTP library. Part of `http`.
 //! - `uptane` (default): [Uptane](https://uptane.org), encrypted images and offline bundles.
 //!
-//! Without them there is a client for any fetcher and store of your own.
+//! Without them there is a client for any fetcher and store of your own; `countersign-tokio` has an
+//! asynchronous one.
 
 pub mod client;
 pub mod clock;
