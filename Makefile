@@ -31,7 +31,7 @@ export COUNTERSIGN_FIRMWARE_DIR := $(abspath $(S)/firmware)
 OF_THEIR_OWN := countersign-client-cli/crash-points,countersign-vehicle-sim/crash-points,countersign-ceremony/crash-points,countersign-signing/yubihsm-mock
 
 .PHONY: help demo test test-all check bench audit setup clean
-.PHONY: fmt clippy deny docs conformance no-std unit doctest vectors interop demo-quick unit-long mutants audit-if-online
+.PHONY: fmt clippy deny docs conformance no-std features semver unit doctest vectors interop demo-quick unit-long mutants audit-if-online
 
 help: ## this list
 	grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,13 +40,13 @@ demo: $(S)/debian.stamp $(S)/firmware.stamp ## sign real firmware in tokens, upd
 	cargo build --locked --release $(BINS)
 	COUNTERSIGN_BIN_DIR=$(TARGET_DIR)/release scripts/demo.sh
 
-test: fmt deny docs conformance clippy no-std unit doctest vectors interop demo-quick ## everything CI runs, cheap gates first
+test: fmt deny docs conformance semver clippy no-std features unit doctest vectors interop demo-quick ## everything CI runs, cheap gates first
 	echo "make test: passed"
 
 test-all: test unit-long mutants audit-if-online demo ## test, and the long property tests, what the vectors notice, advisories and the release demo
 	echo "make test-all: passed"
 
-check: fmt deny clippy docs conformance ## the quick gates: format, dependencies, lints, documentation
+check: fmt deny clippy docs conformance semver ## the quick gates: format, dependencies, lints, documentation
 	echo "make check: passed"
 
 bench: ## criterion benchmarks (release build)
@@ -94,6 +94,14 @@ no-std: $(S)/toolchain.stamp
 	else
 	  echo "    skipped for $(BARE_METAL): 'rustup target add $(BARE_METAL)' does not work here"
 	fi
+
+features: $(S)/toolchain.stamp
+	echo "==> the libraries for embedders with less than all their features"
+	scripts/features.sh
+
+semver: $(S)/toolchain.stamp
+	echo "==> public interfaces, compared with the last release"
+	scripts/semver.sh
 
 unit: $(S)/debian.stamp $(S)/python.stamp
 	echo "==> tests"

@@ -22,6 +22,20 @@ absent openssl-sys 'no OpenSSL in what we ship' "${shipped[@]}"
 absent tokio 'the client and its tools are blocking' -p countersign-client-cli --edges normal,build
 absent clap 'a library for embedders parses no command line' -p countersign-client --edges normal,build
 absent countersign-signing 'the verifier never sees a signer' -p countersign-client --edges normal,build
+absent tokio 'the blocking client is blocking' -p countersign-client --all-features --edges normal,build
+for what in ureq rustls serde_json tar hpke countersign-encryption; do
+    absent "$what" 'who wants neither HTTP nor Uptane pays for neither' \
+        -p countersign-client --no-default-features --edges normal,build
+done
+for what in ureq rustls; do
+    absent "$what" 'a vehicle may have its own way of fetching' \
+        -p countersign-client --no-default-features --features uptane --edges normal,build
+done
+absent hpke 'a TUF client decrypts nothing' -p countersign-client --no-default-features --features http --edges normal,build
+absent ureq 'one HTTP library is enough' -p countersign-tokio --all-features --edges normal,build
+absent hpke 'a TUF client decrypts nothing' -p countersign-tokio --all-features --edges normal,build
+absent hyper 'who brings a fetcher pays for no other' -p countersign-tokio --no-default-features --edges normal,build
+absent countersign-signing 'the verifier never sees a signer' -p countersign-tokio --all-features --edges normal,build
 absent countersign-signing 'the verifier never sees a signer' -p countersign-verifier --edges normal,build
 absent countersign-ceremony 'a repository does not know who holds its keys' -p countersign-repo --edges normal,build
 absent countersign-repo 'vehicles and their director do not publish images' -p countersign-vehicle-sim --edges normal,build

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Installs what the Makefile's targets need, and only what is missing.
-# Usage: scripts/setup.sh [toolchain|debian|python|tools|lists]...
-# Without arguments: toolchain, debian, python and tools. `lists` renews the package lists.
+# Usage: scripts/setup.sh [toolchain|debian|python|tools|semver|lists]...
+# Without arguments: toolchain, debian, python and tools. `semver` is for scripts/semver.sh; `lists` renews the package lists.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly setup_dir=.setup
 readonly rust_minimum=1.95.0
 readonly cargo_deny_version=0.20.2
+readonly cargo_semver_checks_version=0.51.0
 # softhsm2: the PKCS#11 token of the tests and the demo. swtpm, libtpm2-pkcs11-1: a TPM in software and its PKCS#11 library,
 # opencryptoki: another soft token, both for tests. openssl: makes foreign keys in tests. faketime: moves the clock of a
 # client under test. postgresql: the director's tests, see postgres.sh. shellcheck: checks the scripts of examples/. Firmware packages are only unpacked, see firmware.sh.
@@ -20,8 +21,8 @@ main() {
     ((${#parts[@]})) || parts=(toolchain debian python tools)
     for part in "${parts[@]}"; do
         case "$part" in
-            toolchain | debian | python | tools | lists) "setup_$part" ;;
-            *) die "unknown part '$part': choose from toolchain, debian, python, tools, lists" ;;
+            toolchain | debian | python | tools | semver | lists) "setup_$part" ;;
+            *) die "unknown part '$part': choose from toolchain, debian, python, tools, semver, lists" ;;
         esac
     done
 }
@@ -69,15 +70,26 @@ setup_python() {
 
 setup_tools() {
     setup_toolchain
-    local bin=$setup_dir/tools/bin/cargo-deny
-    if [[ -x $bin && $("$bin" --version) == "cargo-deny $cargo_deny_version" ]]; then
+    cargo_tool cargo-deny "$cargo_deny_version"
+}
+
+setup_semver() {
+    setup_toolchain
+    cargo_tool cargo-semver-checks "$cargo_semver_checks_version"
+}
+
+# cargo_tool NAME VERSION: built into .setup/tools, unless that version is there.
+cargo_tool() {
+    local name=$1 version=$2 bin=$setup_dir/tools/bin/$1
+    # Where cargo notes what it has installed.
+    if [[ -x $bin ]] && grep -qs "^\"$name $version " "$setup_dir/tools/.crates.toml"; then
         return
     fi
-    say "building cargo-deny $cargo_deny_version (a few minutes, once)"
+    say "building $name $version (a few minutes, once)"
     # It runs for seconds: a quick build is worth more than a quick program.
     CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
         cargo install --quiet --locked --root "$setup_dir/tools" --target-dir "$setup_dir/tools/build" \
-        --version "$cargo_deny_version" cargo-deny
+        --version "$version" "$name"
     rm -rf "$setup_dir/tools/build"
 }
 

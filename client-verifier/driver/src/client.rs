@@ -2,19 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use countersign_metadata::TargetFile;
 use countersign_verifier::{
-    Code, Context, ImageStream, ListedTarget, Protocol, Reject, RemoteName, Reply, Session, Step,
-    Trusted, VerifiedImage, drive,
+    Code, Context, ListedTarget, Protocol, Reject, RemoteName, Reply, Session, Step, Trusted,
+    VerifiedImage, drive,
 };
 
 use crate::fetch::{FetchError, Fetcher, check_base_url, fetch_bytes};
-use crate::files::{DownloadError, FilesError, ImageCheck, TargetDir, Wanted, download};
+use crate::files::{FilesError, ImageCheck, TargetDir, download};
 use crate::store::{Store, StoreError};
 
+mod image;
 mod init;
 
-pub use init::{Initialised, initialise, read_root};
+pub use image::{ImageGate, ImageRequest};
+pub use init::{FirstRoot, Initialised, Provision, initialise, read_root};
 
 /// Why a client stopped.
 #[derive(Debug, thiserror::Error)]
@@ -123,25 +124,15 @@ impl<F: Fetcher, S: Store> Client<F, S> {
         partial: &Path,
         progress: &dyn Fn(Option<u64>),
     ) -> Result<Image, ClientError> {
-        check_base_url(targets_url).map_err(ClientError::BaseUrl)?;
-        let now = trusted.now();
-        // Refuses before the first request what could never be verified.
-        target.clone().open(now)?;
-        let url = format!("{}{}", with_slash(targets_url), target.remote_path()?);
-        let key = partial_key(target.file());
-        let wanted = Wanted {
-            url: &url,
-            name: target.path().as_str(),
-            length: target.file().length,
-            key: &key,
-        };
+        let request = ImageRequest::new(trusted, target, targets_url)?;
         let mut new_check = || {
             progress(None);
-            Check {
-                stream: target.clone().open(now),
+            Told {
+                gate: request.gate(),
                 progress,
             }
         };
+        let wanted = request.wanted();
         match download(
             &mut self.fetcher,
             &wanted,
@@ -154,7 +145,7 @@ impl<F: Fetcher, S: Store> Client<F, S> {
                 path: done.path,
                 was_there: done.was_there,
             }),
-            Err(error) => Err(refused(error, target)),
+            Err(error) => Err(request.failed(error)),
         }
     }
 
@@ -200,7 +191,6 @@ pub fn run_session<P: Protocol>(
     })
 }
 
-/// What a mirror says counts; only one that cannot be reached is passed over.
 fn fetch(
     fetcher: &mut dyn Fetcher,
     urls: &[String],
@@ -210,81 +200,60 @@ fn fetch(
     let mut last = None;
     for base in urls {
         let url = format!("{base}{}", what.file_name());
-        match fetch_bytes(fetcher, &url, max_len) {
-            Ok(bytes) => return Ok(Reply::Fetched(bytes)),
-            Err(error) if error.is_not_found() => return Ok(Reply::NotFound),
-            Err(FetchError::TooLarge { .. }) => return Ok(Reply::TooLarge),
+        match mirror_says(fetch_bytes(fetcher, &url, max_len)) {
+            Ok(reply) => return Ok(reply),
             Err(error) => last = Some(error),
         }
     }
-    let role = what.role().to_owned();
-    Err(match last {
-        Some(error) => ClientError::Fetch { role, error },
-        None => Reject::new(Code::Usage, &role, "the repository has no URL").into(),
-    })
+    Err(no_mirror_says(what, last))
 }
 
-/// What became of a download, in the verifier's words where it is the verifier's business.
-fn refused(error: DownloadError<Reject>, target: &ListedTarget) -> ClientError {
-    let reject = |code, detail: String| Reject::new(code, target.role(), detail).into();
-    match error {
-        DownloadError::Refused(refusal) => refusal.into(),
-        DownloadError::Files(error) => error.into(),
-        DownloadError::Fetch(FetchError::TooLarge { limit, .. }) => {
-            let detail = format!("{} goes on beyond its {limit} bytes", target.path());
-            reject(Code::ImageTooLong, detail)
-        }
-        DownloadError::Fetch(error) if error.is_not_found() => {
-            let detail = format!(
-                "{} is listed, but the repository does not have it: {error}",
-                target.path()
-            );
-            reject(Code::ImageMissing, detail)
-        }
-        DownloadError::Fetch(error) => ClientError::Fetch {
-            role: target.role().to_owned(),
-            error,
-        },
+/// What came from a mirror, as the answer to a [`Step::Fetch`]. What a mirror says counts, that a file
+/// is absent or too large as well.
+///
+/// # Errors
+/// `fetched`'s, where it says nothing about the file: then the next mirror is asked.
+pub fn mirror_says(fetched: Result<Vec<u8>, FetchError>) -> Result<Reply, FetchError> {
+    match fetched {
+        Ok(bytes) => Ok(Reply::Fetched(bytes)),
+        Err(error) if error.is_not_found() => Ok(Reply::NotFound),
+        Err(FetchError::TooLarge { .. }) => Ok(Reply::TooLarge),
+        Err(error) => Err(error),
     }
 }
 
-/// What a partial file is known by: the first known hash of the image, and its length.
-fn partial_key(file: &TargetFile) -> String {
-    let (sha256, sha512) = (file.hashes.sha256, file.hashes.sha512);
-    let hash = match (&sha256, &sha512) {
-        (Some(hash), _) => &hash[..],
-        (None, Some(hash)) => &hash[..],
-        (None, None) => &[],
-    };
-    let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{digits} {}", file.length)
+/// Why a session is given up when no mirror says anything about `what`; `last` is the last one's error.
+pub fn no_mirror_says(what: &RemoteName, last: Option<FetchError>) -> ClientError {
+    let role = what.role().to_owned();
+    match last {
+        Some(error) => ClientError::Fetch { role, error },
+        None => Reject::new(Code::Usage, &role, "the repository has no URL").into(),
+    }
 }
 
-/// The image gate as the download sees it.
-struct Check<'a> {
-    stream: Result<ImageStream, Reject>,
+/// The image gate, and somebody who is told how far it is.
+struct Told<'a> {
+    gate: ImageGate,
     progress: &'a dyn Fn(Option<u64>),
 }
 
-impl ImageCheck for Check<'_> {
+impl ImageCheck for Told<'_> {
     type Proof = VerifiedImage;
     type Refusal = Reject;
 
     fn update(&mut self, bytes: &[u8]) -> Result<(), Reject> {
-        match &mut self.stream {
-            Ok(stream) => stream.update(bytes)?,
-            Err(reject) => return Err(reject.clone()),
-        }
+        self.gate.update(bytes)?;
         (self.progress)(Some(bytes.len() as u64));
         Ok(())
     }
 
     fn finish(self) -> Result<VerifiedImage, Reject> {
-        self.stream?.finish()
+        self.gate.finish()
     }
 }
 
-pub(crate) fn with_slash(url: &str) -> String {
+/// `url`, with a slash at its end: names are put behind it.
+pub fn with_slash(url: &str) -> String {
     match url.ends_with('/') {
         true => url.into(),
         false => format!("{url}/"),
@@ -294,19 +263,6 @@ pub(crate) fn with_slash(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_partial_file_is_known_by_hash_and_length_alone() {
-        let file = TargetFile::describing(b"abc");
-        assert_eq!(
-            partial_key(&file),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad 3"
-        );
-        let mut other = file;
-        other.hashes.sha256 = None;
-        assert!(partial_key(&other).starts_with("ddaf35a193617aba"));
-        assert_eq!(partial_key(&other).len(), 128 + 2);
-    }
 
     #[test]
     fn a_refusal_keeps_the_repository_it_names() {

@@ -5,7 +5,7 @@ mod compare;
 pub mod exceptions;
 pub mod external;
 pub mod in_process;
-mod server;
+pub mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -15,7 +15,7 @@ const MAX_HEAD: u64 = 16 * 1024;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server. Its threads end with the process or, idle, when they are asked next.
-pub(super) struct Server {
+pub struct Server {
     address: SocketAddr,
     shared: Arc<Mutex<Shared>>,
 }
@@ -29,7 +29,10 @@ struct Shared {
 
 impl Server {
     /// Listens on a free port.
-    pub(super) fn start() -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn start() -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Mutex::new(Shared::default()));
@@ -47,18 +50,19 @@ impl Server {
     }
 
     /// Serves `site` from now on, and forgets earlier requests.
-    pub(super) fn serve(&self, site: Site) {
+    pub fn serve(&self, site: Site) {
         let mut shared = lock(&self.shared);
         shared.site = site;
         shared.requests.clear();
     }
 
     /// The paths that were asked for, in order.
-    pub(super) fn requests(&self) -> Vec<String> {
+    pub fn requests(&self) -> Vec<String> {
         lock(&self.shared).requests.clone()
     }
 
-    pub(super) fn url(&self, directory: &str) -> String {
+    /// Where `directory` of the site is.
+    pub fn url(&self, directory: &str) -> String {
         format!("http://{}/{directory}", self.address)
     }
 }
@@ -78,6 +82,8 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 /// Answers the requests of one connection. A client may break it off at any time: too large files
 /// make it do so.
 fn converse(stream: TcpStream, shared: &Mutex<Shared>) {
+    // Head and body go out apart: without this each body waits 40 ms for the client's acknowledgement.
+    let _ = stream.set_nodelay(true);
     let _ = stream.set_read_timeout(Some(PATIENCE));
     let _ = stream.set_write_timeout(Some(PATIENCE));
     let Ok(mut out) = stream.try_clone() else {

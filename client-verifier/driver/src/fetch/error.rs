@@ -204,7 +204,7 @@ impl FetchError {
     }
 
     /// The `FetchError` inside `error`, or a broken connection with what it says.
-    pub(crate) fn from_io(url: &str, error: io::Error) -> Self {
+    pub fn from_io(url: &str, error: io::Error) -> Self {
         match error.downcast::<FetchError>() {
             Ok(inner) => inner,
             Err(error) => FetchError::Disconnected {

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use ureq::Agent;
 use ureq::http::{Response, header};
 
-use super::http::{explain, number};
+use super::get::number;
+use super::http::{explain, text};
 use super::location::HttpUrl;
 use super::{Body, Effort, FetchError, HttpFetcher};
 
@@ -95,10 +96,9 @@ impl HttpFetcher {
 
     fn refusal(&self, url: &str, response: Response<ureq::Body>) -> FetchError {
         let status = response.status().as_u16();
-        let retry_after = number(response.headers(), &header::RETRY_AFTER);
+        let retry_after = number(text(response.headers(), "retry-after"));
         let retry_after = retry_after.map(Duration::from_secs);
-        let location = response.headers().get(header::LOCATION);
-        let location = location.and_then(|to| to.to_str().ok()).map(str::to_owned);
+        let location = text(response.headers(), "location").map(str::to_owned);
         let url = url.to_owned();
         if let (300..400, Some(to)) = (status, location) {
             let why = "what a vehicle says is sent nowhere else; configure that URL if it is right";

@@ -1,6 +1,7 @@
 //! `file:` URLs: repositories on a mounted medium.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -17,10 +18,13 @@ impl FileFetcher {
     pub fn new() -> Self {
         FileFetcher(())
     }
-}
 
-impl Fetcher for FileFetcher {
-    fn open(&mut self, url: &str, range_from: u64) -> Result<Body<'_>, FetchError> {
+    /// The file at `url`, from the byte `range_from` on; from its first one if it is shorter than
+    /// that. With it, where in the file that is, and how many bytes follow.
+    ///
+    /// # Errors
+    /// As [`Fetcher::open`].
+    pub fn open_file(url: &str, range_from: u64) -> Result<(File, u64, u64), FetchError> {
         let path = path_of(url)?;
         let failed = |source| FetchError::File {
             path: path.clone(),
@@ -36,7 +40,14 @@ impl Fetcher for FileFetcher {
         // A partial download longer than the file was of another file: send all of this one.
         let starts_at = if range_from <= length { range_from } else { 0 };
         file.seek(SeekFrom::Start(starts_at)).map_err(failed)?;
-        Ok(Body::new(url, file, Some(length - starts_at), starts_at))
+        Ok((file, starts_at, length - starts_at))
+    }
+}
+
+impl Fetcher for FileFetcher {
+    fn open(&mut self, url: &str, range_from: u64) -> Result<Body<'_>, FetchError> {
+        let (file, starts_at, length) = Self::open_file(url, range_from)?;
+        Ok(Body::new(url, file, Some(length), starts_at))
     }
 }
 

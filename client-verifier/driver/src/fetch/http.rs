@@ -1,7 +1,6 @@
 //! HTTP and HTTPS.
 
 use std::io::{self, Read};
-use std::time::Duration;
 
 use ureq::http::{HeaderMap, Response, header};
 use ureq::tls::TlsConfig;
@@ -9,11 +8,11 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector, RustlsConnector, TcpConnector};
 use ureq::{Agent, Error};
 
-use super::location::HttpUrl;
+use super::get::{Answered, Get, number};
 use super::pace::Pace;
-use super::tls;
 use super::transport::{PacedConnector, PacedResolver, SharedPace};
-use super::{Body, FetchError, Fetcher, MAX_REDIRECTS, Patience, SlowPhase, TlsIdentity, TlsRoots};
+use super::ureq_tls::config;
+use super::{Body, FetchError, Fetcher, Patience, SlowPhase, TlsIdentity, TlsRoots};
 
 const USER_AGENT: &str = concat!("countersign/", env!("CARGO_PKG_VERSION"));
 
@@ -33,12 +32,12 @@ pub struct HttpFetcher {
 impl HttpFetcher {
     /// A fetcher that gives servers the time in `patience` and believes in `roots` for https.
     pub fn new(patience: Patience, roots: TlsRoots) -> Self {
-        Self::with(patience, tls::config(roots, None))
+        Self::with(patience, config(&roots, None))
     }
 
     /// The same, for https servers that want to know who asks (mutual TLS).
     pub fn with_identity(patience: Patience, roots: TlsRoots, identity: TlsIdentity) -> Self {
-        Self::with(patience, tls::config(roots, Some(identity)))
+        Self::with(patience, config(&roots, Some(&identity)))
     }
 
     fn with(patience: Patience, tls: TlsConfig) -> Self {
@@ -75,13 +74,13 @@ impl HttpFetcher {
         }
     }
 
-    /// One GET; redirects are returned like any other answer.
-    fn get(&self, url: &str, range_from: u64) -> Result<Response<ureq::Body>, FetchError> {
-        let mut request = self.agent.get(url);
-        if range_from > 0 {
-            request = request.header(header::RANGE, format!("bytes={range_from}-"));
+    fn ask(&self, get: &Get) -> Result<Response<ureq::Body>, FetchError> {
+        let mut request = self.agent.get(get.url());
+        if let Some(range) = get.range() {
+            request = request.header(header::RANGE, range);
         }
-        request.call().map_err(|e| explain(url, e, &self.pace))
+        let asked = request.call();
+        asked.map_err(|e| explain(get.url(), e, &self.pace))
     }
 
     pub(super) fn body(
@@ -91,7 +90,7 @@ impl HttpFetcher {
         starts_at: u64,
     ) -> Body<'_> {
         self.pace.lock().body_begins();
-        let content_length = number(response.headers(), &header::CONTENT_LENGTH);
+        let content_length = number(text(response.headers(), "content-length"));
         let reader = PacedBody {
             url: url.to_owned(),
             reader: Box::new(response.into_body().into_reader()),
@@ -118,97 +117,23 @@ impl Default for HttpFetcher {
 impl Fetcher for HttpFetcher {
     fn open(&mut self, url: &str, range_from: u64) -> Result<Body<'_>, FetchError> {
         self.pace.lock().restart();
-        let mut at = url.to_owned();
-        let mut range_from = range_from;
-        let mut redirects = 0;
-        while redirects <= MAX_REDIRECTS {
-            HttpUrl::parse(&at)?;
-            let response = self.get(&at, range_from)?;
-            match response.status().as_u16() {
-                200 => return Ok(self.body(&at, response, 0)),
-                206 => {
-                    check_range(&at, response.headers(), range_from)?;
-                    return Ok(self.body(&at, response, range_from));
+        let mut get = Get::new(url, range_from)?;
+        loop {
+            let response = self.ask(&get)?;
+            let header = |name| text(response.headers(), name);
+            match get.answered(response.status().as_u16(), header)? {
+                Answered::Body { starts_at, .. } => {
+                    return Ok(self.body(get.url(), response, starts_at));
                 }
-                // What we hold is longer than the file: ask for all of it.
-                416 if range_from > 0 => range_from = 0,
-                301 | 302 | 303 | 307 | 308 => {
-                    at = redirect(&at, response.headers())?;
-                    redirects += 1;
-                }
-                status @ (403 | 404 | 410) => {
-                    return Err(FetchError::NotFound {
-                        url: at,
-                        status: Some(status),
-                    });
-                }
-                status @ (408 | 425 | 429 | 500..=599) => {
-                    return Err(FetchError::Unavailable {
-                        url: at,
-                        status,
-                        retry_after: number(response.headers(), &header::RETRY_AFTER)
-                            .map(Duration::from_secs),
-                    });
-                }
-                status => return Err(FetchError::Status { url: at, status }),
+                Answered::Again => {}
             }
         }
-        Err(FetchError::TooManyRedirects {
-            url: url.to_owned(),
-            limit: MAX_REDIRECTS,
-        })
     }
 }
 
-/// Where the redirect leads, if it is one that we follow.
-fn redirect(url: &str, headers: &HeaderMap) -> Result<String, FetchError> {
-    let refuse = |to: &str, why| FetchError::Redirect {
-        url: url.to_owned(),
-        to: to.to_owned(),
-        why,
-    };
-    let from = HttpUrl::parse(url)?;
-    let location = headers
-        .get(header::LOCATION)
-        .and_then(|v| v.to_str().ok())
-        .filter(|v| !v.is_empty())
-        .ok_or_else(|| refuse("", "it has no usable Location header"))?;
-    let to = from.join(location);
-    match HttpUrl::parse(&to) {
-        Ok(parsed) if from.https && !parsed.https => {
-            Err(refuse(&to, "from https only https is followed"))
-        }
-        Ok(_) => Ok(to),
-        Err(FetchError::UnsupportedScheme { .. }) => {
-            Err(refuse(&to, "only http and https are followed"))
-        }
-        Err(_) => Err(refuse(&to, "it is not a usable URL")),
-    }
-}
-
-/// Whether a 206 holds the bytes from `range_from` on (RFC 9110 14.4).
-fn check_range(url: &str, headers: &HeaderMap, range_from: u64) -> Result<(), FetchError> {
-    let starts_at = headers
-        .get(header::CONTENT_RANGE)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.strip_prefix("bytes "))
-        .and_then(|v| v.split('-').next())
-        .and_then(|v| v.trim().parse::<u64>().ok());
-    // 206 without having asked would be a part taken for the whole.
-    if range_from > 0 && starts_at == Some(range_from) {
-        return Ok(());
-    }
-    Err(FetchError::Protocol {
-        url: url.to_owned(),
-        detail: format!(
-            "206 with Content-Range {:?} for a request from byte {range_from}",
-            headers.get(header::CONTENT_RANGE)
-        ),
-    })
-}
-
-pub(super) fn number(headers: &HeaderMap, name: &header::HeaderName) -> Option<u64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+/// A header, if it is text.
+pub(super) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
 }
 
 /// A body whose every byte counts towards the pace.

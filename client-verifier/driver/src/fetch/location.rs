@@ -4,6 +4,7 @@
 //! encoded by the caller.
 
 use super::FetchError;
+use super::file::path_of;
 
 /// The scheme of `url`, if it has one.
 pub(super) fn scheme(url: &str) -> Option<&str> {
@@ -31,6 +32,27 @@ pub fn check_base_url(url: &str) -> Result<(), FetchError> {
         url: without_credentials(url),
         why,
     })
+}
+
+/// Whether files can be asked for below `url`, as far as that shows without a request.
+///
+/// # Errors
+/// As [`check_base_url`], and for what is no whole `http`, `https` or `file` URL.
+pub fn check_repository_url(url: &str) -> Result<(), FetchError> {
+    check_base_url(url)?;
+    match scheme(url).map(str::to_ascii_lowercase).as_deref() {
+        Some("http" | "https") => HttpUrl::parse(url).map(|_| ()),
+        Some("file") => path_of(url).map(|_| ()),
+        _ => Err(FetchError::UnsupportedScheme {
+            url: without_credentials(url),
+            supported: "one that begins with https://, http:// or file:///",
+        }),
+    }
+}
+
+/// Whether `url` is one for a [`super::FileFetcher`].
+pub fn is_file_url(url: &str) -> bool {
+    scheme(url).is_some_and(|scheme| scheme.eq_ignore_ascii_case("file"))
 }
 
 /// An `http` or `https` URL, in parts of the text it was given as.

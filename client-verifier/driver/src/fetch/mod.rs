@@ -2,27 +2,52 @@
 //!
 //! A [`Fetcher`] does one GET per call and never retries by itself; [`fetch_bytes`] and
 //! [`crate::files::download`] retry, under the rules of [`Effort`]. What comes out is untrusted:
-//! only its size and the time it took are bounded here. [`HttpFetcher::exchange`] is for the few
-//! requests that carry something to a service.
+//! only its size and the time it took are bounded here.
+//!
+//! With the feature `http` there is `HttpFetcher`, whose `exchange` is for the few requests that carry
+//! something to a service. Its rules are here without it, for fetchers over other HTTP libraries:
+//! [`Get`] (redirects, ranges, what a status means), [`Patience`] and [`Rate`] (time), [`Effort`]
+//! (retries), [`WholeFile`] (size), and with the feature `tls` `client_config`.
 
 mod error;
+#[cfg(feature = "http")]
 mod exchange;
 mod file;
+mod get;
+#[cfg(feature = "http")]
 mod http;
 mod location;
+#[cfg(feature = "http")]
 mod pace;
+mod patience;
+mod rate;
 mod retry;
+#[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "http")]
 mod transport;
+#[cfg(feature = "http")]
+mod ureq_tls;
+#[cfg(feature = "http")]
+mod url;
+mod whole;
 
 pub use error::{FetchError, SlowPhase};
+#[cfg(feature = "http")]
 pub use exchange::{Answer, Method};
 pub use file::FileFetcher;
+pub use get::{Answered, Get};
+#[cfg(feature = "http")]
 pub use http::HttpFetcher;
-pub use location::check_base_url;
-pub use pace::Patience;
+pub use location::{check_base_url, check_repository_url, is_file_url};
+pub use patience::Patience;
+pub use rate::Rate;
 pub use retry::Effort;
-pub use tls::{TlsIdentity, TlsRoots};
+#[cfg(feature = "tls")]
+pub use tls::{TlsIdentity, TlsRoots, client_config};
+#[cfg(feature = "http")]
+pub use url::UrlFetcher;
+pub use whole::WholeFile;
 
 use std::fmt;
 use std::io::{self, Read};
@@ -35,7 +60,9 @@ const CHUNK: usize = 64 * 1024;
 
 /// One GET at a time, streamed.
 ///
-/// Implementations: [`HttpFetcher`], [`FileFetcher`], [`UrlFetcher`], and any the embedder brings.
+/// Implementations: `HttpFetcher` and `UrlFetcher` (feature `http`), [`FileFetcher`], and any the
+/// embedder brings: `examples/own_parts.rs` has one. It does not retry, bounds nothing but time, and
+/// is never asked for two files at once.
 pub trait Fetcher {
     /// Starts one GET of `url`, asking for the bytes from `range_from` on (0 asks for all).
     ///
@@ -141,79 +168,14 @@ fn fetch_once(
     max_len: u64,
     effort: &mut Effort,
 ) -> Result<Vec<u8>, FetchError> {
-    let too_large = || FetchError::TooLarge {
-        url: url.to_owned(),
-        limit: max_len,
-    };
     let mut body = fetcher.open(url, 0)?;
-    if body.content_length().is_some_and(|n| n > max_len) {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::new();
-    let mut filled = 0;
+    let mut file = WholeFile::begin(url, max_len, body.content_length())?;
     loop {
-        // The vector doubles with what has arrived, and never grows beyond the limit and a byte.
-        let room = (max_len.saturating_add(1)).saturating_sub(filled as u64);
-        if filled == bytes.len() {
-            let step = (filled.max(4096)).min(usize::try_from(room).unwrap_or(usize::MAX));
-            bytes.resize(filled + step.min(16 * CHUNK), 0);
-        }
-        let n = body.read(&mut bytes[filled..])?;
+        let n = body.read(file.room())?;
         if n == 0 {
-            bytes.truncate(filled);
-            return Ok(bytes);
+            return Ok(file.into_bytes());
         }
-        filled += n;
         effort.received(n as u64);
-        if filled as u64 > max_len {
-            return Err(too_large());
-        }
-    }
-}
-
-/// Chooses the fetcher by the scheme of the URL: `http`, `https` or `file`.
-///
-/// The choice is made on the URL the caller gives; a redirect never changes it.
-#[derive(Debug)]
-pub struct UrlFetcher {
-    http: HttpFetcher,
-    file: FileFetcher,
-}
-
-impl UrlFetcher {
-    /// A fetcher for all three schemes that speaks HTTP through `http`.
-    pub fn new(http: HttpFetcher) -> Self {
-        UrlFetcher {
-            http,
-            file: FileFetcher::new(),
-        }
-    }
-
-    /// Whether files can be asked for below `url`, as far as that shows without a request.
-    ///
-    /// # Errors
-    /// As [`check_base_url`], and for what is no whole `http`, `https` or `file` URL.
-    pub fn check_base_url(url: &str) -> Result<(), FetchError> {
-        check_base_url(url)?;
-        match location::scheme(url)
-            .map(str::to_ascii_lowercase)
-            .as_deref()
-        {
-            Some("http" | "https") => location::HttpUrl::parse(url).map(|_| ()),
-            Some("file") => file::path_of(url).map(|_| ()),
-            _ => Err(FetchError::UnsupportedScheme {
-                url: location::without_credentials(url),
-                supported: "one that begins with https://, http:// or file:///",
-            }),
-        }
-    }
-}
-
-impl Fetcher for UrlFetcher {
-    fn open(&mut self, url: &str, range_from: u64) -> Result<Body<'_>, FetchError> {
-        match location::scheme(url) {
-            Some(s) if s.eq_ignore_ascii_case("file") => self.file.open(url, range_from),
-            _ => self.http.open(url, range_from),
-        }
+        file.filled(n)?;
     }
 }

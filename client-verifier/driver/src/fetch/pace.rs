@@ -1,39 +1,9 @@
-//! How long a server may take, and the measuring of it.
+//! How long one request takes, and when its server is given up.
 
 use std::time::{Duration, Instant};
 
-use super::SlowPhase;
-
-/// How long a server may take for one GET.
-///
-/// With the defaults a server that stalls or drips is given up within 55 s, however it divides its
-/// slowness between connecting, answering and sending, retries included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
-    /// For looking up the name, and again for connecting. Default 10 s.
-    pub connect: Duration,
-    /// From the start of the request to the last byte of the headers, connecting, TLS handshake
-    /// and redirects included. Default 20 s.
-    pub response: Duration,
-    /// The window over which the rate of a body is measured. It slides, and only time spent
-    /// waiting for the server counts. Default 20 s.
-    pub window: Duration,
-    /// Bytes that have to arrive in every full window. Default 20 KiB, so 1 KiB/s. A TLS record
-    /// has 16 KiB and is delivered as a whole, so over https less than that makes every window
-    /// without a finished record look like a stall.
-    pub min_bytes_per_window: u64,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Patience {
-            connect: Duration::from_secs(10),
-            response: Duration::from_secs(20),
-            window: Duration::from_secs(20),
-            min_bytes_per_window: 20 * 1024,
-        }
-    }
-}
+use super::rate::Rate;
+use super::{Patience, SlowPhase};
 
 /// What is known when a server is given up.
 #[derive(Debug, Clone, Copy)]
@@ -41,17 +11,6 @@ pub(super) struct Slowness {
     pub(super) phase: SlowPhase,
     pub(super) waited: Duration,
     pub(super) received: u64,
-}
-
-/// The window is measured in this many slots; a stall is noticed at most one slot late.
-const SLOTS: usize = 10;
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Slot {
-    /// Bytes on the wire, framing and encryption included.
-    wire: u64,
-    /// Bytes of the file.
-    file: u64,
 }
 
 /// The pace of one request: first a deadline for the response, then a minimum rate for the body.
@@ -63,10 +22,8 @@ pub(super) struct Pace {
     received: u64,
     /// Whether the request has a body, and how much of it was sent since the deadline was set.
     upload: Option<u64>,
-    /// Time spent waiting for the body.
-    waited: Duration,
-    slots: [Slot; SLOTS],
-    current: usize,
+    /// The body, once it has begun.
+    rate: Rate,
     /// Set once the server has been given up.
     verdict: Option<Slowness>,
     /// The connection was reset, which a body without a length must not take for its end.
@@ -81,9 +38,7 @@ impl Pace {
             phase: SlowPhase::Connect,
             received: 0,
             upload: None,
-            waited: Duration::ZERO,
-            slots: [Slot::default(); SLOTS],
-            current: 0,
+            rate: Rate::new(patience),
             verdict: None,
             broken: None,
         }
@@ -127,13 +82,13 @@ impl Pace {
     /// The headers are in: from here on the rate counts.
     pub(super) fn body_begins(&mut self) {
         self.phase = SlowPhase::Body;
-        self.received = 0;
+        self.rate = Rate::new(self.patience);
     }
 
     /// The longest that the next wait may be.
     pub(super) fn next_wait(&self) -> Duration {
         match self.phase {
-            SlowPhase::Body => self.slot(),
+            SlowPhase::Body => self.rate.longest_wait(),
             _ => self
                 .patience
                 .response
@@ -143,27 +98,25 @@ impl Pace {
 
     /// Notes `n` bytes on the wire after a wait of `elapsed`.
     pub(super) fn wire(&mut self, n: u64, elapsed: Duration) {
-        self.received = self.received.saturating_add(n);
-        if self.phase == SlowPhase::Body {
-            self.advance(elapsed);
-            self.slots[self.current].wire += n;
+        match self.phase {
+            SlowPhase::Body => self.rate.wire(n, elapsed),
+            _ => self.received = self.received.saturating_add(n),
         }
     }
 
     /// Notes `n` bytes of the file.
     pub(super) fn file(&mut self, n: u64) {
-        self.slots[self.current].file += n;
+        self.rate.file(n);
     }
 
     /// Whether the server has used up our patience.
     pub(super) fn check(&mut self) -> Option<Slowness> {
-        let waited = match self.phase {
-            SlowPhase::Body => self.waited,
-            _ => self.started.elapsed(),
-        };
-        let slow = match self.phase {
-            SlowPhase::Body => waited >= self.patience.window && self.is_below_minimum(),
-            _ => waited >= self.patience.response,
+        let (slow, waited) = match self.phase {
+            SlowPhase::Body => (self.rate.is_too_slow(), self.rate.waited()),
+            _ => {
+                let waited = self.started.elapsed();
+                (waited >= self.patience.response, waited)
+            }
         };
         if slow {
             self.give_up(waited);
@@ -176,7 +129,10 @@ impl Pace {
         self.verdict.get_or_insert(Slowness {
             phase: self.phase,
             waited,
-            received: self.received,
+            received: match self.phase {
+                SlowPhase::Body => self.rate.received(),
+                _ => self.received,
+            },
         });
     }
 
@@ -199,84 +155,16 @@ impl Pace {
     pub(super) fn broken(&self) -> Option<&str> {
         self.broken.as_deref()
     }
-
-    /// Bytes on the wire are the measure, as a slow line may take a window for one TLS record. But
-    /// a window in which not one byte of the file came out is padding, whatever its rate.
-    fn is_below_minimum(&self) -> bool {
-        let wire: u64 = self.slots.iter().map(|s| s.wire).sum();
-        let file: u64 = self.slots.iter().map(|s| s.file).sum();
-        wire < self.patience.min_bytes_per_window || file == 0
-    }
-
-    fn slot(&self) -> Duration {
-        (self.patience.window / SLOTS as u32).max(Duration::from_millis(1))
-    }
-
-    fn advance(&mut self, elapsed: Duration) {
-        let slot = self.slot().as_nanos();
-        let before = self.waited.as_nanos() / slot;
-        self.waited += elapsed;
-        let passed = self.waited.as_nanos() / slot - before;
-        for _ in 0..passed.min(SLOTS as u128) {
-            self.current = (self.current + 1) % SLOTS;
-            self.slots[self.current] = Slot::default();
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn body() -> Pace {
-        let mut pace = Pace::new(Patience::default());
-        pace.body_begins();
-        pace
-    }
-
-    /// Feeds `rate` bytes a second for `seconds`, and says after how many it was given up.
-    fn run(pace: &mut Pace, seconds: u64, rate: u64, useful: bool) -> Option<u64> {
-        for second in 1..=seconds {
-            pace.wire(rate, Duration::from_secs(1));
-            pace.file(if useful { rate } else { 0 });
-            if pace.check().is_some() {
-                return Some(second);
-            }
-        }
-        None
-    }
-
-    #[test]
-    fn a_stall_is_noticed_after_one_window() {
-        assert_eq!(run(&mut body(), 100, 0, true), Some(20));
-    }
-
-    #[test]
-    fn a_drip_is_noticed_after_one_window() {
-        assert_eq!(run(&mut body(), 100, 1, true), Some(20));
-    }
-
-    #[test]
-    fn a_burst_buys_no_more_than_a_window() {
-        let mut pace = body();
-        pace.wire(10 << 20, Duration::ZERO);
-        pace.file(10 << 20);
-        assert_eq!(run(&mut pace, 100, 0, true), Some(20));
-    }
-
-    #[test]
-    fn twice_the_minimum_goes_on_for_ever() {
-        assert_eq!(run(&mut body(), 10_000, 2048, true), None);
-    }
-
-    #[test]
-    fn padding_without_content_is_slow_at_any_rate() {
-        assert_eq!(run(&mut body(), 100, 1 << 20, false), Some(20));
-    }
-
     #[test]
     fn our_own_time_does_not_count() {
-        let mut pace = body();
+        let mut pace = Pace::new(Patience::default());
+        pace.body_begins();
         pace.started = Instant::now()
             .checked_sub(Duration::from_secs(3600))
             .unwrap();

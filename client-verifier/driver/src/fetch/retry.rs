@@ -96,6 +96,15 @@ impl Effort {
     /// # Errors
     /// `error` itself if another try would not help, or there were enough of them.
     pub fn again_after(&mut self, error: FetchError) -> Result<(), FetchError> {
+        std::thread::sleep(self.pause_after(error)?);
+        Ok(())
+    }
+
+    /// How long to wait before another try, which counts as made. For those that cannot sleep here.
+    ///
+    /// # Errors
+    /// As [`Effort::again_after`].
+    pub fn pause_after(&mut self, error: FetchError) -> Result<Duration, FetchError> {
         if !error.is_transient() || self.tries >= TRIES || self.fresh_starts >= FRESH_STARTS {
             return Err(error);
         }
@@ -104,9 +113,8 @@ impl Effort {
         if asked > MAX_RETRY_AFTER || self.since.elapsed() + pause > RETRY_WITHIN {
             return Err(error);
         }
-        std::thread::sleep(pause);
         self.tries += 1;
-        Ok(())
+        Ok(pause)
     }
 }
 

@@ -7,12 +7,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig};
+use rustls::{ClientConfig, RootCertStore};
 use zeroize::Zeroizing;
 
 use super::FetchError;
@@ -26,12 +25,18 @@ const MAX_IDENTITY_FILE: u64 = 64 * 1024;
 
 /// Which certification authorities may vouch for an https server.
 #[derive(Debug, Clone)]
-pub struct TlsRoots(RootCerts);
+pub struct TlsRoots(Roots);
+
+#[derive(Debug, Clone)]
+pub(super) enum Roots {
+    Mozilla,
+    These(Arc<Vec<CertificateDer<'static>>>),
+}
 
 impl TlsRoots {
     /// Mozilla's authorities, as built in.
     pub fn mozilla() -> Self {
-        TlsRoots(RootCerts::WebPki)
+        TlsRoots(Roots::Mozilla)
     }
 
     /// Only the certificates in the PEM file at `path`, and none that is built in.
@@ -50,10 +55,24 @@ impl TlsRoots {
         for (number, certificate) in (1..).zip(&certificates) {
             // The TLS library would skip in silence what it cannot use.
             RootCertStore::empty()
-                .add(CertificateDer::from(certificate.der()))
+                .add(certificate.clone())
                 .map_err(|e| failed(format!("certificate {number}: {e}")))?;
         }
-        Ok(TlsRoots(RootCerts::Specific(Arc::new(certificates))))
+        Ok(TlsRoots(Roots::These(Arc::new(certificates))))
+    }
+
+    fn store(&self) -> RootCertStore {
+        match &self.0 {
+            Roots::Mozilla => RootCertStore {
+                roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+            },
+            Roots::These(certificates) => {
+                let mut store = RootCertStore::empty();
+                // All of them can be used: see `from_pem_file`.
+                store.add_parsable_certificates(certificates.iter().cloned());
+                store
+            }
+        }
     }
 }
 
@@ -63,7 +82,15 @@ impl TlsRoots {
 /// and in TLS 1.2 whoever listens in on the way sees it too. Give it only to fetchers whose servers
 /// may know.
 #[derive(Clone)]
-pub struct TlsIdentity(ClientCert);
+pub struct TlsIdentity(Arc<Identity>);
+
+struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    /// The same for the HTTP library, which makes one of nothing else than PEM.
+    #[cfg(feature = "http")]
+    http_key: ureq::tls::PrivateKey<'static>,
+}
 
 impl TlsIdentity {
     /// The certificate in the PEM file `certificate`, issuers behind it if there are any, and the
@@ -88,12 +115,9 @@ impl TlsIdentity {
                           without a passphrase";
             failed(key, detail.into())
         };
-        let private = PrivateKey::from_pem(&pem).map_err(|_| unusable())?;
-        let same = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| unusable())?;
+        let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| unusable())?;
         // What the TLS library does at the first connection, where it would panic.
-        let der = chain.iter().map(|c| CertificateDer::from(c.der()));
-        let der = der.map(CertificateDer::into_owned).collect();
-        CertifiedKey::from_der(der, same, &provider()).map_err(|e| {
+        CertifiedKey::from_der(chain.clone(), private.clone_key(), &provider()).map_err(|e| {
             let detail = format!(
                 "it cannot be used with the certificate in {}: {e}; give the key that the \
                  certificate was requested with",
@@ -101,7 +125,30 @@ impl TlsIdentity {
             );
             failed(key, detail)
         })?;
-        Ok(TlsIdentity(ClientCert::new_with_certs(&chain, private)))
+        Ok(TlsIdentity(Arc::new(Identity {
+            chain,
+            key: private,
+            #[cfg(feature = "http")]
+            http_key: ureq::tls::PrivateKey::from_pem(&pem).map_err(|_| unusable())?,
+        })))
+    }
+}
+
+#[cfg(feature = "http")]
+impl TlsRoots {
+    pub(super) fn roots(&self) -> &Roots {
+        &self.0
+    }
+}
+
+#[cfg(feature = "http")]
+impl TlsIdentity {
+    pub(super) fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.0.chain
+    }
+
+    pub(super) fn http_key(&self) -> ureq::tls::PrivateKey<'static> {
+        self.0.http_key.to_owned()
     }
 }
 
@@ -111,28 +158,34 @@ impl fmt::Debug for TlsIdentity {
     }
 }
 
-/// How https is spoken.
-pub(super) fn config(roots: TlsRoots, identity: Option<TlsIdentity>) -> TlsConfig {
-    TlsConfig::builder()
-        .root_certs(roots.0)
-        .client_cert(identity.map(|identity| identity.0))
-        // Named, because the default panics where a second provider is linked in.
-        .unversioned_rustls_crypto_provider(Arc::new(provider()))
-        .build()
+/// How rustls speaks https under these rules, for fetchers over other HTTP libraries. The crypto
+/// provider is ring, whatever else is linked in.
+///
+/// # Errors
+/// As rustls has it, which for a [`TlsIdentity`] that was read does not happen.
+pub fn client_config(
+    roots: &TlsRoots,
+    identity: Option<&TlsIdentity>,
+) -> Result<ClientConfig, rustls::Error> {
+    let config = ClientConfig::builder_with_provider(Arc::new(provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots.store());
+    match identity.map(|identity| &*identity.0) {
+        None => Ok(config.with_no_client_auth()),
+        Some(Identity { chain, key, .. }) => {
+            config.with_client_auth_cert(chain.clone(), key.clone_key())
+        }
+    }
 }
 
-fn provider() -> CryptoProvider {
+pub(super) fn provider() -> CryptoProvider {
     rustls::crypto::ring::default_provider()
 }
 
 /// All certificates in `pem`, at least one.
-fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
-    let mut certificates = Vec::new();
-    for item in ureq::tls::parse_pem(pem) {
-        if let PemItem::Certificate(c) = item.map_err(|e| e.to_string())? {
-            certificates.push(c);
-        }
-    }
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let certificates = certificates.map_err(|e| e.to_string())?;
     match certificates.is_empty() {
         true => Err("it holds no certificate".into()),
         false => Ok(certificates),

@@ -1,37 +1,11 @@
 //! One target file, from the server to its final name.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::partial::{self, Partial};
-use super::{CHUNK, DownloadError, ImageCheck, TargetDir};
-use crate::crash;
-use crate::fetch::{Effort, FetchError, Fetcher};
-
-/// A target file to be had, as the trusted metadata describes it.
-#[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
-    /// Where it is served, percent-encoded.
-    pub url: &'a str,
-    /// Its name below the target directory: the target's own.
-    pub name: &'a str,
-    /// Its length in bytes.
-    pub length: u64,
-    /// What its content is known by, such as its hashes: a download is resumed only from one of
-    /// the same key.
-    pub key: &'a str,
-}
-
-/// A target file in its place.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Downloaded<P> {
-    /// What the check yielded for it.
-    pub proof: P,
-    /// Where it is.
-    pub path: PathBuf,
-    /// Whether the right file was there already and nothing was fetched.
-    pub was_there: bool,
-}
+use super::{
+    Begun, CHUNK, DownloadError, Downloaded, ImageCheck, Need, TargetDir, Transfer, Wanted,
+};
+use crate::fetch::Fetcher;
 
 /// Gets a target file into `targets`, in constant memory.
 ///
@@ -41,9 +15,10 @@ pub struct Downloaded<P> {
 /// offers one. A fetch that breaks off is resumed, now or in a later run.
 ///
 /// # Errors
-/// [`DownloadError::Refused`] if the file is not the right one. [`FetchError::TooLarge`] if it is
-/// longer than `wanted.length`. After both nothing is kept. After any other fetch error what
-/// arrived is kept in `partial_directory`.
+/// [`DownloadError::Refused`] if the file is not the right one.
+/// [`FetchError::TooLarge`](crate::fetch::FetchError::TooLarge) if it is longer than
+/// `wanted.length`. After both nothing is kept. After any other fetch error what arrived is kept in
+/// `partial_directory`.
 pub fn download<C: ImageCheck>(
     fetcher: &mut dyn Fetcher,
     wanted: &Wanted<'_>,
@@ -51,132 +26,50 @@ pub fn download<C: ImageCheck>(
     partial_directory: &Path,
     new_check: &mut dyn FnMut() -> C,
 ) -> Result<Downloaded<C::Proof>, DownloadError<C::Refusal>> {
-    if let Some(proof) = targets.existing(wanted.name, wanted.length, new_check())? {
-        partial::discard(partial_directory, wanted.key)?;
-        return Ok(Downloaded {
-            proof,
-            path: targets.path_of(wanted.name)?,
-            was_there: true,
-        });
-    }
-    let mut partial = Partial::open(partial_directory, wanted.key)?;
-    match complete(fetcher, wanted, &mut partial, new_check) {
-        Ok(proof) => {
-            partial.sync()?;
-            crash::point();
-            let path = targets.place(partial.path(), wanted.name)?;
-            partial.remove()?;
-            Ok(Downloaded {
-                proof,
-                path,
-                was_there: false,
-            })
-        }
-        Err(error) => {
-            match &error {
-                DownloadError::Fetch(FetchError::TooLarge { .. })
-                | DownloadError::Files(_)
-                | DownloadError::Refused(_) => partial.remove()?,
-                DownloadError::Fetch(_) => partial.keep()?,
-            }
-            Err(error)
-        }
+    match Transfer::begin(wanted, targets, partial_directory, new_check)? {
+        Begun::There(done) => Ok(done),
+        Begun::Missing(mut transfer) => complete(fetcher, wanted.url, targets, &mut transfer)
+            .map_err(|error| transfer.abandon(error)),
     }
 }
 
-/// Completes the partial file and proves it.
-fn complete<C: ImageCheck>(
+fn complete<C: ImageCheck, N: FnMut() -> C>(
     fetcher: &mut dyn Fetcher,
-    wanted: &Wanted<'_>,
-    partial: &mut Partial,
-    new_check: &mut dyn FnMut() -> C,
-) -> Result<C::Proof, DownloadError<C::Refusal>> {
-    let mut check = new_check();
-    if !partial.replay(wanted.length, &mut check)? {
-        check = new_check();
-    }
-    let inherited = partial.length() > 0;
-    match fetch_rest(fetcher, wanted, partial, check, new_check) {
-        // The bad bytes may be those of the earlier run, from whoever served it: that must not
-        // stand in the way of an honest server now.
-        Err(DownloadError::Refused(_)) if inherited => {
-            partial.clear()?;
-            fetch_rest(fetcher, wanted, partial, new_check(), new_check)
-        }
-        result => result,
-    }
-}
-
-fn fetch_rest<C: ImageCheck>(
-    fetcher: &mut dyn Fetcher,
-    wanted: &Wanted<'_>,
-    partial: &mut Partial,
-    mut check: C,
-    new_check: &mut dyn FnMut() -> C,
-) -> Result<C::Proof, DownloadError<C::Refusal>> {
-    let mut effort = Effort::resuming_at(partial.length());
-    // An interrupted run may have had all of it; only an empty file is asked for even so, as its
-    // absence has to be noticed.
-    while partial.length() < wanted.length || wanted.length == 0 {
-        match fetch_once(fetcher, wanted, partial, &mut check, new_check, &mut effort) {
-            Ok(()) => break,
-            Err(DownloadError::Fetch(error)) => effort.again_after(error)?,
+    url: &str,
+    targets: &TargetDir,
+    transfer: &mut Transfer<C, N>,
+) -> Result<Downloaded<C::Proof>, DownloadError<C::Refusal>> {
+    loop {
+        let from = match transfer.next(targets)? {
+            Need::Nothing(done) => return Ok(done),
+            Need::Body { from } => from,
+        };
+        match fetch_once(fetcher, url, from, transfer) {
+            Ok(()) => {}
+            Err(DownloadError::Fetch(error)) => std::thread::sleep(transfer.failed(error)?),
             Err(other) => return Err(other),
         }
     }
-    check.finish().map_err(DownloadError::Refused)
 }
 
-fn fetch_once<C: ImageCheck>(
+fn fetch_once<C: ImageCheck, N: FnMut() -> C>(
     fetcher: &mut dyn Fetcher,
-    wanted: &Wanted<'_>,
-    partial: &mut Partial,
-    check: &mut C,
-    new_check: &mut dyn FnMut() -> C,
-    effort: &mut Effort,
+    url: &str,
+    from: u64,
+    transfer: &mut Transfer<C, N>,
 ) -> Result<(), DownloadError<C::Refusal>> {
-    let too_large = || FetchError::TooLarge {
-        url: wanted.url.to_owned(),
-        limit: wanted.length,
-    };
-    let mut body = fetcher.open(wanted.url, partial.length())?;
-    if body.starts_at() != partial.length() {
-        if body.starts_at() != 0 {
-            return Err(DownloadError::Fetch(FetchError::Protocol {
-                url: wanted.url.to_owned(),
-                detail: format!(
-                    "asked from byte {}, got it from {}",
-                    partial.length(),
-                    body.starts_at()
-                ),
-            }));
-        }
-        partial.clear()?;
-        *check = new_check();
-        effort.starts_over();
-    }
-    let left = wanted.length - partial.length();
-    if body.content_length().is_some_and(|n| n > left) {
-        return Err(too_large().into());
-    }
+    let mut body = fetcher.open(url, from)?;
+    transfer.opened(body.starts_at(), body.content_length())?;
     let mut buffer = vec![0; CHUNK];
     loop {
-        let n = match body.read(&mut buffer) {
-            Ok(n) => n,
-            // Without an announced length the end is only known by its silence; a file that is
-            // complete is never slow.
-            Err(_) if partial.length() == wanted.length => 0,
-            Err(error) => return Err(error.into()),
-        };
+        let n = body.read(&mut buffer)?;
         if n == 0 {
+            transfer.ended();
             return Ok(());
         }
-        if n as u64 > wanted.length - partial.length() {
-            return Err(too_large().into());
+        if transfer.take(&buffer[..n])?.is_break() {
+            return Ok(());
         }
-        check.update(&buffer[..n]).map_err(DownloadError::Refused)?;
-        partial.append(&buffer[..n])?;
-        effort.advanced(n as u64, partial.length());
     }
 }
 

@@ -3,15 +3,20 @@
 //! An unfinished download lies in a directory of its own, beside the trusted metadata and not
 //! among the targets, so that nothing unproven is ever visible in the targets' directory, even
 //! after a power cut. It gets its final name by a rename, after every hash and the length held.
+//!
+//! [`Transfer`] has the rules, and asks nothing of the network; [`download`] drives one with a
+//! blocking fetcher, and `countersign-tokio` with an asynchronous one.
 
 mod download;
 mod error;
 mod partial;
 mod target_dir;
+mod transfer;
 
-pub use download::{Downloaded, Wanted, download};
+pub use download::download;
 pub use error::{DownloadError, FilesError};
 pub use target_dir::TargetDir;
+pub use transfer::{Begun, Downloaded, Need, Transfer, Wanted};
 
 /// Decides about the bytes of one target file as they come, in order and from the first.
 ///

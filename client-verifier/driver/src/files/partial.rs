@@ -1,8 +1,10 @@
 //! A download under way, in a directory where nobody looks for finished files.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 
@@ -10,7 +12,16 @@ use super::{CHUNK, FilesError, ImageCheck};
 use crate::store::sha256_hex;
 use crate::{crash, durable};
 
-/// The unfinished file of one target.
+/// How long another download of the same file is waited for. It is one that was given up in the
+/// middle of a write; longer than this only two at once take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between two looks at a file that is in use.
+const POLL: Duration = Duration::from_millis(20);
+
+/// The unfinished file of one target, locked until this is dropped: with two writers the bytes that
+/// were checked would not be those in the file.
+#[derive(Debug)]
 pub(super) struct Partial {
     directory: PathBuf,
     path: PathBuf,
@@ -28,21 +39,7 @@ impl Partial {
         let name = sha256_hex(key.as_bytes());
         remove_others(directory, &name).map_err(FilesError::io("tidy the directory", directory))?;
         let path = directory.join(name);
-        let flags =
-            OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o666))
-            .map_err(FilesError::io("open", &path))?;
-        let file = File::from(fd);
-        if !file
-            .metadata()
-            .map_err(FilesError::io("read", &path))?
-            .is_file()
-        {
-            return Err(FilesError::Obstructed {
-                path,
-                why: "something that is not a file stands in a download's place",
-            });
-        }
+        let file = open_locked(directory, &path)?;
         Ok(Partial {
             directory: directory.to_owned(),
             path,
@@ -106,7 +103,7 @@ impl Partial {
     }
 
     /// Keeps what arrived for another run, if anything did.
-    pub(super) fn keep(self) -> Result<(), FilesError> {
+    pub(super) fn keep(&self) -> Result<(), FilesError> {
         if self.length == 0 {
             return self.remove();
         }
@@ -114,8 +111,71 @@ impl Partial {
     }
 
     /// Removes the file, if it is still there, and the directory with it.
-    pub(super) fn remove(self) -> Result<(), FilesError> {
-        remove(&self.directory, &self.path)
+    pub(super) fn remove(&self) -> Result<(), FilesError> {
+        // What stands there may be another download's by now.
+        match is_at(&self.file, &self.path).map_err(FilesError::io("remove", &self.path))? {
+            true => remove(&self.directory, &self.path),
+            false => remove_directory(&self.directory),
+        }
+    }
+}
+
+/// Opens the file at `path`, alone. Whoever had it before may have put it in its place meanwhile: then
+/// it is no longer ours to write, and another one is made.
+fn open_locked(directory: &Path, path: &Path) -> Result<File, FilesError> {
+    let start = Instant::now();
+    loop {
+        let file = match open(path) {
+            // The directory went with the file of whoever had it before.
+            Err(FilesError::Io { source, .. })
+                if source.kind() == io::ErrorKind::NotFound && start.elapsed() < PATIENCE =>
+            {
+                durable::create_directory(directory)
+                    .map_err(FilesError::io("make the directory", directory))?;
+                continue;
+            }
+            opened => opened?,
+        };
+        match file.try_lock() {
+            Ok(()) if is_at(&file, path).map_err(FilesError::io("open", path))? => return Ok(file),
+            Ok(()) => continue,
+            Err(TryLockError::WouldBlock) if start.elapsed() < PATIENCE => {
+                std::thread::sleep(POLL);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(FilesError::Obstructed {
+                    path: path.to_owned(),
+                    why: "another download of the same file is writing there",
+                });
+            }
+            Err(TryLockError::Error(e)) => return Err(FilesError::io("lock", path)(e)),
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<File, FilesError> {
+    let flags =
+        OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(path, flags, Mode::from_raw_mode(0o666))
+        .map_err(FilesError::io("open", path))?;
+    let file = File::from(fd);
+    let metadata = file.metadata().map_err(FilesError::io("read", path))?;
+    match metadata.is_file() {
+        true => Ok(file),
+        false => Err(FilesError::Obstructed {
+            path: path.to_owned(),
+            why: "something that is not a file stands in a download's place",
+        }),
+    }
+}
+
+/// Whether `path` still leads to this file.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let (ours, there) = (file.metadata()?, fs::symlink_metadata(path));
+    match there {
+        Ok(there) => Ok((ours.dev(), ours.ino()) == (there.dev(), there.ino())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e),
     }
 }
 
@@ -131,6 +191,10 @@ fn remove(directory: &Path, path: &Path) -> Result<(), FilesError> {
         }
         _ => {}
     }
+    remove_directory(directory)
+}
+
+fn remove_directory(directory: &Path) -> Result<(), FilesError> {
     match fs::remove_dir(directory) {
         Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),

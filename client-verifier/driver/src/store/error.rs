@@ -39,9 +39,17 @@ pub enum StoreError {
         /// The length of the file name, in bytes.
         length: usize,
     },
+    /// A store of the embedder's own failed.
+    #[error("the store of the trusted metadata failed: {0}")]
+    Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl StoreError {
+    /// What a store of the embedder's own says.
+    pub fn other(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Other(why.into())
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| StoreError::Io {
             action,

@@ -45,6 +45,8 @@ pub(crate) struct TestHost {
     pub(crate) health: Health,
     /// When an activated image runs.
     pub(crate) takes_effect: TakesEffect,
+    /// What the device's own clock says beyond the system's: it was asleep.
+    pub(crate) slept: Duration,
 }
 
 struct SharedHost(Arc<Mutex<TestHost>>);
@@ -60,6 +62,10 @@ impl Host for SharedHost {
 
     fn health(&mut self) -> Health {
         self.0.lock().unwrap().health.clone()
+    }
+
+    fn uptime(&self) -> Duration {
+        countersign_client::clock::uptime() + self.0.lock().unwrap().slept
     }
 }
 
@@ -88,6 +94,7 @@ impl Device {
             may_install: Ok(()),
             health: Health::Works,
             takes_effect: TakesEffect::Immediately,
+            slept: Duration::ZERO,
         };
         Self {
             _temporary: None,

@@ -11,6 +11,7 @@ use countersign_client::uptane::link::{Fetch, LinkError, Part, Source};
 use countersign_client::uptane::secondary::Health;
 use countersign_metadata::uptane::{EncryptionKey, Nonce, Vin};
 use proptest::prelude::*;
+use std::time::Duration;
 
 const STAGED: Prepared = Prepared::Staged;
 const NOTHING: Prepared = Prepared::Nothing;
@@ -236,6 +237,32 @@ fn without_a_fresh_time_nothing_is_believed() {
         &mut site,
     ));
     assert_eq!(replayed.name, "time-replayed");
+}
+
+#[test]
+fn time_goes_on_by_the_clock_that_the_device_brings() {
+    let (mut site, device) = start(Verification::Full);
+    site.publish(&Image::new("door-2.img", 2));
+    let mut door = device.start();
+    let mut prepare_after = |slept: u64| {
+        let attestation = site.attest(door.hello());
+        device.host().slept += Duration::from_secs(slept);
+        let offline = None;
+        door.ask(
+            Request::Prepare {
+                offline,
+                attestation,
+            },
+            &mut site,
+        )
+    };
+    // A nonce is worth an hour of the device's own time.
+    assert_eq!(refused(prepare_after(3601)).name, "time-unavailable");
+    assert!(matches!(prepare_after(3000), Answer::Prepared { .. }));
+    // And metadata that was fresh when the image was prepared expires by it.
+    device.host().slept += Duration::from_secs(20 * 365 * 24 * 3600);
+    assert_eq!(refused(door.try_activate(1)).name, "expired");
+    assert!(device.active() == OLD);
 }
 
 #[test]

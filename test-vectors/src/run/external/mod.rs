@@ -141,8 +141,12 @@ fn observed(output: &Output) -> Observed {
     }
 }
 
-/// `*.json` in a metadata directory, by role name behind `prefix`.
-fn trusted(directory: &Path, prefix: &str) -> Result<BTreeMap<String, Vec<u8>>, RunError> {
+/// `*.json` in a metadata directory, by role name behind `prefix`: what a client that keeps to the
+/// contract trusts.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn trusted(directory: &Path, prefix: &str) -> Result<BTreeMap<String, Vec<u8>>, RunError> {
     let roles = read_files(directory)?
         .into_iter()
         .filter_map(|(path, bytes)| {

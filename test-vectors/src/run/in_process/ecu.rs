@@ -13,7 +13,9 @@ use countersign_verifier::uptane::{
 };
 use countersign_verifier::{Code, Context, FollowRoot, Followed, Limits, Reject, Session};
 
-use super::{Line, Store, bundle, clock, no_file, observed, provisioned, trusted};
+use super::{
+    Driver, Line, Store, bundle, clock, directly, no_file, observed, provisioned, trusted,
+};
 use crate::format::{self, Action, Assigned, Cycle, Install, Step, Verification};
 use crate::run::{Client, Observed, RunError};
 use crate::simulate::{decryption, sha256_hex};
@@ -21,8 +23,8 @@ use crate::suite::Vector;
 use crate::tree::{Answer, Site};
 
 /// With its stores in memory.
-#[derive(Default)]
 pub(super) struct InProcess {
+    driver: Driver,
     director: Store,
     image: Store,
     floor: Option<TimeFloor>,
@@ -38,11 +40,26 @@ pub(super) struct InProcess {
 }
 
 impl InProcess {
+    pub(super) fn new(driver: Driver) -> Self {
+        Self {
+            driver,
+            director: Store::new(),
+            image: Store::new(),
+            floor: None,
+            installed: None,
+            runs: None,
+            nonce: None,
+            found: Vec::new(),
+            downloads: BTreeMap::new(),
+            chunk: None,
+        }
+    }
+
     /// One that verifies in part what passes in chunks.
     pub(super) fn streaming(chunk: NonZeroUsize) -> Self {
         Self {
             chunk: Some(chunk),
-            ..Self::default()
+            ..Self::new(directly)
         }
     }
 }
@@ -211,11 +228,13 @@ impl Run<'_> {
 
     /// What is fetched from a folder of one of the repositories.
     fn line(&mut self, folder: &'static str) -> Line<'_> {
+        let driver = self.own.driver;
         let (store, prefix) = match folder.starts_with("director/") {
             true => (&mut self.own.director, "director/"),
             false => (&mut self.own.image, "image/"),
         };
         Line {
+            driver,
             store,
             site: self.site,
             folder,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use countersign_metadata::{Role as _, UtcTime};
-use countersign_verifier::{Code, Protocol, Reject, Reply, Step, StoreName, Stored, drive};
+use countersign_verifier::{Code, Protocol, Reject, Reply, Step, StoreName, Stored};
 
 use super::{Client, Observed, Refusal, RunError};
 use crate::format::{self, Kind, Verdict, Verification};
@@ -23,23 +23,14 @@ const ANY_TIME: i64 = 1_893_456_000;
 
 /// The client for this case.
 pub fn client(vector: &Vector) -> Box<dyn Client> {
-    match vector.case.kind() {
-        Kind::Tuf => Box::new(tuf::InProcess::default()),
-        Kind::Uptane => uptane(vector),
-        Kind::Director => Box::new(director::InProcess::default()),
-    }
-}
-
-fn uptane(vector: &Vector) -> Box<dyn Client> {
-    let whole = ecu::InProcess::default();
     let ecu = vector.case.ecu.as_ref();
     match ecu.map(|ecu| ecu.verification) {
-        // Other sizes have a test of their own.
-        Some(Verification::Partial) => {
-            let streaming = ecu::InProcess::streaming(CHUNK);
-            Box::new(both::Both::new(whole, streaming))
-        }
-        _ => Box::new(whole),
+        // Other sizes of chunks have a test of their own.
+        Some(Verification::Partial) => Box::new(both::Both::new(
+            ecu::InProcess::new(directly),
+            ecu::InProcess::streaming(CHUNK),
+        )),
+        _ => client_driven_by(directly, vector),
     }
 }
 
@@ -49,6 +40,50 @@ const CHUNK: NonZeroUsize = NonZeroUsize::new(61).expect("not zero");
 /// An ECU that verifies in part what passes in chunks of so many bytes.
 pub fn streaming_client(chunk: NonZeroUsize) -> Box<dyn Client> {
     Box::new(ecu::InProcess::streaming(chunk))
+}
+
+/// The client for this case, its sessions driven by `driver`.
+pub fn client_driven_by(driver: Driver, vector: &Vector) -> Box<dyn Client> {
+    match vector.case.kind() {
+        Kind::Tuf => Box::new(tuf::InProcess::new(driver)),
+        Kind::Uptane => Box::new(ecu::InProcess::new(driver)),
+        Kind::Director => Box::new(director::InProcess::default()),
+    }
+}
+
+/// Answers a session from a line until it ends. It ends with nothing: what it has concluded stays here.
+pub type Driver = fn(&mut dyn Protocol<Output = ()>, &mut Line<'_>) -> Result<(), Reject>;
+
+fn directly(session: &mut dyn Protocol<Output = ()>, line: &mut Line<'_>) -> Result<(), Reject> {
+    loop {
+        let reply = match session.next() {
+            Step::Load { name } => match line.load(&name) {
+                Some(stored) => Reply::Stored(stored),
+                None => Reply::NotFound,
+            },
+            Step::Fetch { what, .. } => match line.get(&what.file_name()) {
+                // Whatever its length: a session must not trust whoever drives it with that.
+                Answer::Found(bytes) => Reply::Fetched(bytes),
+                // Object stores say 403 for what is not there.
+                Answer::Status(403 | 404 | 410) => Reply::NotFound,
+                Answer::Status(status) => {
+                    let failed = no_file(Code::FetchFailed, what.role(), status);
+                    return Err(failed.at(line.repository()));
+                }
+            },
+            Step::Save {
+                name,
+                bytes,
+                accepted_under,
+                ..
+            } => {
+                line.save(&name, bytes, accepted_under);
+                Reply::Saved
+            }
+            Step::Done(outcome) => return outcome,
+        };
+        session.supply(reply);
+    }
 }
 
 /// What a client keeps of one repository.
@@ -87,8 +122,9 @@ fn trusted<'s>(store: &'s Store, prefix: &'s str) -> impl Iterator<Item = (Strin
     })
 }
 
-/// One repository as a session sees it.
-struct Line<'l> {
+/// One repository as a session sees it, and what is kept of it.
+pub struct Line<'l> {
+    driver: Driver,
     store: &'l mut Store,
     site: &'l Site,
     /// Where its metadata is.
@@ -99,51 +135,76 @@ struct Line<'l> {
 }
 
 impl Line<'_> {
-    fn drive<P: Protocol>(&mut self, protocol: &mut P) -> Result<P::Output, Reject> {
-        drive(protocol, |step| self.answer(step))
+    /// What is kept under `name`.
+    pub fn load(&self, name: &StoreName) -> Option<Stored> {
+        self.store.get(name).cloned()
     }
 
-    fn answer<T>(&mut self, step: Step<'_, T>) -> Result<Reply, Reject> {
-        Ok(match step {
-            Step::Load { name } => match self.store.get(&name) {
-                Some(stored) => Reply::Stored(stored.clone()),
-                None => Reply::NotFound,
-            },
-            Step::Fetch { what, .. } => {
-                let name = what.file_name();
-                let answer = self.site.get(&format!("{}{name}", self.folder));
-                self.requests.push(format!("{}{name}", self.prefix));
-                match answer {
-                    // Whatever its length: a session must not trust whoever drives it with that.
-                    Answer::Found(bytes) => Reply::Fetched(bytes),
-                    // Object stores say 403 for what is not there.
-                    Answer::Status(403 | 404 | 410) => Reply::NotFound,
-                    Answer::Status(status) => {
-                        let failed = no_file(Code::FetchFailed, what.role(), status);
-                        return Err(failed.at(self.prefix.trim_end_matches('/')));
-                    }
-                }
-            }
+    /// Keeps `bytes` under `name`; a Root goes into the history as well.
+    pub fn save(&mut self, name: &StoreName, bytes: &[u8], accepted_under: u64) {
+        let stored = Stored {
+            bytes: bytes.to_vec(),
+            accepted_under: Some(accepted_under),
+        };
+        if *name == StoreName::Root {
+            let history = StoreName::RootHistory(accepted_under);
+            self.store.insert(history, stored.clone());
+        }
+        self.store.insert(name.clone(), stored);
+    }
+
+    /// What the repository answers when it is asked for this metadata file. The request is noted.
+    pub fn get(&mut self, file_name: &str) -> Answer {
+        self.requests.push(format!("{}{file_name}", self.prefix));
+        self.site.get(&format!("{}{file_name}", self.folder))
+    }
+
+    /// The repository's name in refusals.
+    pub fn repository(&self) -> &'static str {
+        self.prefix.trim_end_matches('/')
+    }
+
+    fn drive<P: Protocol>(&mut self, protocol: &mut P) -> Result<P::Output, Reject> {
+        let mut kept = Kept {
+            protocol,
+            outcome: None,
+        };
+        (self.driver)(&mut kept, self)?;
+        let unended = || Reject::new(Code::Misuse, "", "the session was not driven to its end");
+        kept.outcome.ok_or_else(unended)
+    }
+}
+
+/// A session whose conclusion is kept here.
+struct Kept<'p, P: Protocol> {
+    protocol: &'p mut P,
+    outcome: Option<P::Output>,
+}
+
+impl<P: Protocol> Protocol for Kept<'_, P> {
+    type Output = ();
+
+    fn next(&mut self) -> Step<'_, ()> {
+        match self.protocol.next() {
+            Step::Load { name } => Step::Load { name },
+            Step::Fetch { what, max_len } => Step::Fetch { what, max_len },
             Step::Save {
                 name,
                 version,
                 bytes,
                 accepted_under,
-            } => {
-                let stored = Stored {
-                    bytes: bytes.to_vec(),
-                    accepted_under: Some(accepted_under),
-                };
-                if name == StoreName::Root {
-                    let history = StoreName::RootHistory(version);
-                    self.store.insert(history, stored.clone());
-                }
-                self.store.insert(name, stored);
-                Reply::Saved
-            }
-            // `drive` keeps the end to itself.
-            Step::Done(_) => Reply::NotFound,
-        })
+            } => Step::Save {
+                name,
+                version,
+                bytes,
+                accepted_under,
+            },
+            Step::Done(outcome) => Step::Done(outcome.map(|done| self.outcome = Some(done))),
+        }
+    }
+
+    fn supply(&mut self, reply: Reply) {
+        self.protocol.supply(reply);
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use countersign_metadata::UtcTime;
 use countersign_verifier::{Code, ListedTarget, Reject, Session, Trusted};
 
-use super::{Line, Store, clock, no_file, observed, provisioned, trusted};
+use super::{Driver, Line, Store, clock, no_file, observed, provisioned, trusted};
 use crate::format::{Action, Step};
 use crate::run::{Client, Observed, RunError};
 use crate::simulate::sha256_hex;
@@ -13,9 +13,17 @@ use crate::suite::Vector;
 use crate::tree::{Answer, Site};
 
 /// With a store in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct InProcess {
+    driver: Driver,
     store: Store,
+}
+
+impl InProcess {
+    pub(super) fn new(driver: Driver) -> Self {
+        let store = Store::new();
+        Self { driver, store }
+    }
 }
 
 /// One run of it.
@@ -37,6 +45,7 @@ impl Client for InProcess {
         let mut requests = Vec::new();
         let mut run = Run {
             line: Line {
+                driver: self.driver,
                 store: &mut self.store,
                 site: &site,
                 folder: "metadata/",

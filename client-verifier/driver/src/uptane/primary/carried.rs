@@ -117,7 +117,7 @@ where
             .map_err(|reject| reject.at(Mapping::DIRECTOR))?;
         match latest {
             Some(time) => Ok(time),
-            // Root names no time server: as ever, the system's clock.
+            // Root names no time server: as ever, the device's own clock.
             None => self.now(followed, None, nonce),
         }
     }

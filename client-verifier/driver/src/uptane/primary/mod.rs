@@ -9,6 +9,7 @@
 
 mod carried;
 mod distribute;
+#[cfg(feature = "http")]
 mod http_director;
 mod image_repository;
 mod images;
@@ -34,11 +35,11 @@ use self::record::Record;
 use super::keys::{EcuSigner, KeyError};
 use super::link::{Refusal, Respond, SecondaryLink};
 use crate::client::{ClientError, run_session, with_slash};
-use crate::clock::system_time;
 use crate::fetch::{FetchError, Fetcher};
 use crate::files::FilesError;
 use crate::store::{Store, StoreError};
 
+#[cfg(feature = "http")]
 pub use self::http_director::{HttpDirector, MAX_ANSWER};
 pub use self::record::RecordError;
 
@@ -68,6 +69,10 @@ pub trait OwnEcu: Respond {
 
     /// What is installed, for the release counters.
     fn installed(&self) -> Option<Installed>;
+
+    /// The time of a secure source of the device's own. It is asked only where the Director's Root
+    /// names no time server.
+    fn time(&mut self) -> Option<UtcTime>;
 }
 
 /// An ECU as its Primary knows it.
@@ -348,7 +353,7 @@ where
         }
     }
 
-    /// 5.4.2.2: on the word of the time server that Root names; of the system's clock where it
+    /// 5.4.2.2: on the word of the time server that Root names; of the device's own clock where it
     /// names none.
     fn now(
         &mut self,
@@ -364,8 +369,9 @@ where
                 self.record.attested(attested.floor)?;
                 Ok(attested.now)
             }
-            None => system_time().ok_or_else(|| {
-                let detail = "the system's clock is outside the years 0 to 9999";
+            None => self.parts.own.time().ok_or_else(|| {
+                let detail = "the Director's Root names no time server, and this ECU has no secure \
+                              clock of its own";
                 Reject::new(Code::TimeUnavailable, "time", detail).into()
             }),
         }

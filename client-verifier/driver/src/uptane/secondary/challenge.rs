@@ -6,8 +6,6 @@ use countersign_metadata::uptane::Nonce;
 use countersign_verifier::{Code, Reject};
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::clock::uptime;
-
 /// How long an answer is worth anything. The time that it states lies behind by up to this much:
 /// a Primary that held an answer back for longer could show an old time, and old metadata with it.
 /// A Primary that downloads for longer than this begins another cycle, with all images there.
@@ -21,14 +19,14 @@ pub(super) struct Challenge {
 }
 
 impl Challenge {
-    /// Begins now, with a nonce that was chosen beforehand or with a random one.
-    pub(super) fn new(chosen: Option<Nonce>) -> Result<Self, Reject> {
+    /// Begins at this uptime, with a nonce that was chosen beforehand or with a random one.
+    pub(super) fn new(chosen: Option<Nonce>, since: Duration) -> Result<Self, Reject> {
         Ok(Self {
             nonce: match chosen {
                 Some(nonce) => nonce,
                 None => random_nonce()?,
             },
-            since: uptime(),
+            since,
         })
     }
 
@@ -36,15 +34,11 @@ impl Challenge {
         self.nonce
     }
 
-    /// Whether an answer is still worth anything.
+    /// Whether an answer is still worth anything at this uptime.
     ///
     /// # Errors
     /// `time-unavailable`
-    pub(super) fn check_age(&self) -> Result<(), Reject> {
-        self.check_at(uptime())
-    }
-
-    fn check_at(&self, now: Duration) -> Result<(), Reject> {
+    pub(super) fn check_age(&self, now: Duration) -> Result<(), Reject> {
         match now.saturating_sub(self.since) < LIFE {
             true => Ok(()),
             false => {
@@ -79,19 +73,21 @@ mod tests {
 
     #[test]
     fn a_nonce_is_random_and_does_not_live_for_ever() {
-        let challenge = Challenge::new(None).unwrap();
-        assert_ne!(challenge.nonce(), Challenge::new(None).unwrap().nonce());
-        challenge.check_age().unwrap();
-        let almost = challenge.since + LIFE - Duration::from_secs(1);
-        challenge.check_at(almost).unwrap();
-        let late = challenge.check_at(challenge.since + LIFE).unwrap_err();
+        let since = Duration::from_secs(77);
+        let challenge = Challenge::new(None, since).unwrap();
+        let other = Challenge::new(None, since).unwrap();
+        assert_ne!(challenge.nonce(), other.nonce());
+        challenge.check_age(since).unwrap();
+        let almost = since + LIFE - Duration::from_secs(1);
+        challenge.check_age(almost).unwrap();
+        let late = challenge.check_age(since + LIFE).unwrap_err();
         assert_eq!(late.code, Code::TimeUnavailable);
     }
 
     #[test]
     fn a_chosen_nonce_is_taken_as_it_is() {
         let chosen = Nonce([3; 16]);
-        let challenge = Challenge::new(Some(chosen)).unwrap();
+        let challenge = Challenge::new(Some(chosen), Duration::ZERO).unwrap();
         assert_eq!(challenge.nonce(), chosen);
     }
 }

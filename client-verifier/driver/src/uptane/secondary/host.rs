@@ -1,12 +1,21 @@
 //! What only the device knows of itself.
 
+use std::time::Duration;
+
 use countersign_metadata::UtcTime;
 
-/// The device itself.
+/// The device itself, its clocks among it.
 pub trait Host {
     /// The time of a secure source of the device's own. It is asked only where the Director's
     /// Root names no time server.
     fn time(&mut self) -> Option<UtcTime>;
+
+    /// How long the device has been up, suspension included. It may begin anywhere, must go on while
+    /// the device runs, and never back: by it an attested time goes on, and a nonce grows old. Unless
+    /// a device has something better, it is the system's.
+    fn uptime(&self) -> Duration {
+        crate::clock::uptime()
+    }
 
     /// Whether an image may be installed now (5.4.3.5): the vehicle stands, the battery is full.
     ///

@@ -12,7 +12,6 @@ use countersign_verifier::{Code, Context, FollowRoot, Followed, Reject, Session}
 
 use super::follow::{Fetch, follow};
 use super::{Clock, Secondary};
-use crate::clock::uptime;
 use crate::uptane::link::{Repository, Verification};
 use crate::uptane::state::Order;
 
@@ -41,7 +40,7 @@ impl Secondary {
     ) -> Result<(), Reject> {
         let floor = self.state().time_floor().copied();
         if attestation.is_some() {
-            self.challenge.check_age()?;
+            self.challenge.check_age(self.parts.host.uptime())?;
         }
         let nonce = self.challenge.nonce();
         let attested = attested_time(followed, attestation, &nonce, floor.as_ref())
@@ -84,7 +83,7 @@ impl Secondary {
     fn set_clock(&mut self, time: UtcTime) {
         self.clock = Some(Clock {
             time,
-            since: uptime(),
+            since: self.parts.host.uptime(),
         });
     }
 

@@ -22,7 +22,6 @@ use self::challenge::Challenge;
 use super::keys::EcuSigner;
 use super::link::Verification;
 use super::state::{EcuState, Order, StateError, StateFile};
-use crate::clock::uptime;
 use crate::install::Installer;
 use crate::store::Store;
 use countersign_encryption::Decapsulate;
@@ -103,8 +102,8 @@ impl Secondary {
             return Err(Reject::new(Code::Misuse, "", detail));
         }
         Ok(Self {
+            challenge: Challenge::new(None, parts.host.uptime())?,
             parts,
-            challenge: Challenge::new(None)?,
             chosen: None,
             clock: None,
             staged: None,
@@ -141,7 +140,7 @@ impl Secondary {
     /// here; it is in the next report.
     fn begin(&mut self) -> Result<Nonce, Reject> {
         self.staged = None;
-        self.challenge = Challenge::new(self.chosen.take())?;
+        self.challenge = Challenge::new(self.chosen.take(), self.parts.host.uptime())?;
         self.settle()?;
         Ok(self.challenge.nonce())
     }
@@ -152,8 +151,9 @@ impl Secondary {
     /// `time-unavailable`
     fn now(&self) -> Result<UtcTime, Reject> {
         let clock = self.clock.as_ref().and_then(|clock| {
-            let elapsed = uptime().saturating_sub(clock.since).as_secs();
-            clock.time.plus_seconds(i64::try_from(elapsed).ok()?)
+            let elapsed = self.parts.host.uptime().saturating_sub(clock.since);
+            let elapsed = i64::try_from(elapsed.as_secs()).ok()?;
+            clock.time.plus_seconds(elapsed)
         });
         clock.ok_or_else(|| {
             let detail = "no time was attested since this ECU has started";

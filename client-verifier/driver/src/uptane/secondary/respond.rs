@@ -1,5 +1,6 @@
 //! What an ECU answers to the requests of its Primary.
 
+use countersign_metadata::UtcTime;
 use countersign_metadata::uptane::OfflineName;
 use countersign_verifier::uptane::Installed;
 use countersign_verifier::{Code, Reject, RemoteName};
@@ -165,5 +166,9 @@ impl OwnEcu for Secondary {
 
     fn installed(&self) -> Option<Installed> {
         self.state().installed(&self.parts.ecu.hardware_id).cloned()
+    }
+
+    fn time(&mut self) -> Option<UtcTime> {
+        self.parts.host.time()
     }
 }
