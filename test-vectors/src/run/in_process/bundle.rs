@@ -10,7 +10,10 @@ use crate::tree::{Files, Site};
 const OFFLINE: &str = "director/offline/";
 
 /// Its members, and the name of its one Offline Targets file.
-pub(super) fn open(tar: &[u8]) -> Result<(Site, OfflineName), Reject> {
+///
+/// # Errors
+/// `usage` when it is no archive or has another number of them.
+pub fn open(tar: &[u8]) -> Result<(Site, OfflineName), Reject> {
     let no_bundle = |detail: String| Reject::new(Code::Usage, "", detail);
     let members = read(tar).map_err(|error| no_bundle(error.to_string()))?;
     let offline = members
