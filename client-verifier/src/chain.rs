@@ -5,7 +5,9 @@
 //! forget is derived from the Roots since each file was accepted, not remembered in a flag, so a
 //! power cut between two writes loses nothing.
 
-use countersign_metadata::{Role, RoleType, Root, Signed};
+use alloc::vec::Vec;
+
+use countersign_metadata::{PublicKey, Role, RoleType, Root, Signed};
 
 use crate::current::Current;
 use crate::refresh::misuse;
@@ -32,19 +34,51 @@ impl KeyGroup {
 
     /// Whether `new` takes a key away. A key that only comes on top undoes no compromise, and
     /// floors forgotten for it would let an old file back in that is still validly signed.
-    fn rotated(self, old: &Root, new: &Root) -> bool {
-        self.roles().into_iter().any(|role| {
-            let (old, new) = (old.claimed_authority(role), new.claimed_authority(role));
-            !old.public_keys().is_subset(&new.public_keys())
+    fn rotated(self, old: &Keys, new: &Keys) -> bool {
+        let mut roles = self.roles().into_iter();
+        roles.any(|role| {
+            old.of(role)
+                .any(|key| new.of(role).all(|other| other != key))
         })
+    }
+}
+
+/// What a Root is looked at for after it was followed: its version, and the keys of the roles whose
+/// files are forgotten. The Root itself is let go, because a small device cannot hold several.
+#[derive(Debug, Clone)]
+struct Keys {
+    version: u64,
+    keys: Vec<(RoleType, PublicKey)>,
+}
+
+impl Keys {
+    fn in_root(root: &Root) -> Self {
+        let roles = [RoleType::Timestamp, RoleType::Snapshot, RoleType::Targets];
+        let keys = roles.into_iter().flat_map(|role| {
+            let authority = root.claimed_authority(role);
+            let keys = authority.public_keys().into_iter();
+            let keys: Vec<_> = keys.map(|key| (role, key.clone())).collect();
+            keys
+        });
+        Self {
+            version: root.version(),
+            keys: keys.collect(),
+        }
+    }
+
+    fn of(&self, role: RoleType) -> impl Iterator<Item = &PublicKey> {
+        let keys = self.keys.iter().filter(move |(of, _)| *of == role);
+        keys.map(|(_, key)| key)
     }
 }
 
 /// When a key of each group was last taken away, as far back as Roots have been looked at.
 #[derive(Debug, Clone)]
 pub(crate) struct Rotations {
-    /// The oldest Root looked at.
-    oldest: Root,
+    /// Of the oldest Root looked at.
+    oldest: Keys,
+    /// Of the newest.
+    newest: Keys,
     /// Version of the Root that the store held when the session began.
     started_at: u64,
     online: Option<u64>,
@@ -53,22 +87,30 @@ pub(crate) struct Rotations {
 
 impl Rotations {
     pub(crate) fn starting_at(root: &Root) -> Self {
+        let keys = Keys::in_root(root);
         Self {
-            oldest: root.clone(),
-            started_at: root.version(),
+            started_at: keys.version,
+            newest: keys.clone(),
+            oldest: keys,
             online: None,
             targets: None,
         }
     }
 
-    /// Notes the step from one Root to the next newer one.
-    pub(crate) fn note(&mut self, old: &Root, new: &Root) {
+    /// Notes the step from the newest Root to the next one.
+    pub(crate) fn note(&mut self, next: &Root) {
+        let next = Keys::in_root(next);
+        let before = core::mem::replace(&mut self.newest, next.clone());
+        self.note_step(&before, &next);
+    }
+
+    fn note_step(&mut self, old: &Keys, new: &Keys) {
         for (group, last) in [
             (KeyGroup::Online, &mut self.online),
             (KeyGroup::Targets, &mut self.targets),
         ] {
             if group.rotated(old, new) {
-                *last = (*last).max(Some(new.version()));
+                *last = (*last).max(Some(new.version));
             }
         }
     }
@@ -104,18 +146,28 @@ impl Chain {
         self.root.content().version()
     }
 
-    /// Whether `stored` is still a floor for a role of `group`.
+    /// As [`Rotations::recall`].
     pub(crate) fn recall(&self, stored: &Stored, group: KeyGroup) -> Recall {
+        self.rotations.recall(stored.accepted_under, group)
+    }
+
+    /// As [`Rotations::add_history`].
+    pub(crate) fn add_history(&mut self, reply: Reply) -> Result<(), Reject> {
+        self.rotations.add_history(reply)
+    }
+}
+
+impl Rotations {
+    /// Whether a file that was accepted under the Root of this version is still a floor for a role of
+    /// `group`.
+    pub(crate) fn recall(&self, accepted_under: Option<u64>, group: KeyGroup) -> Recall {
         // A store that does not know loses no floor that it had when this session began.
-        let accepted_under = stored.accepted_under.unwrap_or(self.rotations.started_at);
-        if self
-            .rotations
-            .last(group)
-            .is_some_and(|rotated| rotated > accepted_under)
-        {
+        let accepted_under = accepted_under.unwrap_or(self.started_at);
+        let last = self.last(group);
+        if last.is_some_and(|rotated| rotated > accepted_under) {
             return Recall::Forget;
         }
-        match self.rotations.oldest.version() {
+        match self.oldest.version {
             oldest if oldest > accepted_under => Recall::NeedRoot(oldest - 1),
             _ => Recall::Keep,
         }
@@ -128,8 +180,7 @@ impl Chain {
     /// # Errors
     /// `misuse`: any other answer is no gap, and must not cost a floor.
     pub(crate) fn add_history(&mut self, reply: Reply) -> Result<(), Reject> {
-        let rotations = &mut self.rotations;
-        let wanted = rotations.oldest.version().saturating_sub(1);
+        let wanted = self.oldest.version.saturating_sub(1);
         let older = match reply {
             Reply::Stored(stored) => Signed::<Root>::parse(stored.bytes)
                 .and_then(Signed::verify_by_itself)
@@ -140,13 +191,14 @@ impl Chain {
         };
         match older {
             Some(older) => {
-                let newer = core::mem::replace(&mut rotations.oldest, older.content().clone());
-                rotations.note(older.content(), &newer);
+                let older = Keys::in_root(older.content());
+                let newer = core::mem::replace(&mut self.oldest, older.clone());
+                self.note_step(&older, &newer);
             }
             None => {
-                let gap = Some(rotations.oldest.version());
-                rotations.online = rotations.online.max(gap);
-                rotations.targets = rotations.targets.max(gap);
+                let gap = Some(self.oldest.version);
+                self.online = self.online.max(gap);
+                self.targets = self.targets.max(gap);
                 // Nothing older is asked for again: whatever is, was accepted before the gap.
             }
         }

@@ -14,18 +14,22 @@ pub struct Current<T> {
     verified: Verified<T>,
 }
 
-impl<T: Role> Current<T> {
-    /// `verified`, whose links the caller has checked, unless it has expired: a file is good
-    /// until, not at, its `expires` (TUF 5.3.10, 5.4.4, 5.5.6, 5.6.5).
-    pub(crate) fn fresh(verified: Verified<T>, role: &str, now: UtcTime) -> Result<Self, Reject> {
-        let expires = verified.content().expires();
-        match now < expires {
-            true => Ok(Self { verified }),
-            false => {
-                let detail = format!("it expired at {expires}, and it is {now}");
-                Err(Reject::new(Code::Expired, role, detail))
-            }
+/// A file is good until, not at, its `expires` (TUF 5.3.10, 5.4.4, 5.5.6, 5.6.5).
+pub(crate) fn check_fresh(expires: UtcTime, role: &str, now: UtcTime) -> Result<(), Reject> {
+    match now < expires {
+        true => Ok(()),
+        false => {
+            let detail = format!("it expired at {expires}, and it is {now}");
+            Err(Reject::new(Code::Expired, role, detail))
         }
+    }
+}
+
+impl<T: Role> Current<T> {
+    /// `verified`, whose links the caller has checked, unless it has expired.
+    pub(crate) fn fresh(verified: Verified<T>, role: &str, now: UtcTime) -> Result<Self, Reject> {
+        check_fresh(verified.content().expires(), role, now)?;
+        Ok(Self { verified })
     }
 
     /// `verified`, however old: the Image repository's Snapshot in an offline bundle, whose expiry

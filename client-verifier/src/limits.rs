@@ -1,5 +1,7 @@
 //! Budgets: everything an attacker who controls the repository can make a client spend.
 
+use countersign_metadata::limits::MAX_STREAMED_PART;
+
 /// Bounds of one session. Sizes are in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -23,6 +25,9 @@ pub struct Limits {
     /// All files of delegated roles that one session holds, taken together: what every supplier
     /// of a search can make a client keep in memory. As much as one Targets file may have.
     pub delegated_len: u64,
+    /// One part of a Targets file that passes in a stream, as an entry or a name: what a device that
+    /// cannot hold the file holds of it at a time, twice over.
+    pub part_len: usize,
 }
 
 impl Limits {
@@ -47,6 +52,7 @@ impl Default for Limits {
             root_versions: 1 << 10,
             visited_roles: 64,
             delegated_len: 512 << 20,
+            part_len: MAX_STREAMED_PART,
         }
     }
 }

@@ -90,12 +90,21 @@ pub(crate) fn check_floor<T: Role>(
     floor: &Verified<T>,
     role: &str,
 ) -> Result<(), Reject> {
-    let (found, trusted) = (file.content().version(), floor.content().version());
+    let found = (file.content().version(), file.payload());
+    check_versions(found, (floor.content().version(), floor.payload()), role)
+}
+
+/// The same by versions, and by what is equal for equal content only.
+pub(crate) fn check_versions<C: PartialEq>(
+    (found, content): (u64, C),
+    (trusted, known): (u64, C),
+    role: &str,
+) -> Result<(), Reject> {
     if found < trusted {
         let detail = versions(found, trusted, "below the trusted version");
         return Err(Reject::new(Code::VersionRollback, role, detail));
     }
-    if found == trusted && file.payload() != floor.payload() {
+    if found == trusted && content != known {
         let detail = format!("version {found} is trusted already, with different content");
         return Err(Reject::new(Code::SameVersion, role, detail));
     }

@@ -42,6 +42,7 @@ codes! {
     WrongRoleType = 101, "wrong-role-type", MixAndMatch, "`_type` names another role than the one expected.";
     UnsupportedSpecVersion = 102, "unsupported-spec-version", None, "`spec_version` is of an unknown major version.";
     TooLarge = 103, "too-large", EndlessData, "A metadata file is larger than allowed.";
+    NotCanonical = 104, "not-canonical", None, "The file is not in the one form that a device which cannot hold it reads.";
     SignatureThreshold = 200, "signature-threshold", ArbitrarySoftware, "Too few of the role's keys signed.";
     VersionRollback = 300, "version-rollback", Rollback, "The version is lower than one already trusted.";
     RootVersion = 301, "root-version", Rollback, "A Root that does not carry the next version.";
@@ -218,6 +219,8 @@ impl Reject {
             MetadataError::WrongRoleType { .. } => Code::WrongRoleType,
             MetadataError::UnsupportedSpecVersion { .. } => Code::UnsupportedSpecVersion,
             MetadataError::SignatureThreshold { .. } => Code::SignatureThreshold,
+            MetadataError::NotCanonical { .. } => Code::NotCanonical,
+            MetadataError::TooLarge { .. } => Code::TooLarge,
             MetadataError::RootVersion { .. } => Code::RootVersion,
             _ => Code::Malformed,
         };

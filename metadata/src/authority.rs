@@ -34,7 +34,7 @@ impl RoleKeys {
     }
 
     /// Takes `keyids` and `threshold`; what else stands there is the caller's.
-    pub(crate) fn take(fields: &mut Fields) -> Result<Self, MetadataError> {
+    pub(crate) fn take(fields: &mut Fields<'_>) -> Result<Self, MetadataError> {
         let mut keyids: Vec<KeyId> = Vec::new();
         let mut seen = BTreeSet::new();
         for id in fields.strings("keyids")? {
@@ -79,7 +79,8 @@ impl RoleKeys {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authority {
     role: String,
-    keys: BTreeMap<KeyId, PublicKey>,
+    /// By id, each once: a list, because a role has a few keys and small devices have little memory.
+    keys: Vec<(KeyId, PublicKey)>,
     threshold: u32,
 }
 
@@ -111,9 +112,12 @@ impl Authority {
         keys: &BTreeMap<KeyId, Key>,
     ) -> Self {
         let usable = |id: &KeyId| Some((id.clone(), keys.get(id)?.public()?));
+        let mut keys: Vec<_> = role_keys.keyids.iter().filter_map(usable).collect();
+        keys.sort_unstable();
+        keys.dedup();
         Self {
             role: role.into(),
-            keys: role_keys.keyids.iter().filter_map(usable).collect(),
+            keys,
             // Files with 0 are refused where they are read; this stops a caller's mistake.
             threshold: role_keys.threshold.max(1),
         }
@@ -131,14 +135,16 @@ impl Authority {
 
     /// The unique public keys, for comparing two authorities.
     pub fn public_keys(&self) -> BTreeSet<&PublicKey> {
-        self.keys.values().collect()
+        self.keys.iter().map(|(_, key)| key).collect()
     }
 
     /// Which keys have signed `payload`.
     pub fn tally(&self, payload: &[u8], signatures: &[SignatureEntry]) -> Tally {
-        let valid: Vec<KeyId> = self.valid_keys(payload, signatures).cloned().collect();
-        let counted: BTreeSet<&PublicKey> =
-            valid.iter().filter_map(|id| self.keys.get(id)).collect();
+        let valid: Vec<KeyId> = self
+            .valid_keys(of_payload(payload, signatures))
+            .cloned()
+            .collect();
+        let counted: BTreeSet<&PublicKey> = valid.iter().filter_map(|id| self.key(id)).collect();
         let missing = self.keys.iter().filter(|(_, key)| !counted.contains(key));
         let missing = missing.map(|(id, _)| id.clone()).collect();
         Tally {
@@ -148,14 +154,35 @@ impl Authority {
         }
     }
 
-    /// The threshold rule: enough unique public keys, whatever their ids, signed `payload`.
+    /// The key with this id, if it is one of the role's and usable.
+    pub(crate) fn key(&self, id: &KeyId) -> Option<&PublicKey> {
+        let at = self
+            .keys
+            .binary_search_by(|(known, _)| known.cmp(id))
+            .ok()?;
+        self.keys.get(at).map(|(_, key)| key)
+    }
+
+    /// As [`Authority::check_all`], over a payload that is all there.
     pub(crate) fn check(
         &self,
         payload: &[u8],
         signatures: &[SignatureEntry],
     ) -> Result<(), MetadataError> {
+        self.check_all(of_payload(payload, signatures))
+    }
+
+    /// The threshold rule: enough unique public keys, whatever their ids, signed. Each signature comes
+    /// with the id it stands under, and is asked whether it is valid under the key of that id.
+    pub(crate) fn check_all<'a, V>(
+        &'a self,
+        signatures: impl Iterator<Item = (&'a KeyId, V)>,
+    ) -> Result<(), MetadataError>
+    where
+        V: FnOnce(&PublicKey) -> bool,
+    {
         let valid = self
-            .valid_keys(payload, signatures)
+            .valid_keys(signatures)
             .take(self.threshold as usize)
             .count();
         match valid == self.threshold as usize {
@@ -171,19 +198,34 @@ impl Authority {
     /// One id for each unique public key with a valid signature, checked one by one as they are
     /// asked for. A signature counts if its id is listed for the role AND it verifies under that
     /// entry's key; everything else counts nothing and is not an error.
-    fn valid_keys<'a>(
+    fn valid_keys<'a, V>(
         &'a self,
-        payload: &'a [u8],
-        signatures: &'a [SignatureEntry],
-    ) -> impl Iterator<Item = &'a KeyId> {
+        signatures: impl Iterator<Item = (&'a KeyId, V)>,
+    ) -> impl Iterator<Item = &'a KeyId>
+    where
+        V: FnOnce(&PublicKey) -> bool,
+    {
         let mut counted = BTreeSet::new();
-        signatures.iter().filter_map(move |entry| {
-            let key = self.keys.get(&entry.keyid)?;
-            let signature = entry.signature.as_ref()?;
-            let scheme = key.scheme().name();
-            let stated = entry.method.as_ref().is_none_or(|method| method == scheme);
-            let fresh = stated && !counted.contains(key) && key.verify(payload, signature);
-            (fresh && counted.insert(key)).then_some(&entry.keyid)
+        signatures.filter_map(move |(id, is_valid)| {
+            let key = self.key(id)?;
+            let fresh = !counted.contains(key) && is_valid(key);
+            (fresh && counted.insert(key)).then_some(id)
         })
     }
+}
+
+/// The signatures on a payload. One that states another method than its key's counts nothing.
+fn of_payload<'a>(
+    payload: &'a [u8],
+    signatures: &'a [SignatureEntry],
+) -> impl Iterator<Item = (&'a KeyId, impl FnOnce(&PublicKey) -> bool)> {
+    signatures.iter().map(move |entry| {
+        let is_valid = move |key: &PublicKey| {
+            let scheme = key.scheme().name();
+            let stated = entry.method.as_ref().is_none_or(|method| method == scheme);
+            let signature = entry.signature.as_deref().filter(|_| stated);
+            signature.is_some_and(|signature| key.verify(payload, signature))
+        };
+        (&entry.keyid, is_valid)
+    })
 }

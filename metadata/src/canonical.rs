@@ -5,10 +5,13 @@
 //! characters stand raw in it, so canonical bytes are not always JSON: a PEM key has line feeds.
 //! [`to_json`] is what gets published then.
 
+use alloc::collections::btree_map;
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::slice;
 
 use crate::error::MetadataError;
-use crate::json::{Object, Value, utf8};
+use crate::json::{Value, utf8};
 use crate::scan::{Scanner, plain_run};
 
 /// The canonical form of `value`.
@@ -35,17 +38,71 @@ pub fn is_canonical(text: &[u8]) -> Result<bool, MetadataError> {
 /// Canonical text as JSON: the same bytes, except that raw control characters are escaped.
 pub fn to_json(canonical: &str) -> String {
     let mut json = String::with_capacity(canonical.len());
-    let mut rest = canonical;
-    while let Some(at) = rest.bytes().position(|byte| byte < 0x20) {
-        json.push_str(&rest[..at]);
-        push_control(&mut json, rest.as_bytes()[at]);
-        rest = &rest[at + 1..];
+    for run in canonical.split_inclusive(|character| character < ' ') {
+        match run.as_bytes().split_last() {
+            Some((control, _)) if *control < 0x20 => {
+                json.push_str(run.get(..run.len() - 1).unwrap_or_default());
+                push_control(&mut json, *control);
+            }
+            _ => json.push_str(run),
+        }
     }
-    json.push_str(rest);
     json
 }
 
+/// The members that are left of a container whose beginning is written.
+enum Left<'v> {
+    Array(slice::Iter<'v, Value>),
+    Object(btree_map::Iter<'v, String, Value>),
+}
+
+/// Without recursion: a caller's value may nest as deeply as it likes.
 pub(crate) fn write(out: &mut String, value: &Value) {
+    let mut open = Vec::new();
+    let mut next = Some(value);
+    while let Some(value) = next {
+        match value {
+            Value::Array(items) => {
+                out.push('[');
+                open.push(Left::Array(items.iter()));
+            }
+            // A BTreeMap of strings iterates in UTF-8 byte order, which is code-point order.
+            Value::Object(members) => {
+                out.push('{');
+                open.push(Left::Object(members.iter()));
+            }
+            scalar => write_scalar(out, scalar),
+        }
+        next = advance(out, &mut open);
+    }
+}
+
+/// Ends the containers that have nothing left; the value that is to be written next.
+fn advance<'v>(out: &mut String, open: &mut Vec<Left<'v>>) -> Option<&'v Value> {
+    loop {
+        // No value ends like this: it is the container's first.
+        let first = out.ends_with(['[', '{']);
+        let (next, end) = match open.last_mut()? {
+            Left::Array(items) => (items.next().map(|item| (None, item)), ']'),
+            Left::Object(members) => (members.next().map(|(key, value)| (Some(key), value)), '}'),
+        };
+        let Some((key, value)) = next else {
+            out.push(end);
+            open.pop();
+            continue;
+        };
+        if !first {
+            out.push(',');
+        }
+        if let Some(key) = key {
+            write_string(out, key);
+            out.push(':');
+        }
+        return Some(value);
+    }
+}
+
+fn write_scalar(out: &mut String, value: &Value) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(true) => out.push_str("true"),
@@ -56,27 +113,8 @@ pub(crate) fn write(out: &mut String, value: &Value) {
             let _ = write!(out, "{number}");
         }
         Value::String(text) => write_string(out, text),
-        Value::Array(items) => {
-            out.push('[');
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                write(out, item);
-            }
-            out.push(']');
-        }
-        Value::Object(members) => write_object(out, members),
+        Value::Array(_) | Value::Object(_) => {}
     }
-}
-
-pub(crate) fn write_object(out: &mut String, members: &Object) {
-    // A BTreeMap of strings iterates in UTF-8 byte order, which is code-point order.
-    write_members(out, members, |out, (key, value)| {
-        write_string(out, key);
-        out.push(':');
-        write(out, value);
-    });
 }
 
 /// `{`, each member as `each` writes it, with commas between, `}`.
@@ -98,31 +136,31 @@ pub(crate) fn write_members<T>(
 pub(crate) fn write_string(out: &mut String, text: &str) {
     out.push('"');
     let mut rest = text;
-    loop {
-        let (plain, special) = rest.split_at(plain_run(rest.as_bytes()));
+    while let Some((plain, special)) = rest.split_at_checked(plain_run(rest.as_bytes())) {
         out.push_str(plain);
-        let Some(byte) = special.bytes().next() else {
+        let mut special = special.chars();
+        let Some(character) = special.next() else {
             break;
         };
-        if byte == b'"' || byte == b'\\' {
+        if matches!(character, '"' | '\\') {
             out.push('\\');
         }
-        out.push(char::from(byte));
-        rest = &special[1..];
+        out.push(character);
+        rest = special.as_str();
     }
     out.push('"');
 }
 
 fn push_control(json: &mut String, byte: u8) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let digit = |digit: u8| char::from_digit(digit.into(), 16).unwrap_or('0');
     match byte {
         b'\n' => json.push_str("\\n"),
         b'\r' => json.push_str("\\r"),
         b'\t' => json.push_str("\\t"),
         _ => {
             json.push_str("\\u00");
-            json.push(char::from(HEX[usize::from(byte >> 4)]));
-            json.push(char::from(HEX[usize::from(byte & 15)]));
+            json.push(digit(byte >> 4));
+            json.push(digit(byte & 15));
         }
     }
 }

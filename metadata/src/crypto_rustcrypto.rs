@@ -1,4 +1,4 @@
-//! The RustCrypto back end: Ed25519, P-256 and P-384. RSA keys are treated as keys of an unknown
+//! The RustCrypto back end: Ed25519, P-256 and, with feature `p384`, P-384. RSA keys are treated as keys of an unknown
 //! type here: they count nothing, so a repository that needs them is refused, never accepted.
 
 use ed25519_dalek::VerifyingKey;
@@ -33,11 +33,14 @@ fn check(key: &PublicKey, message: &[u8], signature: &[u8]) -> Option<()> {
             let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(point).ok()?;
             key.verify(message, &signature).ok()
         }
+        #[cfg(feature = "p384")]
         PublicKey::EcdsaP384(point) => {
             let signature = p384::ecdsa::Signature::from_der(signature).ok()?;
             let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(point).ok()?;
             key.verify(message, &signature).ok()
         }
+        #[cfg(not(feature = "p384"))]
+        PublicKey::EcdsaP384(_) => None,
         PublicKey::Rsa { .. } => None,
     }
 }

@@ -180,7 +180,7 @@ impl Delegation {
 
 impl DelegatedRole {
     /// Takes all but the unknown fields.
-    fn decode(fields: &mut Fields) -> Result<Self, MetadataError> {
+    fn decode(fields: &mut Fields<'_>) -> Result<Self, MetadataError> {
         Ok(Self {
             name: role_name(fields, "name")?,
             role_keys: RoleKeys::take(fields)?,
@@ -193,7 +193,7 @@ impl DelegatedRole {
 }
 
 impl MultiRole {
-    fn decode(mut fields: Fields) -> Result<Self, MetadataError> {
+    fn decode(mut fields: Fields<'_>) -> Result<Self, MetadataError> {
         if let Some(name) = ["keyids", "threshold"]
             .into_iter()
             .find(|name| fields.members_has(name))
@@ -245,7 +245,7 @@ impl MultiRole {
     }
 }
 
-fn role_name(fields: &mut Fields, field: &str) -> Result<String, MetadataError> {
+fn role_name(fields: &mut Fields<'_>, field: &str) -> Result<String, MetadataError> {
     let name = fields.string(field)?;
     match name.is_empty() || RoleType::from_name(&name).is_some() || name == "mirrors" {
         true => fields.fail(field, "must not be empty or a top-level role's name"),
@@ -254,11 +254,11 @@ fn role_name(fields: &mut Fields, field: &str) -> Result<String, MetadataError> 
 }
 
 /// The specification's own example leaves it out; searching on is its default.
-fn terminating(fields: &mut Fields) -> Result<bool, MetadataError> {
+fn terminating(fields: &mut Fields<'_>) -> Result<bool, MetadataError> {
     Ok(fields.boolean("terminating")?.unwrap_or(false))
 }
 
-fn paths(fields: &mut Fields) -> Result<PathSet, MetadataError> {
+fn paths(fields: &mut Fields<'_>) -> Result<PathSet, MetadataError> {
     let hashed = fields.members_has("path_hash_prefixes");
     match (fields.members_has("paths"), hashed) {
         (true, true) => fields.fail("paths", "must not stand beside path_hash_prefixes"),
@@ -269,7 +269,7 @@ fn paths(fields: &mut Fields) -> Result<PathSet, MetadataError> {
     }
 }
 
-fn hardware_ids(fields: &mut Fields) -> Result<Option<Vec<HardwareId>>, MetadataError> {
+fn hardware_ids(fields: &mut Fields<'_>) -> Result<Option<Vec<HardwareId>>, MetadataError> {
     match fields.members_has("hardwareIds") {
         true => take_hardware_ids(fields, "hardwareIds").map(Some),
         false => Ok(None),

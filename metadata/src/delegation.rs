@@ -147,7 +147,7 @@ impl Delegations {
     }
 }
 
-fn decode_listed(fields: &mut Fields) -> Result<Vec<Delegation>, MetadataError> {
+fn decode_listed(fields: &mut Fields<'_>) -> Result<Vec<Delegation>, MetadataError> {
     let path = fields.path_of("roles");
     let mut names = BTreeSet::new();
     let mut listed = Vec::new();

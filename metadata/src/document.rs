@@ -34,7 +34,7 @@ pub enum SignatureForm {
 }
 
 /// Takes `_type` of a document that is no role file.
-pub(crate) fn take_type<T: Document>(fields: &mut Fields) -> Result<(), MetadataError> {
+pub(crate) fn take_type<T: Document>(fields: &mut Fields<'_>) -> Result<(), MetadataError> {
     match fields.string("_type")? == T::NAME {
         true => Ok(()),
         false => fields.fail("_type", alloc::format!("must be \"{}\"", T::NAME)),

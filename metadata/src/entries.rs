@@ -18,8 +18,8 @@ pub(crate) const HASH_FUNCTION: &str = "sha256";
 
 /// An entry as it stands in the file.
 pub(crate) struct RawEntry {
-    keyid: KeyId,
-    signature: Option<Vec<u8>>,
+    pub(crate) keyid: KeyId,
+    pub(crate) signature: Option<Vec<u8>>,
     method: Option<String>,
     hash_function: Option<String>,
     hash: Option<Vec<u8>>,
@@ -30,13 +30,11 @@ pub(crate) fn read(scanner: &mut Scanner<'_>) -> Result<Vec<RawEntry>, MetadataE
     let mut entries = Vec::new();
     scanner.array(|scanner| {
         if entries.len() == MAX_SIGNATURES {
-            let what = format!("has more than {MAX_SIGNATURES} entries");
-            return Err(MetadataError::field("signatures", what));
+            return Err(too_many());
         }
         let entry = read_entry(scanner)?;
         if !seen.insert(entry.keyid.clone()) {
-            let what = format!("key id \"{}\" stands twice", shown(entry.keyid.as_str()));
-            return Err(MetadataError::field("signatures", what));
+            return Err(stands_twice(&entry.keyid));
         }
         entries.push(entry);
         Ok(())
@@ -44,7 +42,20 @@ pub(crate) fn read(scanner: &mut Scanner<'_>) -> Result<Vec<RawEntry>, MetadataE
     Ok(entries)
 }
 
-fn read_entry(scanner: &mut Scanner<'_>) -> Result<RawEntry, MetadataError> {
+/// There are more than [`MAX_SIGNATURES`].
+pub(crate) fn too_many() -> MetadataError {
+    let what = format!("has more than {MAX_SIGNATURES} entries");
+    MetadataError::field("signatures", what)
+}
+
+/// TUF 4.2: a key id stands there once.
+pub(crate) fn stands_twice(keyid: &KeyId) -> MetadataError {
+    let what = format!("key id \"{}\" stands twice", shown(keyid.as_str()));
+    MetadataError::field("signatures", what)
+}
+
+/// Reads one entry.
+pub(crate) fn read_entry(scanner: &mut Scanner<'_>) -> Result<RawEntry, MetadataError> {
     let mut keyid = None;
     let (mut signature, mut hash) = (None, None);
     let (mut method, mut hash_function) = (None, None);

@@ -16,6 +16,20 @@ pub enum MetadataError {
         /// Offset in bytes.
         at: usize,
     },
+    /// JSON, but not in the one form in which it can be read as it passes (see `stream`).
+    #[error("metadata not in canonical form: {what} (byte {at})")]
+    NotCanonical {
+        /// What stands there in another form.
+        what: &'static str,
+        /// Offset in bytes.
+        at: usize,
+    },
+    /// A part of a file that is read as it passes is longer than the device holds at a time.
+    #[error("a part of the metadata has more than {bound} bytes, which are all that is held of it")]
+    TooLarge {
+        /// The most that one part may have, in bytes.
+        bound: usize,
+    },
     /// A field that is missing, of the wrong kind or outside its range.
     #[error("malformed metadata: {field}: {what}")]
     Field {

@@ -5,31 +5,60 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::error::MetadataError;
-use crate::json::{Object, Value};
+use crate::json::{Object, Value, parse_canonical};
 use crate::path::TargetPath;
+use crate::scan::{self, Scanner};
 use crate::targets::TargetFile;
 use crate::time::UtcTime;
 
 type Result<T> = core::result::Result<T, MetadataError>;
 
 /// The members of one object and the path that leads to it.
-pub(crate) struct Fields {
+pub(crate) struct Fields<'a> {
     path: String,
-    members: Object,
+    members: Members<'a>,
 }
 
-impl Fields {
+/// Where members come from.
+enum Members<'a> {
+    /// A value: what is taken is taken out of it, and the rest are the unknown fields.
+    Built(Object),
+    /// An object in canonical text, of which nothing is built but what is asked for: what a file
+    /// holds before anybody vouched for it costs no memory. Unknown fields are left out.
+    Text(&'a str),
+}
+
+/// One member's value.
+enum Part<'a> {
+    Built(Value),
+    Text(&'a str),
+}
+
+impl<'a> Fields<'a> {
     pub(crate) fn of(path: impl Into<String>, value: Value) -> Result<Self> {
-        let path = path.into();
-        match value {
-            Value::Object(members) => Ok(Self { path, members }),
-            _ => Err(MetadataError::field(path, "must be an object")),
-        }
+        Self::of_part(path.into(), Part::Built(value))
+    }
+
+    /// Of canonical text, without the unknown fields.
+    pub(crate) fn of_text(path: impl Into<String>, text: &'a str) -> Result<Self> {
+        Self::of_part(path.into(), Part::Text(text))
+    }
+
+    fn of_part(path: String, part: Part<'a>) -> Result<Self> {
+        let members = match part {
+            Part::Built(Value::Object(members)) => Members::Built(members),
+            Part::Text(text) if text.starts_with('{') => Members::Text(text),
+            _ => return Err(MetadataError::field(path, "must be an object")),
+        };
+        Ok(Self { path, members })
     }
 
     /// What was not taken: the unknown fields.
     pub(crate) fn rest(self) -> Object {
-        self.members
+        match self.members {
+            Members::Built(members) => members,
+            Members::Text(_) => Object::new(),
+        }
     }
 
     /// The path of one member.
@@ -41,12 +70,77 @@ impl Fields {
         Err(MetadataError::field(self.path_of(name), what))
     }
 
+    pub(crate) fn fail_here<T>(&self, what: &str) -> Result<T> {
+        Err(MetadataError::field(self.path.as_str(), what))
+    }
+
     pub(crate) fn members_has(&self, name: &str) -> bool {
-        self.members.contains_key(name)
+        match &self.members {
+            Members::Built(members) => members.contains_key(name),
+            Members::Text(text) => scan::Members::find(text, name).is_some(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        match &self.members {
+            Members::Built(members) => members.is_empty(),
+            Members::Text(text) => scan::Members::of(text).next().is_none(),
+        }
     }
 
     pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
-        self.members.remove(name)
+        match self.part(name)? {
+            Part::Built(value) => Some(value),
+            // What was read before is read again.
+            Part::Text(text) => parse_canonical(text).ok(),
+        }
+    }
+
+    /// A member that should be neither an array nor an object: such a one comes without what is in it.
+    fn scalar(&mut self, name: &str) -> Option<Value> {
+        match self.part(name)? {
+            Part::Text(text) if text.starts_with(['[', '{']) => Some(Value::Array(Vec::new())),
+            Part::Text(text) => parse_canonical(text).ok(),
+            Part::Built(value) => Some(value),
+        }
+    }
+
+    fn part(&mut self, name: &str) -> Option<Part<'a>> {
+        match &mut self.members {
+            Members::Built(members) => members.remove(name).map(Part::Built),
+            Members::Text(text) => scan::Members::find(text, name).map(Part::Text),
+        }
+    }
+
+    /// An object, to take its members.
+    pub(crate) fn fields(&mut self, name: &str) -> Result<Self> {
+        match self.optional_fields(name)? {
+            Some(fields) => Ok(fields),
+            None => self.fail(name, "is missing"),
+        }
+    }
+
+    pub(crate) fn optional_fields(&mut self, name: &str) -> Result<Option<Self>> {
+        let part = self.part(name);
+        part.map(|part| Self::of_part(self.path_of(name), part))
+            .transpose()
+    }
+
+    /// Shows the members of this object, each of them an object itself.
+    pub(crate) fn each(self, mut show: impl FnMut(&str, Self) -> Result<()>) -> Result<()> {
+        let Self { path, members } = self;
+        let mut show = |name: &str, part| {
+            let fields = Self::of_part(format!("{path}.{name}"), part)?;
+            show(name, fields)
+        };
+        match members {
+            Members::Built(members) => members
+                .into_iter()
+                .try_for_each(|(name, value)| show(&name, Part::Built(value))),
+            Members::Text(text) => {
+                scan::Members::of(text).try_for_each(|(name, text)| show(&name, Part::Text(text)))
+            }
+        }
     }
 
     pub(crate) fn required(&mut self, name: &str) -> Result<Value> {
@@ -79,12 +173,14 @@ impl Fields {
     }
 
     pub(crate) fn string(&mut self, name: &str) -> Result<String> {
-        let value = self.required(name)?;
-        self.to_string(name, value)
+        match self.scalar(name) {
+            Some(value) => self.to_string(name, value),
+            None => self.fail(name, "is missing"),
+        }
     }
 
     pub(crate) fn boolean(&mut self, name: &str) -> Result<Option<bool>> {
-        match self.take(name) {
+        match self.scalar(name) {
             None => Ok(None),
             Some(Value::Bool(truth)) => Ok(Some(truth)),
             Some(_) => self.fail(name, "must be true or false"),
@@ -100,7 +196,7 @@ impl Fields {
     }
 
     pub(crate) fn optional_unsigned(&mut self, name: &str, least: u64) -> Result<Option<u64>> {
-        match self.take(name) {
+        match self.scalar(name) {
             None => Ok(None),
             Some(Value::Integer(number)) => match u64::try_from(number) {
                 Ok(number) if number >= least => Ok(Some(number)),
@@ -120,11 +216,19 @@ impl Fields {
 
     /// The names of the members that were not taken yet.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.members.keys().cloned().collect()
+        match &self.members {
+            Members::Built(members) => members.keys().cloned().collect(),
+            Members::Text(text) => scan::Members::of(text)
+                .map(|(name, _)| name.into_owned())
+                .collect(),
+        }
     }
 
     pub(crate) fn members_is_null(&self, name: &str) -> bool {
-        self.members.get(name) == Some(&Value::Null)
+        match &self.members {
+            Members::Built(members) => members.get(name) == Some(&Value::Null),
+            Members::Text(text) => scan::Members::find(text, name) == Some("null"),
+        }
     }
 
     /// A string of at most `longest` characters.
@@ -156,8 +260,16 @@ impl Fields {
 
     /// 1 to `longest` bytes in hexadecimal.
     pub(crate) fn hex(&mut self, name: &str, longest: usize) -> Result<Vec<u8>> {
-        let text = self.string(name)?;
-        match hex::decode(&text) {
+        // A text that stands there as it is needs no memory of its own.
+        let decoded = match self.part(name) {
+            Some(Part::Text(text)) if text.starts_with('"') => Scanner::canonical(text)
+                .string()
+                .map(|(text, _)| hex::decode(&*text))?,
+            Some(Part::Built(Value::String(text))) => hex::decode(text),
+            Some(_) => return self.fail(name, "must be a string"),
+            None => return self.fail(name, "is missing"),
+        };
+        match decoded {
             Ok(bytes) if (1..=longest).contains(&bytes.len()) => Ok(bytes),
             _ => self.fail(name, format!("must be 1 to {longest} bytes in hexadecimal")),
         }

@@ -53,19 +53,15 @@ impl Hashes {
         (sha256.is_some() || sha512.is_some()) && sha256 != Some(false) && sha512 != Some(false)
     }
 
-    pub(crate) fn decode(path: &str, value: Value) -> Result<Self, MetadataError> {
-        let mut fields = Fields::of(path, value)?;
-        let sha256 = digest(&mut fields, "sha256")?;
-        let sha512 = digest(&mut fields, "sha512")?;
-        let hashes = Self {
-            sha256,
-            sha512,
-            other: fields.rest(),
-        };
-        match hashes.any_known() || !hashes.other.is_empty() {
-            true => Ok(hashes),
-            false => Err(MetadataError::field(path, "lists no hash")),
+    pub(crate) fn decode(mut fields: Fields<'_>) -> Result<Self, MetadataError> {
+        if fields.is_empty() {
+            return fields.fail_here("lists no hash");
         }
+        Ok(Self {
+            sha256: digest(&mut fields, "sha256")?,
+            sha512: digest(&mut fields, "sha512")?,
+            other: fields.rest(),
+        })
     }
 
     /// As metadata writes them: each by its name, in hexadecimal.
@@ -83,23 +79,21 @@ impl Hashes {
 }
 
 fn digest<const N: usize>(
-    fields: &mut Fields,
+    fields: &mut Fields<'_>,
     name: &str,
 ) -> Result<Option<[u8; N]>, MetadataError> {
-    let Some(value) = fields.take(name) else {
+    if !fields.members_has(name) {
         return Ok(None);
-    };
+    }
     let mut digest = [0; N];
-    match value
-        .as_str()
-        .map(|text| hex::decode_to_slice(text, &mut digest))
-    {
-        Some(Ok(())) => Ok(Some(digest)),
+    let text = fields.string(name);
+    match text.map(|text| hex::decode_to_slice(text, &mut digest)) {
+        Ok(Ok(())) => Ok(Some(digest)),
         _ => fails(fields, name, N),
     }
 }
 
-fn fails<T>(fields: &Fields, name: &str, bytes: usize) -> Result<T, MetadataError> {
+fn fails<T>(fields: &Fields<'_>, name: &str, bytes: usize) -> Result<T, MetadataError> {
     fields.fail(name, alloc::format!("must be {bytes} bytes in hexadecimal"))
 }
 

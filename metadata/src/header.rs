@@ -80,7 +80,7 @@ impl Header {
     }
 
     /// Takes `_type` and the header fields.
-    pub(crate) fn decode(fields: &mut Fields, kind: RoleType) -> Result<Self, MetadataError> {
+    pub(crate) fn decode(fields: &mut Fields<'_>, kind: RoleType) -> Result<Self, MetadataError> {
         let found = fields.string("_type")?;
         if found != kind.name() {
             return Err(MetadataError::WrongRoleType {

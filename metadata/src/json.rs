@@ -13,6 +13,9 @@ use crate::scan::Scanner;
 pub type Object = BTreeMap<String, Value>;
 
 /// A JSON value without floats.
+///
+/// Reading and writing one takes no recursion. Dropping, cloning and comparing one does, as deeply as
+/// it nests: at most [`limits::MAX_DEPTH`](crate::limits::MAX_DEPTH) levels if it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// `null`

@@ -126,7 +126,7 @@ impl PublicKey {
     }
 
     /// A point on P-256 (65 or 33 bytes) or P-384 (97 or 49 bytes) in SEC 1 form.
-    /// `None` if it is not on the curve.
+    /// `None` if it is not on the curve; for P-384 also without the feature `p384`.
     pub fn from_sec1(point: &[u8]) -> Option<Self> {
         match point.len() {
             33 | 65 => {
@@ -135,6 +135,7 @@ impl PublicKey {
                     key.to_sec1_point(false).as_bytes().try_into().ok()?,
                 ))
             }
+            #[cfg(feature = "p384")]
             49 | 97 => {
                 let key = p384::PublicKey::from_sec1_bytes(point).ok()?;
                 Some(Self::EcdsaP384(

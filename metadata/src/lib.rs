@@ -9,7 +9,8 @@
 //! [`Signed`] envelope; an [`Authority`] (threshold of unique keys) turns it into [`Verified`];
 //! only then is the payload decoded into a role ([`Root`], [`Timestamp`], [`Snapshot`],
 //! [`Targets`]) or another [`Document`]. What Uptane adds is in [`uptane`]. Repository tools make new role files with the roles' `to_payload` and
-//! [`TargetsBuilder`], and join signatures to them with [`Unsigned`].
+//! [`TargetsBuilder`], and join signatures to them with [`Unsigned`]. A device that has less memory than
+//! its metadata reads it with `stream` (feature `rustcrypto`).
 //!
 //! ```
 //! use countersign_metadata::{Signed, Targets};
@@ -48,6 +49,8 @@ mod path;
 mod path_set;
 mod root;
 mod snapshot;
+#[cfg(feature = "rustcrypto")]
+pub mod stream;
 mod targets;
 mod targets_builder;
 mod time;

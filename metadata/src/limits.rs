@@ -34,6 +34,16 @@ pub const MAX_HARDWARE_ID: usize = 200;
 /// ECUs of one vehicle. Premium cars have about 150.
 pub const MAX_ECUS: usize = 256;
 
+/// ECUs that one Targets file of a Director, or one Offline Targets file, names in all: those of 16
+/// vehicles that have [`MAX_ECUS`], or of hundreds that have a few. A device keeps 8 bytes for each while
+/// it looks for one that is named twice.
+pub const MAX_NAMED_ECUS: usize = 4096;
+
+/// Bytes of one part of a file that is read as it passes (see `stream`): an entry, a name, a value at
+/// the top. An entry for one ECU, encrypted and with both hashes, has less than 2 KiB, or 6 KiB with an
+/// encapsulated key of ML-KEM-1024; this leaves room for one that is for a dozen ECUs.
+pub const MAX_STREAMED_PART: usize = 16 << 10;
+
 /// Hardware identifiers of one image or delegation. A platform's variants are some dozens.
 pub const MAX_HARDWARE_IDS: usize = 1024;
 

@@ -4,18 +4,23 @@
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
-use alloc::collections::btree_map::Entry;
 use alloc::format;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::error::{MetadataError, shown};
-use crate::json::{Object, Value};
+use crate::json::Value;
 use crate::limits::MAX_DEPTH;
 
+mod build;
 mod canonicalise;
+mod members;
 mod text;
+mod walk;
 
+use self::walk::{Kind, Scalar, Visit};
+
+pub(crate) use members::Members;
 pub(crate) use text::plain_run;
 
 type Result<T> = core::result::Result<T, MetadataError>;
@@ -43,7 +48,7 @@ impl<'a> Scanner<'a> {
 
     /// Over one part of JSON text; offsets in errors are those in the whole.
     pub(crate) fn within(text: &'a str, part: Range<usize>) -> Self {
-        let mut scanner = Self::new(&text[..part.end]);
+        let mut scanner = Self::new(text.get(..part.end).unwrap_or_default());
         scanner.at = part.start;
         scanner
     }
@@ -56,8 +61,24 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// As if `levels` of arrays and objects were open around it.
+    pub(crate) fn nested(mut self, levels: usize) -> Self {
+        self.depth = levels;
+        self
+    }
+
     pub(crate) fn position(&self) -> usize {
         self.at
+    }
+
+    /// The text from `start`, a former position, to here.
+    pub(crate) fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    /// The bytes from here on.
+    fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
     }
 
     /// Only white space may be left.
@@ -80,69 +101,25 @@ impl<'a> Scanner<'a> {
 
     /// Reads one value and builds it.
     pub(crate) fn value(&mut self) -> Result<Value> {
-        match self.peek() {
-            Some(b'{') => {
-                let mut members = Object::new();
-                self.object(|scanner, key, at| match members.entry(key.into_owned()) {
-                    Entry::Occupied(known) => Err(duplicate(at, known.key())),
-                    Entry::Vacant(place) => {
-                        place.insert(scanner.value()?);
-                        Ok(())
-                    }
-                })?;
-                Ok(Value::Object(members))
-            }
-            Some(b'[') => {
-                let mut items = Vec::new();
-                self.array(|scanner| {
-                    items.push(scanner.value()?);
-                    Ok(())
-                })?;
-                Ok(Value::Array(items))
-            }
-            Some(b'"') => Ok(Value::String(self.string()?.0.into_owned())),
-            Some(b'-' | b'0'..=b'9') => Ok(Value::Integer(self.integer()?)),
-            Some(b't') => self.word("true", Value::Bool(true)),
-            Some(b'f') => self.word("false", Value::Bool(false)),
-            Some(b'n') => self.word("null", Value::Null),
-            _ => self.fail("a JSON value was expected"),
-        }
+        build::value(self)
     }
 
     /// Reads one value without building it; whether it is in canonical form. Where the answer is
     /// "no", duplicate keys have not been ruled out: read it again with [`Self::value`].
     pub(crate) fn skip_canonical(&mut self) -> Result<bool> {
-        match self.peek() {
-            Some(b'{') => {
-                let mut sorted = true;
-                let mut last: Option<Cow<'a, str>> = None;
-                let plain = self.object(|scanner, key, _| {
-                    sorted &= last.as_deref().is_none_or(|last| last < &*key);
-                    last = Some(key);
-                    sorted &= scanner.skip_canonical()?;
-                    Ok(())
-                })?;
-                Ok(sorted && plain)
-            }
-            Some(b'[') => {
-                let mut canonical = true;
-                let plain = self.array(|scanner| {
-                    canonical &= scanner.skip_canonical()?;
-                    Ok(())
-                })?;
-                Ok(canonical && plain)
-            }
-            Some(b'"') => Ok(self.string()?.1),
-            // Integers, true, false and null have one spelling only.
-            _ => self.value().map(|_| true),
-        }
+        let mut check = FormCheck {
+            canonical: true,
+            last: Vec::new(),
+        };
+        self.walk(&mut check)?;
+        Ok(check.canonical)
     }
 
     /// Passes over a value in canonical text; the text it has.
     pub(crate) fn skip(&mut self) -> Result<&'a str> {
         let start = self.at;
         self.skip_canonical()?;
-        Ok(&self.text[start..self.at])
+        Ok(self.since(start))
     }
 
     /// Passes over the `:` between a key and its value in canonical text.
@@ -221,16 +198,6 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn word(&mut self, word: &str, value: Value) -> Result<Value> {
-        match self.bytes[self.at..].starts_with(word.as_bytes()) {
-            true => {
-                self.at += word.len();
-                Ok(value)
-            }
-            false => self.fail("a JSON value was expected"),
-        }
-    }
-
     fn open(&mut self, byte: u8, what: &str) -> Result<()> {
         self.expect(byte, what)?;
         self.depth += 1;
@@ -259,6 +226,51 @@ impl<'a> Scanner<'a> {
 
     fn fail<T>(&self, what: &str) -> Result<T> {
         Err(MetadataError::malformed(self.at, what))
+    }
+}
+
+/// Looks whether a value is in canonical form.
+struct FormCheck<'a> {
+    canonical: bool,
+    /// The last key of each object that is open.
+    last: Vec<Option<Cow<'a, str>>>,
+}
+
+impl<'a> Visit<'a> for FormCheck<'a> {
+    fn open(&mut self, kind: Kind) {
+        if kind == Kind::Object {
+            self.last.push(None);
+        }
+    }
+
+    fn space(&mut self, found: bool) {
+        self.canonical &= !found;
+    }
+
+    fn key(&mut self, key: Cow<'a, str>, plain: bool, _: usize) -> Result<()> {
+        if let Some(last) = self.last.last_mut() {
+            let sorted = last.as_deref().is_none_or(|last| last < &*key);
+            self.canonical &= plain & sorted;
+            *last = Some(key);
+        }
+        Ok(())
+    }
+
+    fn string(&mut self, _: Cow<'a, str>, plain: bool) -> Result<()> {
+        self.canonical &= plain;
+        Ok(())
+    }
+
+    /// Integers, true, false and null have one spelling only.
+    fn scalar(&mut self, _: Scalar) -> Result<()> {
+        Ok(())
+    }
+
+    fn close(&mut self, kind: Kind) -> Result<()> {
+        if kind == Kind::Object {
+            self.last.pop();
+        }
+        Ok(())
     }
 }
 

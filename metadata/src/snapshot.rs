@@ -59,10 +59,8 @@ impl MetaFile {
         let mut fields = Fields::of(path, value)?;
         let version = fields.unsigned("version", 1)?;
         let length = fields.optional_unsigned("length", 0)?;
-        let hashes = match fields.take("hashes") {
-            Some(value) => Some(Hashes::decode(&fields.path_of("hashes"), value)?),
-            None => None,
-        };
+        let hashes = fields.optional_fields("hashes")?;
+        let hashes = hashes.map(Hashes::decode).transpose()?;
         Ok(Self {
             version,
             length,

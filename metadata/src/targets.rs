@@ -5,7 +5,6 @@
 //! a binary search in the verified bytes, whose keys are sorted because they are canonical.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
@@ -18,7 +17,7 @@ use crate::hashes::Hashes;
 use crate::header::{Header, Role, RoleType};
 use crate::json::{Object, Value, parse_canonical};
 use crate::path::TargetPath;
-use crate::scan::Scanner;
+use crate::scan::{Members, Scanner};
 
 /// The content of a Targets file, top-level or delegated. Read-only; see
 /// [`TargetsBuilder`](crate::TargetsBuilder) for making one.
@@ -69,7 +68,8 @@ impl Targets {
             self.key_at(*at)
                 .map_or(Ordering::Less, |key| (*key).cmp(path.as_str()))
         });
-        self.read(self.entries[found.ok()?]).map(|(_, file)| file)
+        let at = self.entries.get(found.ok()?)?;
+        self.read(*at).map(|(_, file)| file)
     }
 
     /// How many images are listed.
@@ -158,25 +158,26 @@ fn index(scanner: &mut Scanner<'_>) -> Result<Vec<u32>, MetadataError> {
     Ok(entries)
 }
 
-/// One entry as it stands in the text: checked, and without memory of its own in the usual case.
-struct Entry<'a> {
-    length: u64,
+/// One entry as it stands in canonical text: checked, and without memory of its own.
+pub(crate) struct Entry<'a> {
+    pub(crate) length: u64,
     sha256: Option<HexDigest<'a, 32>>,
     sha512: Option<HexDigest<'a, 64>>,
-    other_hashes: Vec<(Cow<'a, str>, &'a str)>,
-    custom: Option<&'a str>,
-    extra: Vec<(Cow<'a, str>, &'a str)>,
+    /// The text of `hashes`, of `custom` and of the entry as a whole.
+    hashes: &'a str,
+    pub(crate) custom: Option<&'a str>,
+    whole: &'a str,
 }
 
 impl<'a> Entry<'a> {
-    fn read(scanner: &mut Scanner<'a>) -> Result<Self, MetadataError> {
+    pub(crate) fn read(scanner: &mut Scanner<'a>) -> Result<Self, MetadataError> {
         let mut entry = Entry {
             length: 0,
             sha256: None,
             sha512: None,
-            other_hashes: Vec::new(),
+            hashes: "",
             custom: None,
-            extra: Vec::new(),
+            whole: "",
         };
         let start = scanner.position();
         let fail = |what: &str| Err(MetadataError::malformed(start, what));
@@ -191,15 +192,17 @@ impl<'a> Entry<'a> {
                     has_length = true;
                 }
                 "hashes" => {
+                    let start = scanner.position();
                     scanner.object(|scanner, name, at| {
                         has_hash = true;
                         match &*name {
                             "sha256" => entry.sha256 = Some(HexDigest::read(scanner, at)?),
                             "sha512" => entry.sha512 = Some(HexDigest::read(scanner, at)?),
-                            _ => entry.other_hashes.push((name, scanner.skip()?)),
+                            _ => drop(scanner.skip()?),
                         }
                         Ok(())
                     })?;
+                    entry.hashes = scanner.since(start);
                 }
                 "custom" => {
                     let text = scanner.skip()?;
@@ -208,10 +211,11 @@ impl<'a> Entry<'a> {
                     }
                     entry.custom = Some(text);
                 }
-                _ => entry.extra.push((name, scanner.skip()?)),
+                _ => drop(scanner.skip()?),
             }
             Ok(())
         })?;
+        entry.whole = scanner.since(start);
         match (has_length, has_hash) {
             (true, true) => Ok(entry),
             (false, _) => fail("a target has no length"),
@@ -219,21 +223,37 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// The hashes of known functions.
+    pub(crate) fn known_hashes(&self) -> Result<Hashes, MetadataError> {
+        Ok(Hashes {
+            sha256: self.sha256.as_ref().map(HexDigest::decode).transpose()?,
+            sha512: self.sha512.as_ref().map(HexDigest::decode).transpose()?,
+            other: Object::new(),
+        })
+    }
+
     fn to_target_file(&self) -> Result<TargetFile, MetadataError> {
         Ok(TargetFile {
             length: self.length,
             hashes: Hashes {
-                sha256: self.sha256.as_ref().map(HexDigest::decode).transpose()?,
-                sha512: self.sha512.as_ref().map(HexDigest::decode).transpose()?,
-                other: object(&self.other_hashes)?,
+                other: members_but(self.hashes, &["sha256", "sha512"])?,
+                ..self.known_hashes()?
             },
             custom: match self.custom.map(parse_canonical).transpose()? {
                 Some(Value::Object(members)) => Some(members),
                 _ => None,
             },
-            extra: object(&self.extra)?,
+            extra: members_but(self.whole, &["length", "hashes", "custom"])?,
         })
     }
+}
+
+/// The members of an object in canonical text, but for these.
+fn members_but(object: &str, known: &[&str]) -> Result<Object, MetadataError> {
+    Members::of(object)
+        .filter(|(name, _)| !known.contains(&&**name))
+        .map(|(name, text)| Ok((name.into_owned(), parse_canonical(text)?)))
+        .collect()
 }
 
 /// A digest of `N` bytes as it stands in the text: known to be hexadecimal, and decoded only when
@@ -264,13 +284,6 @@ impl<'a, const N: usize> HexDigest<'a, N> {
     }
 }
 
-fn object(members: &[(Cow<'_, str>, &str)]) -> Result<Object, MetadataError> {
-    members
-        .iter()
-        .map(|(name, text)| Ok((String::from(&**name), parse_canonical(text)?)))
-        .collect()
-}
-
 impl TargetFile {
     /// What a builder lists for an image of these bytes.
     pub fn describing(image: &[u8]) -> Self {
@@ -294,8 +307,7 @@ impl TargetFile {
     pub fn of(value: &Value) -> Result<Self, MetadataError> {
         let mut fields = Fields::of("target", value.clone())?;
         let length = fields.unsigned("length", 0)?;
-        let path = fields.path_of("hashes");
-        let hashes = Hashes::decode(&path, fields.required("hashes")?)?;
+        let hashes = Hashes::decode(fields.fields("hashes")?)?;
         let custom = match fields.members_has("custom") {
             true => Some(fields.object("custom")?),
             false => None,

@@ -186,7 +186,7 @@ impl Chained {
         let next = trusted
             .verify_next(link::parse::<Root>(bytes, ROLE)?)
             .map_err(|error| Reject::metadata(ROLE, error))?;
-        rotations.note(trusted.content(), next.content());
+        rotations.note(next.content());
         *trusted = next;
         self.steps += 1;
         Ok(RootNext::Go(RootState::Saved(self)))

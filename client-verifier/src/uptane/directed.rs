@@ -4,7 +4,9 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 
-use countersign_metadata::uptane::{DirectorCustom, EncryptedTarget, HardwareId, Vin, WrappedKey};
+use countersign_metadata::uptane::{
+    DirectorCustom, EcuSerial, EncryptedTarget, HardwareId, Vin, WrappedKey,
+};
 use countersign_metadata::{Hashes, TargetFile, TargetPath, UtcTime};
 
 use super::download::DownloadStream;
@@ -57,10 +59,27 @@ pub struct Directed {
     vin: Vin,
     ecu: Ecu,
     target: ListedTarget,
+    terms: Terms,
+    verification: Verification,
+}
+
+/// What the Director says in `custom` of an image, as far as it is for one ECU.
+#[derive(Debug, Clone)]
+pub(super) struct Terms {
     release_counter: u64,
     encryption: Option<(EncryptedTarget, WrappedKey)>,
     uri: Option<String>,
-    verification: Verification,
+}
+
+impl Terms {
+    pub(super) fn of(mut custom: DirectorCustom, serial: &EcuSerial) -> Self {
+        let wrapped = custom.wrapped_keys.remove(serial);
+        Self {
+            release_counter: custom.release_counter,
+            encryption: custom.encrypted.zip(wrapped),
+            uri: custom.uri,
+        }
+    }
 }
 
 impl Directed {
@@ -68,18 +87,15 @@ impl Directed {
         vin: &Vin,
         ecu: Ecu,
         target: ListedTarget,
-        custom: &DirectorCustom,
+        terms: Terms,
         verification: Verification,
     ) -> Self {
-        let wrapped = custom.wrapped_keys.get(&ecu.serial).cloned();
         Self {
             vin: vin.clone(),
-            target,
-            release_counter: custom.release_counter,
-            encryption: custom.encrypted.clone().zip(wrapped),
-            uri: custom.uri.clone(),
-            verification,
             ecu,
+            target,
+            terms,
+            verification,
         }
     }
 
@@ -105,12 +121,12 @@ impl Directed {
 
     /// Its release counter.
     pub fn release_counter(&self) -> u64 {
-        self.release_counter
+        self.terms.release_counter
     }
 
     /// How it is encrypted, if it is, and the content key wrapped for this ECU.
     pub fn encryption(&self) -> Option<(&EncryptedTarget, &WrappedKey)> {
-        let (encrypted, wrapped) = self.encryption.as_ref()?;
+        let (encrypted, wrapped) = self.terms.encryption.as_ref()?;
         Some((encrypted, wrapped))
     }
 
@@ -126,7 +142,7 @@ impl Directed {
 
     /// Length and hashes of what is downloaded: of the ciphertext where there is one.
     pub fn download(&self) -> (u64, &Hashes) {
-        match &self.encryption {
+        match &self.terms.encryption {
             Some((encrypted, _)) => (encrypted.length, &encrypted.hashes),
             None => (self.target.file.length, &self.target.file.hashes),
         }
@@ -151,7 +167,7 @@ impl Directed {
     /// # Errors
     /// `no-known-hash`
     pub fn origin(&self) -> Result<Origin, Reject> {
-        match (&self.uri, &self.encryption) {
+        match (&self.terms.uri, &self.terms.encryption) {
             (Some(uri), _) => Ok(Origin::Uri(uri.clone())),
             (None, Some((encrypted, _))) => {
                 let served = ListedTarget {
@@ -214,13 +230,14 @@ impl Directed {
             return Ok(());
         };
         let (serial, path) = (&self.ecu.serial, &self.target.path);
-        if self.release_counter < last.release_counter {
-            let (new, old) = (self.release_counter, last.release_counter);
+        if self.terms.release_counter < last.release_counter {
+            let (new, old) = (self.terms.release_counter, last.release_counter);
             let detail = format!("{path} has release counter {new}, and ECU {serial} runs {old}");
             return Err(self.reject(Code::ReleaseCounterRollback, detail));
         }
         let file = &self.target.file;
-        let same_name = self.release_counter == last.release_counter && path.as_str() == last.path;
+        let same_name =
+            self.terms.release_counter == last.release_counter && path.as_str() == last.path;
         let same_content = file.length == last.length && file.hashes.agree(&last.hashes);
         if same_name && !same_content {
             let detail = format!("{path} is installed on ECU {serial} with other content");

@@ -24,6 +24,8 @@ pub use director::{Director, DirectorSession, Mark};
 pub use download::{DownloadStream, VerifiedDownload};
 pub use offline::OfflineDirectorSession;
 pub use partial::{Partial, PartialSession};
+#[cfg(feature = "rustcrypto")]
+pub use partial::{PartialStream, StreamReply, StreamStep};
 pub use resolve::{Resolve, Update};
 pub use time::{Attested, TimeFloor, attested_time, latest_attested};
 pub use vehicle::{Ecu, Ecus, Vehicle};

@@ -10,9 +10,9 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use countersign_metadata::uptane::{OfflineCustom, OfflineName, offline_authority};
+use countersign_metadata::uptane::{OfflineCustom, OfflineName, Vin, offline_authority};
 use countersign_metadata::{
-    Authority, MetaFile, Role, RoleType, Snapshot, Targets, UtcTime, Verified,
+    Authority, MetaFile, MetadataError, Role, RoleType, Snapshot, Targets, UtcTime, Verified,
 };
 
 use super::assignment::{Assignment, assignments};
@@ -203,20 +203,30 @@ pub(super) fn carried_assignments(
     name: &OfflineName,
     vehicle: &Vehicle,
 ) -> Result<Vec<Assignment>, Reject> {
+    check_carried(OfflineCustom::of(targets), name, &vehicle.vin)?;
+    assignments(targets).map_err(|reject| Reject {
+        role: name.as_str().into(),
+        ..reject
+    })
+}
+
+/// Whether an Offline Targets file is the one that its name says, and not for other vehicles only.
+pub(super) fn check_carried(
+    custom: Result<OfflineCustom, MetadataError>,
+    name: &OfflineName,
+    vin: &Vin,
+) -> Result<(), Reject> {
     let role = name.as_str();
-    let custom = OfflineCustom::of(targets).map_err(|error| Reject::metadata(role, error))?;
+    let custom = custom.map_err(|error| Reject::metadata(role, error))?;
     if custom.name != *name {
         let detail = format!("this is {}", custom.name);
         return Err(Reject::new(Code::OfflineNameMismatch, role, detail));
     }
-    if custom.vins.is_some_and(|vins| !vins.contains(&vehicle.vin)) {
-        let detail = format!("it is not for vehicle {}", vehicle.vin);
+    if custom.vins.is_some_and(|vins| !vins.contains(vin)) {
+        let detail = format!("it is not for vehicle {vin}");
         return Err(Reject::new(Code::VehicleMismatch, role, detail));
     }
-    assignments(targets).map_err(|reject| Reject {
-        role: role.into(),
-        ..reject
-    })
+    Ok(())
 }
 
 impl Protocol for OfflineDirectorSession {

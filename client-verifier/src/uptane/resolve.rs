@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use countersign_metadata::uptane::{Confidentiality, EcuSerial, HardwareId, ImageCustom, Mapping};
 
 use super::assignment::Assignment;
-use super::directed::{Directed, Installed, Verification};
+use super::directed::{Directed, Installed, Terms, Verification};
 use super::director::{Claims, Mark};
 use super::vehicle::{Ecu, Ecus};
 use crate::image::ListedTarget;
@@ -115,7 +115,8 @@ impl<'i> Resolve<'i> {
         };
         let vin = &self.claims.vehicle.vin;
         let verification = self.claims.verification;
-        let directed = Directed::new(vin, ecu, listed, &assignment.custom, verification);
+        let terms = Terms::of(assignment.custom.clone(), &ecu.serial);
+        let directed = Directed::new(vin, ecu, listed, terms, verification);
         directed.check_installed(self.installed.get(&directed.ecu().serial))?;
         self.found.push(directed);
         Ok(())

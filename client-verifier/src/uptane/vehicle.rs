@@ -3,8 +3,8 @@
 use alloc::collections::BTreeMap;
 use alloc::format;
 
-use countersign_metadata::Role;
 use countersign_metadata::uptane::{EcuSerial, HardwareId, Vin, vin_of};
+use countersign_metadata::{MetadataError, Role};
 
 use crate::reject::{Code, Reject};
 
@@ -51,8 +51,17 @@ impl Vehicle {
     /// another vehicle's could be replayed: to say that there is nothing to do, or to raise the
     /// version floors until this vehicle's own files look old.
     pub(crate) fn check_vin<T: Role>(&self, file: &T, role: &str) -> Result<(), Reject> {
+        self.check_named(vin_of(file), role)
+    }
+
+    /// The same by what the file says of its vehicle.
+    pub(crate) fn check_named(
+        &self,
+        vin: Result<Option<Vin>, MetadataError>,
+        role: &str,
+    ) -> Result<(), Reject> {
         let refuse = |detail| Err(Reject::new(Code::VehicleMismatch, role, detail));
-        match vin_of(file).map_err(|error| Reject::metadata(role, error))? {
+        match vin.map_err(|error| Reject::metadata(role, error))? {
             Some(vin) if vin == self.vin => Ok(()),
             Some(vin) => refuse(format!("it is for vehicle {vin}, and this is {}", self.vin)),
             None => refuse(format!("it names no vehicle, and this is {}", self.vin)),

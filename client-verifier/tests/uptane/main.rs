@@ -15,6 +15,8 @@ mod histories;
 mod links;
 mod offline;
 mod partial;
+#[cfg(feature = "rustcrypto")]
+mod partial_stream;
 mod roots;
 mod signatures;
 mod time;

@@ -11,11 +11,12 @@ impl<'a> Scanner<'a> {
     pub(crate) fn string(&mut self) -> Result<(Cow<'a, str>, bool)> {
         self.expect(b'"', "a string was expected")?;
         let start = self.at;
-        self.at += plain_run(&self.bytes[start..]);
+        self.at += plain_run(self.rest());
+        let plain = self.since(start);
         if self.take(b'"') {
-            return Ok((Cow::Borrowed(&self.text[start..self.at - 1]), true));
+            return Ok((Cow::Borrowed(plain), true));
         }
-        let mut decoded = String::from(&self.text[start..self.at]);
+        let mut decoded = String::from(plain);
         let mut canonical = true;
         loop {
             match self.peek() {
@@ -39,8 +40,8 @@ impl<'a> Scanner<'a> {
                 None => return self.fail("the text ends inside a string"),
                 Some(_) => {
                     let from = self.at;
-                    self.at += plain_run(&self.bytes[from..]);
-                    decoded.push_str(&self.text[from..self.at]);
+                    self.at += plain_run(self.rest());
+                    decoded.push_str(self.since(from));
                 }
             }
         }
@@ -61,7 +62,7 @@ impl<'a> Scanner<'a> {
         let length = self.at - digits;
         let problem = if length == 0 {
             "a digit was expected"
-        } else if length > 1 && self.bytes[digits] == b'0' {
+        } else if length > 1 && self.bytes.get(digits) == Some(&b'0') {
             "a number must not start with 0"
         } else if matches!(self.peek(), Some(b'.' | b'e' | b'E')) {
             "numbers with a fraction or an exponent are not allowed"
@@ -100,7 +101,7 @@ impl<'a> Scanner<'a> {
     fn unicode_escape(&mut self) -> Result<char> {
         let first = self.hex4()?;
         let code = match first {
-            0xD800..=0xDBFF if self.bytes[self.at..].starts_with(b"\\u") => {
+            0xD800..=0xDBFF if self.rest().starts_with(b"\\u") => {
                 self.at += 2;
                 let second = self.hex4()?;
                 if !(0xDC00..=0xDFFF).contains(&second) {
@@ -136,11 +137,10 @@ pub(crate) fn plain_run(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let zero_byte = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let (words, tail) = bytes.as_chunks::<8>();
     let mut run = 0;
-    for chunk in bytes.chunks_exact(8) {
-        let mut eight = [0; 8];
-        eight.copy_from_slice(chunk);
-        let word = u64::from_le_bytes(eight);
+    for eight in words {
+        let word = u64::from_le_bytes(*eight);
         let quote = zero_byte(word ^ (ONES * u64::from(b'"')));
         let backslash = zero_byte(word ^ (ONES * u64::from(b'\\')));
         let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
@@ -151,7 +151,7 @@ pub(crate) fn plain_run(bytes: &[u8]) -> usize {
         run += 8;
     }
     let plain = |byte: &&u8| **byte >= 0x20 && **byte != b'"' && **byte != b'\\';
-    run + bytes[run..].iter().take_while(plain).count()
+    run + tail.iter().take_while(plain).count()
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl Decode for TimeAttestation {
     }
 }
 
-fn nonces(fields: &mut Fields) -> Result<Vec<Nonce>, MetadataError> {
+fn nonces(fields: &mut Fields<'_>) -> Result<Vec<Nonce>, MetadataError> {
     let texts = fields.strings("nonces")?;
     if texts.len() > MAX_NONCES {
         return fields.fail("nonces", format!("has more than {MAX_NONCES}"));

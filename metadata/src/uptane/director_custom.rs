@@ -61,7 +61,10 @@ impl DirectorCustom {
     /// [`MetadataError::Field`] when there is no `custom`, when it states what only the image
     /// repository may, or names what else is wrong in it.
     pub fn of(file: &TargetFile) -> Result<Self, MetadataError> {
-        let mut fields = Fields::custom_of(file)?;
+        Self::decode(Fields::custom_of(file)?)
+    }
+
+    pub(crate) fn decode(mut fields: Fields<'_>) -> Result<Self, MetadataError> {
         for name in IMAGE_REPOSITORY_ONLY {
             if fields.members_has(name) {
                 return fields.fail(name, "must not stand in the Director's metadata");
@@ -69,17 +72,15 @@ impl DirectorCustom {
         }
         let ecus = ecus(&mut fields)?;
         let release_counter = fields.unsigned("releaseCounter", 0)?;
-        let encrypted = match fields.take("encryptedTarget") {
-            Some(value) => {
-                let path = fields.path_of("encryptedTarget");
-                Some(EncryptedTarget::decode(path, value)?)
-            }
-            None => None,
-        };
+        let encrypted = fields.optional_fields("encryptedTarget")?;
+        let encrypted = encrypted.map(EncryptedTarget::decode).transpose()?;
         let wrapped_keys = wrapped_keys(&mut fields, &ecus, encrypted.is_some())?;
         // Deployed directors write null where they have none.
         let uri = match fields.members_is_null("uri") {
-            true => fields.take("uri").and(None),
+            true => {
+                fields.take("uri");
+                None
+            }
             false => fields.optional_text("uri", MAX_TARGET_PATH)?,
         };
         Ok(Self {
@@ -118,25 +119,29 @@ impl DirectorCustom {
     }
 }
 
-fn ecus(fields: &mut Fields) -> Result<BTreeMap<EcuSerial, HardwareId>, MetadataError> {
+fn ecus(fields: &mut Fields<'_>) -> Result<BTreeMap<EcuSerial, HardwareId>, MetadataError> {
     let path = fields.path_of("ecuIdentifiers");
-    let listed = fields.object("ecuIdentifiers")?;
-    if !(1..=MAX_ECUS).contains(&listed.len()) {
-        return fields.fail("ecuIdentifiers", format!("must list 1 to {MAX_ECUS} ECUs"));
-    }
+    let wrong_count =
+        || MetadataError::field(path.as_str(), format!("must list 1 to {MAX_ECUS} ECUs"));
     let mut ecus = BTreeMap::new();
-    for (serial, value) in listed {
-        let mut ecu = Fields::of(format!("{path}.{serial}"), value)?;
+    fields.fields("ecuIdentifiers")?.each(|serial, mut ecu| {
+        if ecus.len() == MAX_ECUS {
+            return Err(wrong_count());
+        }
         let hardware = ecu.string("hardwareId")?;
         let hardware = HardwareId::at(&ecu.path_of("hardwareId"), &hardware)?;
-        ecus.insert(EcuSerial::at(&path, &serial)?, hardware);
+        ecus.insert(EcuSerial::at(&path, serial)?, hardware);
+        Ok(())
+    })?;
+    match ecus.is_empty() {
+        true => Err(wrong_count()),
+        false => Ok(ecus),
     }
-    Ok(ecus)
 }
 
 /// A key for every listed ECU if the image is encrypted, and no key otherwise.
 fn wrapped_keys(
-    fields: &mut Fields,
+    fields: &mut Fields<'_>,
     ecus: &BTreeMap<EcuSerial, HardwareId>,
     encrypted: bool,
 ) -> Result<BTreeMap<EcuSerial, WrappedKey>, MetadataError> {
@@ -148,15 +153,23 @@ fn wrapped_keys(
     }
     let path = fields.path_of("wrappedKeys");
     let mut keys = BTreeMap::new();
-    for (serial, value) in fields.object("wrappedKeys")? {
-        let key = WrappedKey::decode(format!("{path}.{serial}"), value)?;
-        keys.insert(EcuSerial::at(&path, &serial)?, key);
-    }
-    match keys.keys().eq(ecus.keys()) {
+    fields.fields("wrappedKeys")?.each(|serial, key| {
+        // No more than there are ECUs: what is beyond cannot be theirs.
+        match ecus.contains_key(serial) {
+            true => keys.insert(EcuSerial::at(&path, serial)?, WrappedKey::decode(key)?),
+            false => return other_ecus(&path),
+        };
+        Ok(())
+    })?;
+    match keys.len() == ecus.len() {
         true => Ok(keys),
-        false => fields.fail(
-            "wrappedKeys",
-            "must have exactly the ECUs in ecuIdentifiers",
-        ),
+        false => other_ecus(&path),
     }
+}
+
+fn other_ecus<T>(path: &str) -> Result<T, MetadataError> {
+    Err(MetadataError::field(
+        path,
+        "must have exactly the ECUs in ecuIdentifiers",
+    ))
 }

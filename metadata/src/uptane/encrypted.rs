@@ -38,11 +38,10 @@ impl EncryptedTarget {
         }
     }
 
-    pub(super) fn decode(path: String, value: Value) -> Result<Self, MetadataError> {
-        let mut fields = Fields::of(path, value)?;
+    pub(super) fn decode(mut fields: Fields<'_>) -> Result<Self, MetadataError> {
         let filename = fields.target_path("filename")?;
         let length = fields.unsigned("length", 0)?;
-        let hashes = Hashes::decode(&fields.path_of("hashes"), fields.required("hashes")?)?;
+        let hashes = Hashes::decode(fields.fields("hashes")?)?;
         let method = fields.text("method", MAX_TEXT)?;
         Ok(Self {
             filename,
@@ -93,11 +92,10 @@ impl WrappedKey {
     /// # Errors
     /// [`MetadataError::Field`] names what is missing, not hexadecimal or too long.
     pub fn of(value: &Value) -> Result<Self, MetadataError> {
-        Self::decode("wrappedKey".into(), value.clone())
+        Self::decode(Fields::of("wrappedKey", value.clone())?)
     }
 
-    pub(super) fn decode(path: String, value: Value) -> Result<Self, MetadataError> {
-        let mut fields = Fields::of(path, value)?;
+    pub(super) fn decode(mut fields: Fields<'_>) -> Result<Self, MetadataError> {
         let keyid = KeyId::new(fields.string("keyid")?)?;
         let enc = fields.hex("enc", MAX_WRAPPED_KEY)?;
         let ct = fields.hex("ct", MAX_WRAPPED_KEY)?;

@@ -188,7 +188,7 @@ impl Constraint {
 
 /// A list of at least one hardware id, without repetition.
 pub(crate) fn take_hardware_ids(
-    fields: &mut Fields,
+    fields: &mut Fields<'_>,
     name: &str,
 ) -> Result<Vec<HardwareId>, MetadataError> {
     let path = fields.path_of(name);
@@ -204,7 +204,7 @@ pub(crate) fn take_hardware_ids(
     }
 }
 
-fn constraints(fields: &mut Fields, name: &str) -> Result<Vec<Constraint>, MetadataError> {
+fn constraints(fields: &mut Fields<'_>, name: &str) -> Result<Vec<Constraint>, MetadataError> {
     let path = fields.path_of(name);
     let items = match fields.members_has(name) {
         true => fields.array(name)?,
@@ -220,7 +220,7 @@ fn constraints(fields: &mut Fields, name: &str) -> Result<Vec<Constraint>, Metad
 }
 
 /// A word that this version does not know could ask for more than it can give, so it is refused.
-fn confidentiality(fields: &mut Fields) -> Result<Confidentiality, MetadataError> {
+fn confidentiality(fields: &mut Fields<'_>) -> Result<Confidentiality, MetadataError> {
     match fields.optional_text("encryption", MAX_TEXT)?.as_deref() {
         None => Ok(Confidentiality::Public),
         Some("required") => Ok(Confidentiality::Required),

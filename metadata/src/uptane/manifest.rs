@@ -66,7 +66,7 @@ impl Decode for VehicleVersionManifest {
 }
 
 fn reports(
-    fields: &mut Fields,
+    fields: &mut Fields<'_>,
 ) -> Result<BTreeMap<EcuSerial, Signed<EcuVersionReport>>, MetadataError> {
     let name = "ecu_version_reports";
     let path = fields.path_of(name);

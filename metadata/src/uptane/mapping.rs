@@ -174,7 +174,7 @@ impl MapEntry {
     }
 }
 
-fn repositories(fields: &mut Fields) -> Result<BTreeMap<String, Vec<String>>, MetadataError> {
+fn repositories(fields: &mut Fields<'_>) -> Result<BTreeMap<String, Vec<String>>, MetadataError> {
     let mut listed = Fields::of(
         fields.path_of("repositories"),
         fields.required("repositories")?,

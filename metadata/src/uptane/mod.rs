@@ -15,7 +15,7 @@ mod mapping;
 mod offline;
 mod report;
 mod root_custom;
-mod vehicle;
+pub(crate) mod vehicle;
 
 pub use attestation::{Nonce, TimeAttestation};
 pub use director_custom::DirectorCustom;

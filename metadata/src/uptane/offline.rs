@@ -10,13 +10,13 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::error::MetadataError;
-use crate::field::with;
+use crate::field::{Fields, with};
 use crate::header::RoleType;
 use crate::json::{Object, Value};
 use crate::limits::{MAX_OFFLINE_NAME, MAX_VINS};
 use crate::targets::Targets;
 use crate::uptane::Vin;
-use crate::uptane::vehicle::top_custom;
+use crate::uptane::vehicle::{CUSTOM, top_custom};
 
 /// The name of an Offline Targets file: 1 to 64 ASCII letters, digits, `-`, `_` and `.`, of which the
 /// first is a letter or digit; not that of a top-level role.
@@ -76,8 +76,12 @@ impl OfflineCustom {
     /// # Errors
     /// [`MetadataError::Field`] names what is missing or wrong.
     pub fn of(targets: &Targets) -> Result<Self, MetadataError> {
-        let Some(mut custom) = top_custom(targets)? else {
-            return Err(MetadataError::field("signed.custom", "is missing"));
+        Self::decode(top_custom(targets)?)
+    }
+
+    pub(crate) fn decode(custom: Option<Fields<'_>>) -> Result<Self, MetadataError> {
+        let Some(mut custom) = custom else {
+            return Err(MetadataError::field(CUSTOM, "is missing"));
         };
         let name = OfflineName::at(&custom.path_of("name"), &custom.string("name")?)?;
         if !custom.members_has("vins") {

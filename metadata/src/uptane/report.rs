@@ -142,7 +142,7 @@ impl Decode for EcuVersionReport {
     }
 }
 
-fn attacks(fields: &mut Fields) -> Result<Vec<DetectedAttack>, MetadataError> {
+fn attacks(fields: &mut Fields<'_>) -> Result<Vec<DetectedAttack>, MetadataError> {
     let path = fields.path_of("attacks_detected");
     let items = fields.array("attacks_detected")?;
     if items.len() > MAX_ATTACKS {
@@ -162,7 +162,7 @@ impl InstalledImage {
         Ok(Self {
             filepath,
             length: info.unsigned("length", 0)?,
-            hashes: Hashes::decode(&info.path_of("hashes"), info.required("hashes")?)?,
+            hashes: Hashes::decode(info.fields("hashes")?)?,
         })
     }
 
@@ -237,7 +237,7 @@ impl Outcome {
     }
 }
 
-fn code(fields: &mut Fields) -> Result<u16, MetadataError> {
+fn code(fields: &mut Fields<'_>) -> Result<u16, MetadataError> {
     match u16::try_from(fields.unsigned("code", 0)?) {
         Ok(code) => Ok(code),
         Err(_) => fields.fail("code", "must be at most 65535"),

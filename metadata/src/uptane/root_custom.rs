@@ -131,7 +131,7 @@ pub fn offline_updates(root: &Root) -> Result<Option<OfflineUpdates>, MetadataEr
 }
 
 /// One member of Root's `custom`, where given.
-fn part(root: &Root, name: &str) -> Result<Option<Fields>, MetadataError> {
+fn part(root: &Root, name: &str) -> Result<Option<Fields<'static>>, MetadataError> {
     let Some(mut custom) = top_custom(root)? else {
         return Ok(None);
     };

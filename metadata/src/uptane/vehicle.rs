@@ -4,8 +4,6 @@
 //! Director names its vehicle: otherwise another vehicle's high version numbers could be replayed
 //! to this one and lock it out.
 
-use alloc::string::String;
-
 use crate::error::MetadataError;
 use crate::field::{Fields, with};
 use crate::header::Role;
@@ -17,7 +15,12 @@ use crate::uptane::Vin;
 /// # Errors
 /// [`MetadataError::Field`] when `custom` is not an object or `vin` is not an identifier.
 pub fn vin_of<T: Role>(role: &T) -> Result<Option<Vin>, MetadataError> {
-    let Some(mut custom) = top_custom(role)? else {
+    vin_in(top_custom(role)?)
+}
+
+/// The vehicle that the top-level `custom` of a role file names.
+pub(crate) fn vin_in(custom: Option<Fields<'_>>) -> Result<Option<Vin>, MetadataError> {
+    let Some(mut custom) = custom else {
         return Ok(None);
     };
     match custom.members_has("vin") {
@@ -45,10 +48,11 @@ pub fn custom_with_vin(vin: &Vin) -> Object {
     with(&Object::new(), [("vin", vin.as_str().into())])
 }
 
+/// The path of the top-level `custom`.
+pub(crate) const CUSTOM: &str = "signed.custom";
+
 /// The top-level `custom` of a role file, where given.
-pub(super) fn top_custom<T: Role>(role: &T) -> Result<Option<Fields>, MetadataError> {
+pub(super) fn top_custom<T: Role>(role: &T) -> Result<Option<Fields<'static>>, MetadataError> {
     let custom = role.extra().get("custom").cloned();
-    custom
-        .map(|custom| Fields::of(String::from("signed.custom"), custom))
-        .transpose()
+    custom.map(|custom| Fields::of(CUSTOM, custom)).transpose()
 }

@@ -14,6 +14,8 @@ mod keys;
 mod properties;
 mod reports;
 mod roles;
+#[cfg(feature = "rustcrypto")]
+mod stream;
 mod targets;
 mod threshold;
 mod uptane_custom;

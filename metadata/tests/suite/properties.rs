@@ -44,7 +44,7 @@ fn is_canonical_payload(payload: &str) -> bool {
     parse(to_json(payload).as_bytes()).is_ok_and(|value| encode(&value) == payload)
 }
 
-fn corpus() -> Vec<Vec<u8>> {
+pub fn corpus() -> Vec<Vec<u8>> {
     let signer = TestKey::new(1);
     let hashes = format!(r#"{{"sha256":"{}","x":1}}"#, "ab".repeat(32));
     let header = r#""expires":"2030-01-01T00:00:00Z","spec_version":"1.0.34","#;
@@ -81,7 +81,7 @@ fn corpus() -> Vec<Vec<u8>> {
 }
 
 #[derive(Debug, Clone)]
-enum Edit {
+pub enum Edit {
     Replace(prop::sample::Index, u8),
     Remove(prop::sample::Index),
     Insert(prop::sample::Index, Vec<u8>),
@@ -89,7 +89,7 @@ enum Edit {
     Cut(prop::sample::Index),
 }
 
-fn edit() -> impl Strategy<Value = Edit> {
+pub fn edit() -> impl Strategy<Value = Edit> {
     let at = any::<prop::sample::Index>;
     let tokens = [
         "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\\ud800", "0", "-", "1.5", "null", " ",
@@ -105,7 +105,7 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-fn apply(bytes: &mut Vec<u8>, edit: &Edit) {
+pub fn apply(bytes: &mut Vec<u8>, edit: &Edit) {
     if bytes.is_empty() {
         return;
     }

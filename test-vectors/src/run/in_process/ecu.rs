@@ -1,6 +1,7 @@
 //! Our verifier as an ECU of a vehicle.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use countersign_ecu_keys::ImageKey;
 use countersign_encryption::{Decryptor, EncryptionError, FileInfo, WrapContext, unwrap};
@@ -10,7 +11,7 @@ use countersign_metadata::uptane::{
 use countersign_metadata::{Hashes, UtcTime};
 use countersign_verifier::uptane::{
     Directed, Director, DirectorSession, Ecu, Ecus, Installed, OfflineDirectorSession, Origin,
-    PartialSession, TimeFloor, Vehicle, attested_time, latest_attested,
+    PartialSession, PartialStream, TimeFloor, Vehicle, attested_time, latest_attested,
 };
 use countersign_verifier::{Code, Context, FollowRoot, Followed, Limits, Reject, Session};
 
@@ -34,6 +35,18 @@ pub(super) struct InProcess {
     /// What the last cycle has found.
     found: Vec<Directed>,
     downloads: BTreeMap<String, Vec<u8>>,
+    /// Whether what is verified in part passes in chunks, and of how many bytes.
+    chunk: Option<NonZeroUsize>,
+}
+
+impl InProcess {
+    /// One that verifies in part what passes in chunks.
+    pub(super) fn streaming(chunk: NonZeroUsize) -> Self {
+        Self {
+            chunk: Some(chunk),
+            ..Self::default()
+        }
+    }
 }
 
 /// One step of it.
@@ -171,17 +184,25 @@ impl Run<'_> {
     fn verify_in_part(&mut self, followed: Followed, now: UtcTime) -> Result<(), Reject> {
         let context = context(Mapping::DIRECTOR, now);
         let (vin, ecu) = (vehicle(self.ecu)?.vin, ecu(self.ecu)?);
-        let (mut session, folder) = match self.offline.clone() {
-            None => (
-                PartialSession::new(followed, vin, ecu, context),
-                "director/metadata/",
-            ),
-            Some(name) => (
-                PartialSession::offline(followed, vin, ecu, name, context),
-                "director/offline/",
-            ),
+        let (name, folder) = match self.offline.clone() {
+            None => (None, "director/metadata/"),
+            Some(name) => (Some(name), "director/offline/"),
         };
-        let partial = self.line(folder).drive(&mut session)?;
+        let chunk = self.own.chunk;
+        let mut line = self.line(folder);
+        let partial = match (chunk, name) {
+            (None, None) => line.drive(&mut PartialSession::new(followed, vin, ecu, context)),
+            (None, Some(name)) => line.drive(&mut PartialSession::offline(
+                followed, vin, ecu, name, context,
+            )),
+            (Some(chunk), None) => {
+                line.stream(PartialStream::new(followed, vin, ecu, context), chunk)
+            }
+            (Some(chunk), Some(name)) => line.stream(
+                PartialStream::offline(followed, vin, ecu, name, context),
+                chunk,
+            ),
+        }?;
         // Whoever cannot say which image it is cannot ask the Primary for it.
         if let Some(directed) = &partial.image {
             directed.content_name()?;

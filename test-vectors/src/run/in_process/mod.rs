@@ -3,9 +3,11 @@
 pub mod bundle;
 mod director;
 mod ecu;
+mod stream;
 mod tuf;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use countersign_metadata::{Role as _, UtcTime};
 use countersign_verifier::{Code, Protocol, Reject, Reply, Step, StoreName, Stored, drive};
@@ -25,6 +27,11 @@ pub fn client(vector: &Vector) -> Box<dyn Client> {
         Kind::Uptane => Box::new(ecu::InProcess::default()),
         Kind::Director => Box::new(director::InProcess::default()),
     }
+}
+
+/// An ECU that verifies in part what passes in chunks of so many bytes.
+pub fn streaming_client(chunk: NonZeroUsize) -> Box<dyn Client> {
+    Box::new(ecu::InProcess::streaming(chunk))
 }
 
 /// What a client keeps of one repository.

@@ -1,0 +1,168 @@
+//! The signatures that may count, checked over a payload that passes.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use ed25519_dalek::{StreamVerifier, VerifyingKey};
+use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
+#[cfg(feature = "p384")]
+use sha2::Sha384;
+use sha2::{Digest, Sha256};
+
+use crate::authority::Authority;
+use crate::crypto;
+use crate::entries::{self, RawEntry};
+use crate::error::MetadataError;
+use crate::key::{KeyId, PublicKey};
+use crate::limits::MAX_SIGNATURES;
+
+/// What became of `signatures`, and the hashes of as much of the payload as has passed.
+pub(super) struct Candidates {
+    authority: Arc<Authority>,
+    /// The start of SHA-256 of each key id, in order. Who finds two ids that start alike makes a file
+    /// that is refused.
+    seen: Vec<[u8; 8]>,
+    signatures: Vec<(KeyId, Check)>,
+    sha256: Sha256,
+    #[cfg(feature = "p384")]
+    sha384: Option<Sha384>,
+}
+
+/// A signature by a key that the role lists.
+enum Check {
+    Ed25519(Box<StreamVerifier>),
+    P256(p256::ecdsa::Signature),
+    #[cfg(feature = "p384")]
+    P384(Box<p384::ecdsa::Signature>),
+}
+
+impl core::fmt::Debug for Candidates {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let ids = self.signatures.iter().map(|(id, _)| id);
+        f.debug_list().entries(ids).finish()
+    }
+}
+
+impl Candidates {
+    pub(super) fn new(authority: Arc<Authority>) -> Self {
+        Self {
+            authority,
+            seen: Vec::new(),
+            signatures: Vec::new(),
+            sha256: Sha256::new(),
+            #[cfg(feature = "p384")]
+            sha384: None,
+        }
+    }
+
+    /// Takes an entry of `signatures`. One by a key that is not the role's counts nothing, and so does
+    /// one that is no signature; neither is an error.
+    pub(super) fn add(&mut self, entry: RawEntry) -> Result<(), MetadataError> {
+        if self.seen.len() == MAX_SIGNATURES {
+            return Err(entries::too_many());
+        }
+        let digest = crypto::sha256(entry.keyid.as_str().as_bytes());
+        let start = digest.first_chunk().copied().unwrap_or_default();
+        match self.seen.binary_search(&start) {
+            Ok(_) => return Err(entries::stands_twice(&entry.keyid)),
+            Err(place) => {
+                self.seen.reserve_exact(1);
+                self.seen.insert(place, start);
+            }
+        }
+        let key = self.authority.key(&entry.keyid);
+        if let Some((key, signature)) = key.zip(entry.signature)
+            && let Some(check) = Check::new(key, &signature)
+        {
+            #[cfg(feature = "p384")]
+            if matches!(check, Check::P384(_)) {
+                self.sha384.get_or_insert_with(Sha384::new);
+            }
+            self.signatures.reserve_exact(1);
+            self.signatures.push((entry.keyid, check));
+        }
+        Ok(())
+    }
+
+    /// Takes the next bytes of the payload.
+    pub(super) fn update(&mut self, payload: &[u8]) {
+        self.sha256.update(payload);
+        #[cfg(feature = "p384")]
+        if let Some(sha384) = &mut self.sha384 {
+            sha384.update(payload);
+        }
+        for (_, check) in &mut self.signatures {
+            if let Check::Ed25519(verifier) = check {
+                verifier.update(payload);
+            }
+        }
+    }
+
+    /// The payload has ended: whether the threshold is met, by the one rule; its SHA-256.
+    pub(super) fn finish(self) -> Result<[u8; 32], MetadataError> {
+        let sha256: [u8; 32] = self.sha256.finalize().into();
+        #[cfg(feature = "p384")]
+        let sha384 = self.sha384.map(Sha384::finalize).unwrap_or_default();
+        let mut ids = Vec::with_capacity(self.signatures.len());
+        let mut checks = Vec::with_capacity(self.signatures.len());
+        for (id, check) in self.signatures {
+            ids.push(id);
+            checks.push(check);
+        }
+        let signatures = ids.iter().zip(checks).map(|(id, check)| {
+            let is_valid = |key: &PublicKey| {
+                let valid = match check {
+                    Check::Ed25519(verifier) => verifier.finalize_and_verify().ok(),
+                    Check::P256(signature) => of_p256(key, &sha256, &signature),
+                    #[cfg(feature = "p384")]
+                    Check::P384(signature) => of_p384(key, &sha384, &signature),
+                };
+                valid.is_some()
+            };
+            (id, is_valid)
+        });
+        self.authority.check_all(signatures)?;
+        Ok(sha256)
+    }
+}
+
+impl Check {
+    fn new(key: &PublicKey, signature: &[u8]) -> Option<Self> {
+        match key {
+            PublicKey::Ed25519(point) => {
+                let signature = ed25519_dalek::Signature::from_slice(signature).ok()?;
+                let key = VerifyingKey::from_bytes(point).ok()?;
+                let verifier = key.verify_stream(&signature).ok()?;
+                Some(Self::Ed25519(Box::new(verifier)))
+            }
+            PublicKey::EcdsaP256(_) => {
+                let signature = p256::ecdsa::Signature::from_der(signature).ok()?;
+                Some(Self::P256(signature))
+            }
+            #[cfg(feature = "p384")]
+            PublicKey::EcdsaP384(_) => {
+                let signature = p384::ecdsa::Signature::from_der(signature).ok()?;
+                Some(Self::P384(Box::new(signature)))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn of_p256(key: &PublicKey, digest: &[u8], signature: &p256::ecdsa::Signature) -> Option<()> {
+    let PublicKey::EcdsaP256(point) = key else {
+        return None;
+    };
+    let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(point).ok()?;
+    key.verify_prehash(digest, signature).ok()
+}
+
+#[cfg(feature = "p384")]
+fn of_p384(key: &PublicKey, digest: &[u8], signature: &p384::ecdsa::Signature) -> Option<()> {
+    let PublicKey::EcdsaP384(point) = key else {
+        return None;
+    };
+    let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(point).ok()?;
+    key.verify_prehash(digest, signature).ok()
+}
