@@ -60,7 +60,7 @@ impl Scenario {
             fs::create_dir(&folder).map_err(failed)?;
         }
         let root = world.director.root_file(1)?;
-        let root = [&1_u64.to_le_bytes()[..], &root].concat();
+        let root = [&root[..], &1_u64.to_le_bytes()].concat();
         for (name, bytes) in [
             ("vin", VIN.as_bytes()),
             ("serial", world.ecu.serial.as_bytes()),

@@ -2,6 +2,7 @@
 
 use alloc::ffi::CString;
 use alloc::format;
+use alloc::vec::Vec;
 
 use countersign_verifier::{Code, Reject};
 use semihosting::fs::File;
@@ -37,5 +38,17 @@ impl Incoming {
         let failed = |_| Reject::new(Code::FetchFailed, "", "the bus");
         let length = self.0.read(buffer).map_err(failed)?;
         Ok(buffer.get(..length).unwrap_or_default())
+    }
+
+    /// All of it; `None` if it has more than `max_len` bytes.
+    pub(crate) fn whole(&mut self, max_len: u64) -> Result<Option<Vec<u8>>, Reject> {
+        let (mut bytes, mut buffer) = (Vec::new(), [0; CHUNK]);
+        while let chunk @ [_, ..] = self.next(&mut buffer)? {
+            bytes.extend_from_slice(chunk);
+            if bytes.len() as u64 > max_len {
+                return Ok(None);
+            }
+        }
+        Ok(Some(bytes))
     }
 }

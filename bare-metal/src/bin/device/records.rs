@@ -1,14 +1,17 @@
 //! How the records look in flash: numbers are little-endian, and what is of variable length stands last.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use countersign_metadata::uptane::{EcuSerial, HardwareId, Vin};
 use countersign_metadata::{Hashes, UtcTime};
 use countersign_verifier::uptane::{Ecu, Installed, TimeFloor};
 use countersign_verifier::{Code, Reject, Stored, VerifiedImage};
 
-use crate::flash::Flash;
+use semihosting::fs::File;
+use semihosting::io::Read as _;
+
+use crate::bus::CHUNK;
+use crate::flash::{Flash, failed};
 
 impl Flash {
     /// Who this is: the records `vin`, `serial` and `hardware` are written at manufacture.
@@ -23,17 +26,26 @@ impl Flash {
         Ok((vin, ecu))
     }
 
-    /// A metadata file, behind the Root version that it was accepted under.
+    /// A metadata file in one piece. Behind it stands the Root version that it was accepted under.
     pub(crate) fn stored(&mut self, name: &str) -> Result<Option<Stored>, Reject> {
-        let Some(mut record) = self.load(name)? else {
+        let Some(mut bytes) = self.load(name)? else {
             return Ok(None);
         };
-        let accepted_under = first8(&record).map(u64::from_le_bytes);
-        record.drain(..record.len().min(8));
+        let accepted_under = bytes.last_chunk().copied().ok_or_else(broken)?;
+        bytes.truncate(bytes.len().saturating_sub(8));
         Ok(Some(Stored {
-            bytes: record,
-            accepted_under,
+            bytes,
+            accepted_under: Some(u64::from_le_bytes(accepted_under)),
         }))
+    }
+
+    /// The same in chunks.
+    pub(crate) fn open_stored(&mut self, name: &str) -> Result<Option<Kept>, Reject> {
+        let kept = |(file, length): (File, usize)| Kept {
+            file,
+            left: length.saturating_sub(8),
+        };
+        Ok(self.open(name)?.map(kept))
     }
 
     /// What runs: release counter, length, SHA-256, path.
@@ -102,8 +114,31 @@ impl Flash {
     }
 
     fn text(&mut self, name: &str) -> Result<String, Reject> {
-        let record: Vec<u8> = self.load(name)?.ok_or_else(broken)?;
+        let record = self.load(name)?.ok_or_else(broken)?;
         String::from_utf8(record).map_err(|_| broken())
+    }
+}
+
+/// A metadata file on its way out of flash.
+pub(crate) struct Kept {
+    file: File,
+    left: usize,
+}
+
+impl Kept {
+    /// The next chunk; nothing at the end.
+    pub(crate) fn next<'b>(&mut self, buffer: &'b mut [u8; CHUNK]) -> Result<&'b [u8], Reject> {
+        let wanted = buffer.get_mut(..self.left.min(CHUNK)).unwrap_or_default();
+        self.file.read_exact(wanted).map_err(|_| failed())?;
+        self.left = self.left.saturating_sub(CHUNK);
+        Ok(wanted)
+    }
+
+    /// What stands behind it.
+    pub(crate) fn accepted_under(mut self) -> Result<u64, Reject> {
+        let mut version = [0; 8];
+        self.file.read_exact(&mut version).map_err(|_| failed())?;
+        Ok(u64::from_le_bytes(version))
     }
 }
 

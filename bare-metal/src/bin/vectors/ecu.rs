@@ -7,7 +7,8 @@ use countersign_bare_metal_messages::{self as messages, Assigned, Cycle, Outcome
 use countersign_metadata::uptane::{EcuSerial, HardwareId, Mapping, Nonce, OfflineName, Vin};
 use countersign_metadata::{Hashes, MetadataError, UtcTime, sha256};
 use countersign_verifier::uptane::{
-    Directed, Ecu, Installed, PartialSession, TimeFloor, attested_time, latest_attested,
+    Directed, Ecu, Installed, PartialSession, PartialStream, TimeFloor, attested_time,
+    latest_attested,
 };
 use countersign_verifier::{Code, Context, FollowRoot, Followed, Limits, Reject};
 
@@ -53,7 +54,10 @@ impl SmallEcu {
             runs: None,
             floor: None,
             found: None,
-            chunk: ecu.chunk.and_then(|chunk| usize::try_from(chunk).ok()),
+            chunk: ecu
+                .chunk
+                .and_then(|chunk| usize::try_from(chunk).ok())
+                .filter(|chunk| *chunk > 0),
         })
     }
 
@@ -68,9 +72,8 @@ impl SmallEcu {
             host,
             folder: "metadata",
             repository: Mapping::DIRECTOR,
-            chunk: self.chunk,
         };
-        let followed = line.drive(FollowRoot::new(Limits::director(), Mapping::DIRECTOR))?;
+        let followed = line.drive(&mut FollowRoot::new(Limits::director(), Mapping::DIRECTOR))?;
         let now = self.time(&followed, &cycle)?;
         let context = Context {
             limits: Limits::director(),
@@ -78,15 +81,24 @@ impl SmallEcu {
             ..Context::new(now)
         };
         let (vin, ecu) = (self.vin.clone(), self.ecu.clone());
-        let session = match cycle.offline {
-            None => PartialSession::new(followed, vin, ecu, context),
-            Some(name) => {
-                line.folder = "offline";
-                let name = OfflineName::new(&name).map_err(|error| Reject::metadata("", error))?;
-                PartialSession::offline(followed, vin, ecu, name, context)
+        let offline = cycle.offline.as_deref().map(OfflineName::new).transpose();
+        let offline = offline.map_err(|error| Reject::metadata("", error))?;
+        if offline.is_some() {
+            line.folder = "offline";
+        }
+        let partial = match (offline, self.chunk) {
+            (None, None) => line.drive(&mut PartialSession::new(followed, vin, ecu, context)),
+            (Some(name), None) => line.drive(&mut PartialSession::offline(
+                followed, vin, ecu, name, context,
+            )),
+            (None, Some(chunk)) => {
+                line.stream(PartialStream::new(followed, vin, ecu, context), chunk)
             }
-        };
-        let partial = line.drive(session)?;
+            (Some(name), Some(chunk)) => {
+                let session = PartialStream::offline(followed, vin, ecu, name, context);
+                line.stream(session, chunk)
+            }
+        }?;
         // Whoever cannot say which image it is cannot ask the Primary for it.
         if let Some(directed) = &partial.image {
             directed.content_name()?;

@@ -3,11 +3,13 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::mem;
 
 use countersign_bare_metal_messages::{Answer, Question};
 use countersign_metadata::Role as _;
+use countersign_verifier::uptane::{Partial, PartialStream, StreamReply, StreamStep};
 use countersign_verifier::{
-    Code, Fed, Protocol, Reject, RemoteName, Reply, Step, StoreName, Stored, drive, provision_root,
+    Code, Protocol, Reject, RemoteName, Reply, Step, StoreName, Stored, drive, provision_root,
 };
 
 use crate::host::Host;
@@ -19,36 +21,56 @@ pub(crate) struct Line<'h> {
     pub(crate) folder: &'static str,
     /// The repository's name in refusals.
     pub(crate) repository: &'static str,
-    /// Files go in by chunks of this many bytes.
-    pub(crate) chunk: Option<usize>,
 }
 
 impl Line<'_> {
-    pub(crate) fn drive<P: Protocol>(&mut self, session: P) -> Result<P::Output, Reject> {
-        match self.chunk {
-            None => {
-                let mut session = session;
-                drive(&mut session, |step| self.answer(step))
-            }
-            Some(chunk) => self.feed(Fed::new(session), chunk),
-        }
+    pub(crate) fn drive<P: Protocol>(&mut self, session: &mut P) -> Result<P::Output, Reject> {
+        drive(session, |step| self.answer(step))
     }
 
-    fn feed<P: Protocol>(&mut self, mut fed: Fed<P>, chunk: usize) -> Result<P::Output, Reject> {
+    /// As `drive`, with chunks of so many bytes.
+    pub(crate) fn stream(
+        &mut self,
+        mut session: PartialStream,
+        chunk: usize,
+    ) -> Result<Partial, Reject> {
+        let mut aside = Vec::new();
         loop {
-            let reply = match fed.next() {
-                Step::Done(outcome) => return outcome,
-                Step::Fetch { what, .. } => self.fetch(&what)?,
-                step => self.answer(step)?,
-            };
-            match reply {
-                Reply::Fetched(file) => {
-                    // The session ends a file that is too long by itself.
-                    let _ = file.chunks(chunk).try_for_each(|chunk| fed.feed(chunk));
-                    fed.end_of_file();
+            let reply = match session.next() {
+                StreamStep::Load { name } => {
+                    let name = stored_as(&name);
+                    match self.host.ask(&Question::Load { name }) {
+                        Answer::Stored {
+                            bytes,
+                            accepted_under,
+                        } => {
+                            feed(&mut session, &bytes, chunk);
+                            StreamReply::Stored { accepted_under }
+                        }
+                        _ => StreamReply::NotFound,
+                    }
                 }
-                other => fed.supply(other),
-            }
+                StreamStep::Fetch { what, .. } => match self.fetch(&what)? {
+                    Reply::Fetched(bytes) => {
+                        feed(&mut session, &bytes, chunk);
+                        aside = bytes;
+                        StreamReply::Fetched
+                    }
+                    _ => StreamReply::NotFound,
+                },
+                StreamStep::Keep {
+                    name,
+                    accepted_under,
+                    ..
+                } => {
+                    let bytes = mem::take(&mut aside);
+                    self.host
+                        .save(stored_as(&name), Some(accepted_under), bytes);
+                    StreamReply::Kept
+                }
+                StreamStep::Done(outcome) => return outcome,
+            };
+            session.supply(reply);
         }
     }
 
@@ -127,6 +149,13 @@ impl Host {
             accepted_under,
             bytes,
         });
+    }
+}
+
+/// All of a file: that it is too much, the session says again at its end.
+fn feed(session: &mut PartialStream, file: &[u8], chunk: usize) {
+    for chunk in file.chunks(chunk) {
+        let _ = session.feed(chunk);
     }
 }
 

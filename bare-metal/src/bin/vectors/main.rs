@@ -10,6 +10,7 @@ mod host;
 mod line;
 mod tuf;
 
+use alloc::boxed::Box;
 use core::panic::PanicInfo;
 
 use cortex_m as _; // its critical sections, for the allocator
@@ -37,7 +38,7 @@ const PANICKED: i32 = 101;
 enum Role {
     Nobody,
     Tuf(TufClient),
-    Ecu(SmallEcu),
+    Ecu(Box<SmallEcu>),
 }
 
 #[entry]
@@ -64,7 +65,7 @@ fn obey(order: Order, role: &mut Role, host: &mut Host) -> Outcome {
         }
         (Order::Ecu(ecu), role) => match SmallEcu::provisioned(ecu, host) {
             Ok(ecu) => {
-                *role = Role::Ecu(ecu);
+                *role = Role::Ecu(Box::new(ecu));
                 Outcome::default()
             }
             Err(reject) => refused(&reject),

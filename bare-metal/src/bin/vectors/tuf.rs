@@ -26,7 +26,6 @@ impl TufClient {
                 host,
                 folder: "metadata",
                 repository: "",
-                chunk: None,
             },
             downloads: Vec::new(),
         };
@@ -53,14 +52,14 @@ struct Run<'h> {
 impl Run<'_> {
     fn download(&mut self, now: i64, names: &[String]) -> Result<(), Reject> {
         let now = UtcTime::from_unix(now).ok_or_else(|| misuse("that is no time"))?;
-        let mut trusted = self.line.drive(Session::refresh(now))?;
+        let mut trusted = self.line.drive(&mut Session::refresh(now))?;
         names
             .iter()
             .try_for_each(|name| self.one(&mut trusted, name, now))
     }
 
     fn one(&mut self, trusted: &mut Trusted, name: &str, now: UtcTime) -> Result<(), Reject> {
-        let target: ListedTarget = self.line.drive(trusted.search(name))?;
+        let target: ListedTarget = self.line.drive(&mut trusted.search(name))?;
         let role = target.role().to_string();
         let path = target.remote_path()?;
         let bytes = match self.line.host.ask(&Question::Image { path }) {
