@@ -50,6 +50,7 @@ pub(crate) fn update(flash: &mut Flash, bus: &mut Bus) -> Result<(), Reject> {
 
 // region: drive
 /// Follows the chain of Roots out of flash and bus. Roots are small: they come in one piece.
+#[inline(never)]
 fn follow_root(flash: &mut Flash, bus: &mut Bus) -> Result<Followed, Reject> {
     let mut session = FollowRoot::new(LIMITS, Mapping::DIRECTOR);
     loop {
@@ -96,6 +97,7 @@ fn record(name: &StoreName) -> String {
 // region: stream
 /// As `drive`, for a session that never holds a whole file: what is fetched goes into flash as it passes, and
 /// counts only once the session says that it is to be kept.
+#[inline(never)]
 fn drive_stream(
     mut session: PartialStream,
     flash: &mut Flash,
@@ -154,6 +156,7 @@ fn drive_stream(
 // region: time
 /// This device has no clock: it asks the time server, through its Primary, and believes what answers its
 /// nonce. The floor is durable before anything is judged by that time.
+#[inline(never)]
 fn time(followed: &Followed, flash: &mut Flash, bus: &mut Bus) -> Result<UtcTime, Reject> {
     let nonce = Nonce(NONCE);
     let attestation = match bus.ask("time.json") {
@@ -182,6 +185,7 @@ const NONCE: [u8; 16] = [7; 16];
 
 // region: install
 /// The image goes into the free slot while it is verified; the boot loader hears of it afterwards.
+#[inline(never)]
 fn install(
     directed: &Directed,
     ecu: &Ecu,
