@@ -31,7 +31,7 @@ export COUNTERSIGN_FIRMWARE_DIR := $(abspath $(S)/firmware)
 OF_THEIR_OWN := countersign-client-cli/crash-points,countersign-vehicle-sim/crash-points,countersign-ceremony/crash-points,countersign-signing/yubihsm-mock
 
 .PHONY: help demo test test-all check bench audit setup clean
-.PHONY: fmt clippy deny docs conformance no-std unit doctest vectors interop demo-quick unit-long mutants audit-if-online
+.PHONY: fmt clippy deny docs conformance no-std unit doctest vectors bare-metal interop demo-quick unit-long mutants audit-if-online
 
 help: ## this list
 	grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,7 +40,7 @@ demo: $(S)/debian.stamp $(S)/firmware.stamp ## sign real firmware in tokens, upd
 	cargo build --locked --release $(BINS)
 	COUNTERSIGN_BIN_DIR=$(TARGET_DIR)/release scripts/demo.sh
 
-test: fmt deny docs conformance clippy no-std unit doctest vectors interop demo-quick ## everything CI runs, cheap gates first
+test: fmt deny docs conformance clippy no-std unit doctest vectors bare-metal interop demo-quick ## everything CI runs, cheap gates first
 	echo "make test: passed"
 
 test-all: test unit-long mutants audit-if-online demo ## test, and the long property tests, what the vectors notice, advisories and the release demo
@@ -49,8 +49,10 @@ test-all: test unit-long mutants audit-if-online demo ## test, and the long prop
 check: fmt deny clippy docs conformance ## the quick gates: format, dependencies, lints, documentation
 	echo "make check: passed"
 
-bench: ## criterion benchmarks (release build)
+bench: $(S)/toolchain.stamp $(S)/debian.stamp ## criterion benchmarks (release build); what the verifier takes on bare metal
 	cargo bench --locked --workspace --benches
+	cargo build --locked --quiet $(BUILT)
+	scripts/bare-metal.sh bench
 
 audit: $(S)/tools.stamp ## RustSec advisories (needs the network)
 	cargo deny fetch db || { echo "make audit: the RustSec database cannot be fetched here, so nothing was checked" >&2; exit 1; }
@@ -67,6 +69,7 @@ clean: ## remove build output and demo state; keeps .setup (rm -rf .setup forget
 fmt: $(S)/toolchain.stamp
 	echo "==> rustfmt"
 	cargo fmt --all --check
+	cargo fmt --manifest-path bare-metal/Cargo.toml --check
 
 clippy: $(S)/toolchain.stamp
 	echo "==> clippy"
@@ -76,6 +79,7 @@ clippy: $(S)/toolchain.stamp
 deny: $(S)/tools.stamp
 	echo "==> cargo-deny: bans, licences, sources"
 	cargo deny --log-level error --workspace check bans licenses sources
+	cargo deny --log-level error --manifest-path bare-metal/Cargo.toml check --config deny.toml bans licenses sources
 	scripts/dependency-rules.sh
 
 docs: $(S)/toolchain.stamp
@@ -129,6 +133,11 @@ vectors:
 	echo "==> test vectors: regenerated with an empty diff"
 	cargo build --locked --quiet $(BUILT)
 	$(VECTORS) generate --check
+
+bare-metal: $(S)/toolchain.stamp $(S)/debian.stamp
+	echo "==> bare metal: no panic of ours in a device's firmware, and the vectors on an emulated Cortex-M4"
+	cargo build --locked --quiet $(BUILT)
+	scripts/bare-metal.sh test
 
 interop: $(S)/debian.stamp $(S)/python.stamp
 	echo "==> python-tuf and securesystemslib, both ways"
