@@ -29,7 +29,7 @@ impl Deref for Payload {
     type Target = str;
 
     fn deref(&self) -> &str {
-        &self.text[self.range.clone()]
+        self.text.get(self.range.clone()).unwrap_or_default()
     }
 }
 

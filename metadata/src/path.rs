@@ -84,15 +84,15 @@ impl Borrow<str> for TargetPath {
 /// ending such as `.json`, one file name (RFC 3986 2.3). Without an ending, `.` and `..` stay what
 /// they are.
 pub fn percent_encode(text: &str) -> String {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |digit: u8| char::from_digit(digit.into(), 16).unwrap_or('0');
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             out.push(char::from(byte));
         } else {
             out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
+            out.push(digit(byte >> 4).to_ascii_uppercase());
+            out.push(digit(byte & 15).to_ascii_uppercase());
         }
     }
     out

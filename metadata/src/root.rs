@@ -160,13 +160,11 @@ impl Decode for Root {
 impl Root {
     /// A Root that its own role can never sign would end the chain for good.
     fn check_own_threshold(&self) -> Result<(), MetadataError> {
-        let own = &self.roles[&RoleType::Root];
-        let known = own
-            .keyids
-            .iter()
-            .filter(|id| self.keys.contains_key(id))
-            .count();
-        match own.threshold as usize <= known {
+        let can_be_met = self.roles.get(&RoleType::Root).is_some_and(|own| {
+            let known = own.keyids.iter().filter(|id| self.keys.contains_key(id));
+            own.threshold as usize <= known.count()
+        });
+        match can_be_met {
             true => Ok(()),
             false => Err(MetadataError::field(
                 "signed.roles.root.threshold",

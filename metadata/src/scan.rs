@@ -261,8 +261,7 @@ impl<'a> Visit<'a> for FormCheck<'a> {
         Ok(())
     }
 
-    /// Integers, true, false and null have one spelling only.
-    fn scalar(&mut self, _: Scalar) -> Result<()> {
+    fn scalar(&mut self, _: Scalar, _: &'a str) -> Result<()> {
         Ok(())
     }
 

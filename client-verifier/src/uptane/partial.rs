@@ -50,7 +50,7 @@ enum State {
     Stored(Box<Anchor>),
     History(Box<Anchor>, Stored, u64),
     Fetch(Box<Anchor>, Option<Read>),
-    Saved(Box<Anchor>, Verified<Targets>, Accepted),
+    Saved(Box<Anchor>, Box<Verified<Targets>>, Box<Accepted>),
     Done(Box<Partial>),
     Refused(Reject),
     Over,
@@ -102,7 +102,7 @@ impl PartialSession {
         link::within(rules.role(), &bytes, rules.context.limits.targets_len)?;
         let file: Verified<Targets> = link::accept(bytes, rules.role(), &anchor.authority)?;
         match rules.judge(rules.read(&file), floor)? {
-            Judged::New(accepted) => Ok(State::Saved(anchor, file, accepted)),
+            Judged::New(accepted) => Ok(State::Saved(anchor, Box::new(file), Box::new(accepted))),
             Judged::Known(accepted) => self.conclude(&anchor, accepted),
         }
     }
@@ -159,7 +159,7 @@ impl Protocol for PartialSession {
                 }
             }
             (State::Fetch(anchor, floor), reply) => self.fetched(anchor, floor, reply),
-            (State::Saved(anchor, _, accepted), Reply::Saved) => self.conclude(&anchor, accepted),
+            (State::Saved(anchor, _, accepted), Reply::Saved) => self.conclude(&anchor, *accepted),
             (State::Refused(reject), _) => Err(reject),
             _ => Err(misuse("the answer does not fit the step")),
         };

@@ -66,7 +66,7 @@ impl<'a> Visit<'a> for Builder<'a> {
         self.add(Value::String(String::from(text)))
     }
 
-    fn scalar(&mut self, scalar: Scalar) -> Result<()> {
+    fn scalar(&mut self, scalar: Scalar, _: &'a str) -> Result<()> {
         self.add(scalar.into())
     }
 

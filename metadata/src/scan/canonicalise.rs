@@ -80,8 +80,8 @@ impl<'a> Visit<'a> for Encoder<'a, '_> {
         Ok(())
     }
 
-    fn scalar(&mut self, scalar: Scalar) -> Result<()> {
-        canonical::write(self.out, &scalar.into());
+    fn scalar(&mut self, _: Scalar, text: &'a str) -> Result<()> {
+        self.out.push_str(text);
         Ok(())
     }
 
@@ -116,7 +116,8 @@ fn sort(out: &mut String, Open { start, mut members }: Open<'_>) -> Result<()> {
             return Err(duplicate(*at, second));
         }
     }
-    let unsorted = out.split_off(start);
+    let unsorted = String::from(out.get(start..).unwrap_or_default());
+    out.truncate(start);
     canonical::write_members(out, members, |out, (_, _, range)| {
         out.push_str(unsorted.get(range).unwrap_or_default());
     });

@@ -52,11 +52,11 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         let negative = self.take(b'-');
         let digits = self.at;
-        let mut magnitude: i128 = 0;
+        let mut magnitude = Some(0_u64);
         while let Some(digit @ b'0'..=b'9') = self.peek() {
             magnitude = magnitude
-                .saturating_mul(10)
-                .saturating_add(i128::from(digit - b'0'));
+                .and_then(|number| number.checked_mul(10))
+                .and_then(|number| number.checked_add(u64::from(digit - b'0')));
             self.at += 1;
         }
         let length = self.at - digits;
@@ -66,14 +66,15 @@ impl<'a> Scanner<'a> {
             "a number must not start with 0"
         } else if matches!(self.peek(), Some(b'.' | b'e' | b'E')) {
             "numbers with a fraction or an exponent are not allowed"
-        } else if negative && magnitude == 0 {
+        } else if negative && magnitude == Some(0) {
             "-0 is not allowed"
         } else {
-            let number = if negative { -magnitude } else { magnitude };
-            if (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(&number) {
-                return Ok(number);
+            const LEAST: u64 = i64::MIN.unsigned_abs();
+            match magnitude.map(i128::from) {
+                Some(number) if !negative => return Ok(number),
+                Some(number) if number <= i128::from(LEAST) => return Ok(-number),
+                _ => "integer outside -2^63 to 2^64-1",
             }
-            "integer outside -2^63 to 2^64-1"
         };
         Err(MetadataError::malformed(start, problem))
     }

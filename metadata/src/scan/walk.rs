@@ -51,8 +51,8 @@ pub(super) trait Visit<'a> {
     /// A string, and whether it was written as canonical form writes it.
     fn string(&mut self, text: Cow<'a, str>, plain: bool) -> Result<()>;
 
-    /// A number, `true`, `false` or `null`.
-    fn scalar(&mut self, scalar: Scalar) -> Result<()>;
+    /// A number, `true`, `false` or `null`, and its text: each has one spelling only.
+    fn scalar(&mut self, scalar: Scalar, text: &'a str) -> Result<()>;
 
     /// The innermost container ends.
     fn close(&mut self, kind: Kind) -> Result<()>;
@@ -90,7 +90,11 @@ impl<'a> Scanner<'a> {
                     let (text, plain) = self.string()?;
                     visit.string(text, plain)?;
                 }
-                _ => visit.scalar(self.scalar()?)?,
+                _ => {
+                    let start = self.at;
+                    let scalar = self.scalar()?;
+                    visit.scalar(scalar, self.since(start))?;
+                }
             }
             // A value has ended: so do containers, until one goes on.
             loop {

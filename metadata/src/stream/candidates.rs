@@ -20,7 +20,7 @@ use crate::limits::MAX_SIGNATURES;
 /// What became of `signatures`, and the hashes of as much of the payload as has passed.
 pub(super) struct Candidates {
     authority: Arc<Authority>,
-    /// The start of SHA-256 of each key id, in order. Who finds two ids that start alike makes a file
+    /// The start of SHA-256 of each key id. Who finds two ids that start alike makes a file
     /// that is refused.
     seen: Vec<[u8; 8]>,
     signatures: Vec<(KeyId, Check)>,
@@ -64,13 +64,10 @@ impl Candidates {
         }
         let digest = crypto::sha256(entry.keyid.as_str().as_bytes());
         let start = digest.first_chunk().copied().unwrap_or_default();
-        match self.seen.binary_search(&start) {
-            Ok(_) => return Err(entries::stands_twice(&entry.keyid)),
-            Err(place) => {
-                self.seen.reserve_exact(1);
-                self.seen.insert(place, start);
-            }
+        if self.seen.contains(&start) {
+            return Err(entries::stands_twice(&entry.keyid));
         }
+        self.seen.push(start);
         let key = self.authority.key(&entry.keyid);
         if let Some((key, signature)) = key.zip(entry.signature)
             && let Some(check) = Check::new(key, &signature)
@@ -79,7 +76,6 @@ impl Candidates {
             if matches!(check, Check::P384(_)) {
                 self.sha384.get_or_insert_with(Sha384::new);
             }
-            self.signatures.reserve_exact(1);
             self.signatures.push((entry.keyid, check));
         }
         Ok(())

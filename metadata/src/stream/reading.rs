@@ -335,7 +335,16 @@ impl Reading {
                 return Err(MetadataError::field(name, "is missing"));
             }
         }
-        self.kept.decode(self.candidates.finish()?)
+        // Checking signatures takes stack: what is not needed any more makes room for it.
+        let Self {
+            part,
+            names,
+            candidates,
+            kept,
+            ..
+        } = self;
+        drop((part, names));
+        kept.decode(candidates.finish()?)
     }
 }
 

@@ -54,6 +54,11 @@ fn fixture(name: &str) -> Key {
         .key
 }
 
+/// Whether keys of this kind are known: those on P-384 with the feature of that name only.
+fn is_here(name: &str) -> bool {
+    cfg!(feature = "p384") || !name.contains("384")
+}
+
 fn public_text(key: &Key) -> String {
     key.keyval["public"].as_str().unwrap().to_string()
 }
@@ -84,7 +89,7 @@ fn signatures_by_other_software_verify() {
             .public()
             .is_some_and(|key| key.verify(&message, &case.signature));
         let rsa_here = cfg!(feature = "ring") || case.key.keytype != "rsa";
-        let expected = good.contains(&&*case.name) && rsa_here;
+        let expected = good.contains(&&*case.name) && rsa_here && is_here(&case.name);
         assert_eq!(verifies, expected, "{}", case.name);
         if verifies {
             let key = case.key.public().unwrap();
@@ -120,7 +125,7 @@ fn keys_that_are_not_ours_to_use_have_no_public_key() {
 
 #[test]
 fn one_point_is_one_key_however_it_is_compressed() {
-    for curve in ["p256", "p384"] {
+    for curve in ["p256", "p384"].into_iter().filter(|name| is_here(name)) {
         let plain = fixture(curve);
         let compressed = fixture(&format!("{curve} compressed"));
         assert_ne!(public_text(&plain), public_text(&compressed));
@@ -132,7 +137,8 @@ fn one_point_is_one_key_however_it_is_compressed() {
 
 #[test]
 fn one_key_is_the_same_in_every_spelling_of_its_text() {
-    for name in ["p256", "p384", "rsa-2048", "rsa-4096"] {
+    let names = ["p256", "p384", "rsa-2048", "rsa-4096"];
+    for name in names.into_iter().filter(|name| is_here(name)) {
         let original = fixture(name);
         let expected = original.public();
         assert!(expected.is_some());
@@ -154,9 +160,10 @@ fn one_key_is_the_same_in_every_spelling_of_its_text() {
 
 #[test]
 fn what_is_written_is_what_others_write() {
-    for name in [
+    let names = [
         "ed25519", "p256", "p384", "rsa-2048", "rsa-3072", "rsa-4096",
-    ] {
+    ];
+    for name in names.into_iter().filter(|name| is_here(name)) {
         let key = fixture(name);
         let public = key.public().unwrap();
         assert_eq!(public.to_text().trim_end(), public_text(&key).trim_end());
@@ -179,7 +186,8 @@ fn keytype_scheme_and_material_must_agree() {
         ("ed25519", "ed25519", &ed25519),
     ];
     for (keytype, scheme, text) in agree {
-        assert!(key(keytype, scheme, text).public().is_some(), "{keytype}");
+        let public = key(keytype, scheme, text).public();
+        assert_eq!(public.is_some(), is_here(scheme), "{keytype}");
     }
     let disagree = [
         ("ecdsa", "ecdsa-sha2-nistp384", &p256),

@@ -1,5 +1,6 @@
 //! What decides about the Director's Targets in partial verification, whichever way its bytes come.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -61,7 +62,7 @@ pub(super) struct Read {
     pub(super) mark: Mark,
     pub(super) expires: UtcTime,
     /// What it assigns to this ECU, or why nothing that it says counts.
-    pub(super) own: Result<Option<Own>, Reject>,
+    pub(super) own: Result<Option<Box<Own>>, Reject>,
 }
 
 /// An entry, as far as it is for this ECU.
@@ -78,7 +79,7 @@ pub(super) struct Own {
 pub(super) struct Accepted {
     pub(super) mark: Mark,
     expires: UtcTime,
-    own: Option<Own>,
+    own: Option<Box<Own>>,
 }
 
 /// Which file is gone by.
@@ -164,7 +165,7 @@ impl Rules {
     }
 
     /// What it assigns to this ECU, if it is for this vehicle.
-    fn assigned(&self, targets: &Targets) -> Result<Option<Own>, Reject> {
+    fn assigned(&self, targets: &Targets) -> Result<Option<Box<Own>>, Reject> {
         let assignments = match &self.file {
             File::Targets => {
                 self.vehicle.check_vin(targets, ROLE)?;
@@ -216,7 +217,7 @@ impl Rules {
     /// What it says for this ECU.
     pub(super) fn conclude(&self, anchor: &Anchor, file: Accepted) -> Result<Partial, Reject> {
         let image = match file.own {
-            Some(own) => Some(self.directed(anchor, file.expires, own)?),
+            Some(own) => Some(self.directed(anchor, file.expires, *own)?),
             None => None,
         };
         Ok(Partial {
@@ -260,13 +261,13 @@ impl Own {
         file: TargetFile,
         mut custom: DirectorCustom,
         serial: &EcuSerial,
-    ) -> Option<Self> {
-        Some(Self {
+    ) -> Option<Box<Self>> {
+        Some(Box::new(Self {
             hardware_id: custom.ecus.remove(serial)?,
             path,
             file,
             terms: Terms::of(custom, serial),
-        })
+        }))
     }
 }
 

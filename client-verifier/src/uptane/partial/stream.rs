@@ -116,6 +116,10 @@ pub struct PartialStream {
 
 /// What a [`PartialStream`] needs next. It stays the same until it is answered.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a step is looked at at once, and one in four is the last"
+)]
 pub enum StreamStep {
     /// A file from the local store: [`PartialStream::feed`] it, then answer
     /// [`StreamReply::Stored`]; or [`StreamReply::NotFound`].
@@ -207,6 +211,10 @@ impl PartialStream {
     }
 
     /// What is needed now.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "named as in `Protocol`; it is no iterator"
+    )]
     pub fn next(&mut self) -> StreamStep {
         match &self.state {
             State::Stored(..) => StreamStep::Load {
@@ -353,7 +361,7 @@ struct Intake {
 struct Pick {
     serial: EcuSerial,
     entries: Entries,
-    own: Result<Option<Own>, Reject>,
+    own: Result<Option<Box<Own>>, Reject>,
 }
 
 impl Intake {
@@ -413,8 +421,8 @@ impl Rules {
     fn streamed(
         &self,
         targets: &StreamedTargets,
-        own: Result<Option<Own>, Reject>,
-    ) -> Result<Option<Own>, Reject> {
+        own: Result<Option<Box<Own>>, Reject>,
+    ) -> Result<Option<Box<Own>>, Reject> {
         match &self.file {
             File::Targets => self.vehicle.check_named(targets.vin(), self.role())?,
             File::Offline(name) => {

@@ -1,5 +1,6 @@
 //! Our verifier, without network, disk or clock.
 
+mod both;
 pub mod bundle;
 mod director;
 mod ecu;
@@ -13,7 +14,7 @@ use countersign_metadata::{Role as _, UtcTime};
 use countersign_verifier::{Code, Protocol, Reject, Reply, Step, StoreName, Stored, drive};
 
 use super::{Client, Observed, Refusal, RunError};
-use crate::format::{self, Kind, Verdict};
+use crate::format::{self, Kind, Verdict, Verification};
 use crate::suite::Vector;
 use crate::tree::{Answer, Site};
 
@@ -24,10 +25,26 @@ const ANY_TIME: i64 = 1_893_456_000;
 pub fn client(vector: &Vector) -> Box<dyn Client> {
     match vector.case.kind() {
         Kind::Tuf => Box::new(tuf::InProcess::default()),
-        Kind::Uptane => Box::new(ecu::InProcess::default()),
+        Kind::Uptane => uptane(vector),
         Kind::Director => Box::new(director::InProcess::default()),
     }
 }
+
+fn uptane(vector: &Vector) -> Box<dyn Client> {
+    let whole = ecu::InProcess::default();
+    let ecu = vector.case.ecu.as_ref();
+    match ecu.map(|ecu| ecu.verification) {
+        // Other sizes have a test of their own.
+        Some(Verification::Partial) => {
+            let streaming = ecu::InProcess::streaming(CHUNK);
+            Box::new(both::Both::new(whole, streaming))
+        }
+        _ => Box::new(whole),
+    }
+}
+
+/// Parts and chunks never end together.
+const CHUNK: NonZeroUsize = NonZeroUsize::new(61).expect("not zero");
 
 /// An ECU that verifies in part what passes in chunks of so many bytes.
 pub fn streaming_client(chunk: NonZeroUsize) -> Box<dyn Client> {
