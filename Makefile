@@ -79,7 +79,7 @@ clippy: $(S)/toolchain.stamp
 deny: $(S)/tools.stamp
 	echo "==> cargo-deny: bans, licences, sources"
 	cargo deny --log-level error --workspace check bans licenses sources
-	cargo deny --log-level error --manifest-path bare-metal/Cargo.toml check --config deny.toml bans licenses sources
+	cargo deny --log-level error --manifest-path bare-metal/Cargo.toml check bans licenses sources
 	scripts/dependency-rules.sh
 
 docs: $(S)/toolchain.stamp
