@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use countersign_metadata::{PublicKey, Role, RoleType, Root, Signed};
+use countersign_metadata::{Role, RoleType, Root, Signed};
 
 use crate::current::Current;
 use crate::refresh::misuse;
@@ -48,25 +48,25 @@ impl KeyGroup {
 #[derive(Debug, Clone)]
 struct Keys {
     version: u64,
-    keys: Vec<(RoleType, PublicKey)>,
+    /// By their fingerprints.
+    keys: Vec<(RoleType, [u8; 32])>,
 }
 
 impl Keys {
     fn in_root(root: &Root) -> Self {
         let roles = [RoleType::Timestamp, RoleType::Snapshot, RoleType::Targets];
-        let keys = roles.into_iter().flat_map(|role| {
+        let mut keys = Vec::new();
+        for role in roles {
             let authority = root.claimed_authority(role);
-            let keys = authority.public_keys().into_iter();
-            let keys: Vec<_> = keys.map(|key| (role, key.clone())).collect();
-            keys
-        });
+            keys.extend(authority.keys().map(|(_, key)| (role, key.fingerprint())));
+        }
         Self {
             version: root.version(),
-            keys: keys.collect(),
+            keys,
         }
     }
 
-    fn of(&self, role: RoleType) -> impl Iterator<Item = &PublicKey> {
+    fn of(&self, role: RoleType) -> impl Iterator<Item = &[u8; 32]> {
         let keys = self.keys.iter().filter(move |(of, _)| *of == role);
         keys.map(|(_, key)| key)
     }

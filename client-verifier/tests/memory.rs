@@ -28,7 +28,7 @@ const ECUS: u64 = 256;
 
 /// The heap's peak in KiB while the Root is followed: its text and its content, in a host's 8-byte pointers
 /// and lengths. A 32-bit device needs little more than half of it.
-const ROOT_KIB: f32 = 18.0;
+const ROOT_KIB: f32 = 11.0;
 
 /// The heap's peak in KiB while the Targets pass, the stored and then the fetched one: the buffer for an
 /// entry (5 KiB), what is read of the entry at hand and of this ECU's own (3 KiB each, half of it the

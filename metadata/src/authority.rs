@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::envelope::SignatureEntry;
 use crate::error::MetadataError;
 use crate::field::{Fields, with};
-use crate::json::{Object, Value};
+use crate::json::Object;
 use crate::key::{Key, KeyId, PublicKey};
 use crate::limits::MAX_ROLE_KEYIDS;
 
@@ -36,15 +36,15 @@ impl RoleKeys {
     /// Takes `keyids` and `threshold`; what else stands there is the caller's.
     pub(crate) fn take(fields: &mut Fields<'_>) -> Result<Self, MetadataError> {
         let mut keyids: Vec<KeyId> = Vec::new();
-        let mut seen = BTreeSet::new();
         for id in fields.strings("keyids")? {
             let id = KeyId::new(id)?;
-            if seen.insert(id.clone()) {
-                keyids.push(id);
+            if keyids.contains(&id) {
+                continue;
             }
-        }
-        if keyids.len() > MAX_ROLE_KEYIDS {
-            return fields.fail("keyids", format!("lists more than {MAX_ROLE_KEYIDS} keys"));
+            if keyids.len() == MAX_ROLE_KEYIDS {
+                return fields.fail("keyids", format!("lists more than {MAX_ROLE_KEYIDS} keys"));
+            }
+            keyids.push(id);
         }
         let threshold = fields.unsigned("threshold", 1)?;
         // A threshold beyond any number of keys is a valid way to say "never".
@@ -56,8 +56,7 @@ impl RoleKeys {
         })
     }
 
-    pub(crate) fn decode(path: &str, value: Value) -> Result<Self, MetadataError> {
-        let mut fields = Fields::of(path, value)?;
+    pub(crate) fn decode(mut fields: Fields<'_>) -> Result<Self, MetadataError> {
         let role = Self::take(&mut fields)?;
         Ok(Self {
             extra: fields.rest(),
@@ -76,10 +75,10 @@ impl RoleKeys {
 
 /// A named role's keys and threshold: the power to turn [`Signed`](crate::Signed) into
 /// [`Verified`](crate::Verified).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Authority {
     role: String,
-    /// By id, each once: a list, because a role has a few keys and small devices have little memory.
+    /// By id, each once. A list: a role has a few keys, and maps cost small devices memory, stack and code.
     keys: Vec<(KeyId, PublicKey)>,
     threshold: u32,
 }
@@ -102,6 +101,18 @@ impl Tally {
     }
 }
 
+/// Whatever the order of the keys.
+impl PartialEq for Authority {
+    fn eq(&self, other: &Self) -> bool {
+        let mut keys = self.keys.iter();
+        (&self.role, self.threshold, self.keys.len())
+            == (&other.role, other.threshold, other.keys.len())
+            && keys.all(|key| other.keys.contains(key))
+    }
+}
+
+impl Eq for Authority {}
+
 impl Authority {
     /// States, on the caller's own word, who may sign `role`. A verifier must only call this
     /// with keys out of metadata that authorises the role; `countersign-verifier` does so through
@@ -112,9 +123,12 @@ impl Authority {
         keys: &BTreeMap<KeyId, Key>,
     ) -> Self {
         let usable = |id: &KeyId| Some((id.clone(), keys.get(id)?.public()?));
-        let mut keys: Vec<_> = role_keys.keyids.iter().filter_map(usable).collect();
-        keys.sort_unstable();
-        keys.dedup();
+        let mut keys: Vec<(KeyId, PublicKey)> = Vec::new();
+        for (id, key) in role_keys.keyids.iter().filter_map(usable) {
+            if keys.iter().all(|(known, _)| *known != id) {
+                keys.push((id, key));
+            }
+        }
         Self {
             role: role.into(),
             keys,
@@ -133,6 +147,11 @@ impl Authority {
         self.threshold
     }
 
+    /// The usable keys by their ids; one key may have several.
+    pub fn keys(&self) -> impl Iterator<Item = (&KeyId, &PublicKey)> {
+        self.keys.iter().map(|(id, key)| (id, key))
+    }
+
     /// The unique public keys, for comparing two authorities.
     pub fn public_keys(&self) -> BTreeSet<&PublicKey> {
         self.keys.iter().map(|(_, key)| key).collect()
@@ -146,7 +165,8 @@ impl Authority {
             .collect();
         let counted: BTreeSet<&PublicKey> = valid.iter().filter_map(|id| self.key(id)).collect();
         let missing = self.keys.iter().filter(|(_, key)| !counted.contains(key));
-        let missing = missing.map(|(id, _)| id.clone()).collect();
+        let mut missing: Vec<KeyId> = missing.map(|(id, _)| id.clone()).collect();
+        missing.sort();
         Tally {
             valid,
             missing,
@@ -156,11 +176,8 @@ impl Authority {
 
     /// The key with this id, if it is one of the role's and usable.
     pub(crate) fn key(&self, id: &KeyId) -> Option<&PublicKey> {
-        let at = self
-            .keys
-            .binary_search_by(|(known, _)| known.cmp(id))
-            .ok()?;
-        self.keys.get(at).map(|(_, key)| key)
+        let mut keys = self.keys.iter();
+        keys.find(|(known, _)| known == id).map(|(_, key)| key)
     }
 
     /// As [`Authority::check_all`], over a payload that is all there.
@@ -205,11 +222,14 @@ impl Authority {
     where
         V: FnOnce(&PublicKey) -> bool,
     {
-        let mut counted = BTreeSet::new();
+        let mut counted: Vec<&PublicKey> = Vec::new();
         signatures.filter_map(move |(id, is_valid)| {
             let key = self.key(id)?;
-            let fresh = !counted.contains(key) && is_valid(key);
-            (fresh && counted.insert(key)).then_some(id)
+            let fresh = !counted.contains(&key) && is_valid(key);
+            fresh.then(|| {
+                counted.push(key);
+                id
+            })
         })
     }
 }

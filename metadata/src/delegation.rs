@@ -116,7 +116,7 @@ impl Delegations {
 
     pub(crate) fn decode(path: String, value: Value) -> Result<Self, MetadataError> {
         let mut fields = Fields::of(path, value)?;
-        let keys = decode_keys(&fields.path_of("keys"), fields.object("keys")?)?;
+        let keys = decode_keys(fields.fields("keys")?)?;
         let roles = match fields.take("succinct_roles") {
             Some(_) if fields.take("roles").is_some() => {
                 return fields.fail("succinct_roles", "must not stand beside roles");

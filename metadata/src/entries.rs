@@ -1,6 +1,5 @@
 //! The entries of `signatures`: reading them, and what each kind of document asks of them.
 
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,14 +25,13 @@ pub(crate) struct RawEntry {
 }
 
 pub(crate) fn read(scanner: &mut Scanner<'_>) -> Result<Vec<RawEntry>, MetadataError> {
-    let mut seen = BTreeSet::new();
-    let mut entries = Vec::new();
+    let mut entries: Vec<RawEntry> = Vec::new();
     scanner.array(|scanner| {
         if entries.len() == MAX_SIGNATURES {
             return Err(too_many());
         }
         let entry = read_entry(scanner)?;
-        if !seen.insert(entry.keyid.clone()) {
+        if entries.iter().any(|known| known.keyid == entry.keyid) {
             return Err(stands_twice(&entry.keyid));
         }
         entries.push(entry);

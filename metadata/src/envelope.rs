@@ -9,13 +9,14 @@ use core::ops::{Deref, Range};
 
 use crate::authority::{Authority, Tally};
 use crate::canonical;
-use crate::document::Document;
+use crate::document::{Decode, Document};
 use crate::entries;
 use crate::error::MetadataError;
 use crate::json::{self, Value, not_utf8};
 use crate::key::KeyId;
 use crate::root::Root;
 use crate::scan::Scanner;
+use crate::time::UtcTime;
 
 /// The canonical bytes of `signed`: a slice of the received file when that was canonical
 /// already, an encoding of their own otherwise. Cheap to clone.
@@ -210,14 +211,76 @@ impl Verified<Root> {
     /// [`MetadataError::SignatureThreshold`], [`MetadataError::RootVersion`], or what is wrong
     /// with the content.
     pub fn verify_next(&self, next: Signed<Root>) -> Result<Verified<Root>, MetadataError> {
+        self.successor().verify(next)
+    }
+
+    /// All that is needed of this Root to accept the next one.
+    pub fn successor(&self) -> Successor {
+        Successor {
+            authority: self.content.root_authority(),
+            version: self.content.header.version,
+        }
+    }
+
+    /// Lets the content go.
+    pub fn fold(self) -> Folded {
+        Folded {
+            received: self.received,
+            payload: self.payload,
+        }
+    }
+}
+
+/// Who may sign the next Root, and after which version: what a device holds of a trusted Root that cannot
+/// hold two.
+#[derive(Debug, Clone)]
+pub struct Successor {
+    authority: Authority,
+    version: u64,
+}
+
+impl Successor {
+    /// Accepts the next Root, as [`Verified::verify_next`] does.
+    ///
+    /// # Errors
+    /// As [`Verified::verify_next`].
+    pub fn verify(&self, next: Signed<Root>) -> Result<Verified<Root>, MetadataError> {
         let signatures = next.signatures.clone();
-        let next = next.verify(&self.content.root_authority())?;
+        let next = next.verify(&self.authority)?;
         let own = next.content.root_authority();
         own.check(next.payload.as_bytes(), &signatures)?;
-        let (trusted, found) = (self.content.header.version, next.content.header.version);
+        let (trusted, found) = (self.version, next.content.header.version);
         match trusted.checked_add(1) == Some(found) {
             true => Ok(next),
             false => Err(MetadataError::RootVersion { trusted, found }),
+        }
+    }
+}
+
+/// A verified Root as text. What it says takes several times as much memory, and is read again when it
+/// is asked for.
+#[derive(Debug, Clone)]
+pub struct Folded {
+    received: Arc<String>,
+    payload: Payload,
+}
+
+impl Folded {
+    /// The file as received, byte for byte.
+    pub fn received(&self) -> &[u8] {
+        self.received.as_bytes()
+    }
+
+    /// The Root with its content.
+    pub fn unfold(&self) -> Verified<Root> {
+        // What was read once reads again. If it ever did not, it would be a Root that nobody can sign
+        // for and that has long expired.
+        let content =
+            Root::decode(&self.payload).unwrap_or_else(|_| Root::new(UtcTime::EPOCH, true));
+        Verified {
+            received: Arc::clone(&self.received),
+            payload: self.payload.clone(),
+            content,
         }
     }
 }

@@ -23,15 +23,23 @@ pub(crate) struct Fields<'a> {
 enum Members<'a> {
     /// A value: what is taken is taken out of it, and the rest are the unknown fields.
     Built(Object),
-    /// An object in canonical text, of which nothing is built but what is asked for: what a file
-    /// holds before anybody vouched for it costs no memory. Unknown fields are left out.
-    Text(&'a str),
+    /// An object in canonical text, of which nothing is built but what is asked for, and the names that
+    /// were taken: a small device has no memory for the whole.
+    Text(&'a str, Unknown, Vec<String>),
+}
+
+/// What becomes of unknown fields in text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unknown {
+    Kept,
+    /// They cost nothing, whatever a file holds that nobody has vouched for.
+    LeftOut,
 }
 
 /// One member's value.
 enum Part<'a> {
     Built(Value),
-    Text(&'a str),
+    Text(&'a str, Unknown),
 }
 
 impl<'a> Fields<'a> {
@@ -41,13 +49,20 @@ impl<'a> Fields<'a> {
 
     /// Of canonical text, without the unknown fields.
     pub(crate) fn of_text(path: impl Into<String>, text: &'a str) -> Result<Self> {
-        Self::of_part(path.into(), Part::Text(text))
+        Self::of_part(path.into(), Part::Text(text, Unknown::LeftOut))
+    }
+
+    /// Of canonical text, which is built member by member.
+    pub(crate) fn of_payload(path: impl Into<String>, text: &'a str) -> Result<Self> {
+        Self::of_part(path.into(), Part::Text(text, Unknown::Kept))
     }
 
     fn of_part(path: String, part: Part<'a>) -> Result<Self> {
         let members = match part {
             Part::Built(Value::Object(members)) => Members::Built(members),
-            Part::Text(text) if text.starts_with('{') => Members::Text(text),
+            Part::Text(text, unknown) if text.starts_with('{') => {
+                Members::Text(text, unknown, Vec::new())
+            }
             _ => return Err(MetadataError::field(path, "must be an object")),
         };
         Ok(Self { path, members })
@@ -55,10 +70,22 @@ impl<'a> Fields<'a> {
 
     /// What was not taken: the unknown fields.
     pub(crate) fn rest(self) -> Object {
-        match self.members {
-            Members::Built(members) => members,
-            Members::Text(_) => Object::new(),
+        let (text, taken) = match self.members {
+            Members::Built(members) => return members,
+            Members::Text(_, Unknown::LeftOut, _) => return Object::new(),
+            Members::Text(text, Unknown::Kept, taken) => (text, taken),
+        };
+        let mut rest = Object::new();
+        for (name, text) in scan::Members::of(text) {
+            if taken.iter().all(|taken| *taken != name) {
+                // What was read before is read again.
+                rest.insert(
+                    name.into_owned(),
+                    parse_canonical(text).unwrap_or(Value::Null),
+                );
+            }
         }
+        rest
     }
 
     /// The path of one member.
@@ -77,30 +104,29 @@ impl<'a> Fields<'a> {
     pub(crate) fn members_has(&self, name: &str) -> bool {
         match &self.members {
             Members::Built(members) => members.contains_key(name),
-            Members::Text(text) => scan::Members::find(text, name).is_some(),
+            Members::Text(text, ..) => scan::Members::find(text, name).is_some(),
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         match &self.members {
             Members::Built(members) => members.is_empty(),
-            Members::Text(text) => scan::Members::of(text).next().is_none(),
+            Members::Text(text, ..) => scan::Members::of(text).next().is_none(),
         }
     }
 
     pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
         match self.part(name)? {
             Part::Built(value) => Some(value),
-            // What was read before is read again.
-            Part::Text(text) => parse_canonical(text).ok(),
+            Part::Text(text, _) => parse_canonical(text).ok(),
         }
     }
 
     /// A member that should be neither an array nor an object: such a one comes without what is in it.
     fn scalar(&mut self, name: &str) -> Option<Value> {
         match self.part(name)? {
-            Part::Text(text) if text.starts_with(['[', '{']) => Some(Value::Array(Vec::new())),
-            Part::Text(text) => parse_canonical(text).ok(),
+            Part::Text(text, _) if text.starts_with(['[', '{']) => Some(Value::Array(Vec::new())),
+            Part::Text(text, _) => parse_canonical(text).ok(),
             Part::Built(value) => Some(value),
         }
     }
@@ -108,7 +134,13 @@ impl<'a> Fields<'a> {
     fn part(&mut self, name: &str) -> Option<Part<'a>> {
         match &mut self.members {
             Members::Built(members) => members.remove(name).map(Part::Built),
-            Members::Text(text) => scan::Members::find(text, name).map(Part::Text),
+            Members::Text(text, unknown, taken) => {
+                let part = scan::Members::find(text, name)?;
+                if *unknown == Unknown::Kept {
+                    taken.push(name.into());
+                }
+                Some(Part::Text(part, *unknown))
+            }
         }
     }
 
@@ -137,9 +169,8 @@ impl<'a> Fields<'a> {
             Members::Built(members) => members
                 .into_iter()
                 .try_for_each(|(name, value)| show(&name, Part::Built(value))),
-            Members::Text(text) => {
-                scan::Members::of(text).try_for_each(|(name, text)| show(&name, Part::Text(text)))
-            }
+            Members::Text(text, unknown, _) => scan::Members::of(text)
+                .try_for_each(|(name, text)| show(&name, Part::Text(text, unknown))),
         }
     }
 
@@ -161,6 +192,17 @@ impl<'a> Fields<'a> {
         match self.required(name)? {
             Value::Array(items) => Ok(items),
             _ => self.fail(name, "must be an array"),
+        }
+    }
+
+    /// Whether an array, where given, is empty.
+    #[cfg(feature = "rustcrypto")]
+    pub(crate) fn list_is_empty(&mut self, name: &str) -> Result<Option<bool>> {
+        match self.part(name) {
+            None => Ok(None),
+            Some(Part::Text(text, _)) if text.starts_with('[') => Ok(Some(text == "[]")),
+            Some(Part::Built(Value::Array(items))) => Ok(Some(items.is_empty())),
+            Some(_) => self.fail(name, "must be an array"),
         }
     }
 
@@ -218,7 +260,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn names(&self) -> Vec<String> {
         match &self.members {
             Members::Built(members) => members.keys().cloned().collect(),
-            Members::Text(text) => scan::Members::of(text)
+            Members::Text(text, ..) => scan::Members::of(text)
                 .map(|(name, _)| name.into_owned())
                 .collect(),
         }
@@ -227,7 +269,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn members_is_null(&self, name: &str) -> bool {
         match &self.members {
             Members::Built(members) => members.get(name) == Some(&Value::Null),
-            Members::Text(text) => scan::Members::find(text, name) == Some("null"),
+            Members::Text(text, ..) => scan::Members::find(text, name) == Some("null"),
         }
     }
 
@@ -262,7 +304,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn hex(&mut self, name: &str, longest: usize) -> Result<Vec<u8>> {
         // A text that stands there as it is needs no memory of its own.
         let decoded = match self.part(name) {
-            Some(Part::Text(text)) if text.starts_with('"') => Scanner::canonical(text)
+            Some(Part::Text(text, _)) if text.starts_with('"') => Scanner::canonical(text)
                 .string()
                 .map(|(text, _)| hex::decode(&*text))?,
             Some(Part::Built(Value::String(text))) => hex::decode(text),

@@ -204,6 +204,23 @@ impl PublicKey {
         }
     }
 
+    /// Names the key by its material: SHA-256 of the scheme and the bytes of the public key.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut named = Vec::from(self.scheme().name());
+        named.push(b'\n');
+        match self {
+            Self::Ed25519(point) => named.extend_from_slice(point),
+            Self::EcdsaP256(point) => named.extend_from_slice(point),
+            Self::EcdsaP384(point) => named.extend_from_slice(point),
+            Self::Rsa { modulus, exponent } => {
+                // Each by its digest, which has a fixed length.
+                named.extend_from_slice(&crypto::sha256(modulus));
+                named.extend_from_slice(&crypto::sha256(exponent));
+            }
+        }
+        crypto::sha256(&named)
+    }
+
     /// Whether `signature` over `message` is valid under this key.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         crypto::verify(self, message, signature)
@@ -260,11 +277,10 @@ impl Key {
     /// # Errors
     /// [`MetadataError::Field`] names what is missing or wrong.
     pub fn of(value: &Value) -> Result<Self, MetadataError> {
-        Self::decode("key", value.clone())
+        Self::decode(Fields::of("key", value.clone())?)
     }
 
-    pub(crate) fn decode(path: &str, value: Value) -> Result<Self, MetadataError> {
-        let mut fields = Fields::of(path, value)?;
+    pub(crate) fn decode(mut fields: Fields<'_>) -> Result<Self, MetadataError> {
         Ok(Self {
             keytype: fields.string("keytype")?,
             scheme: fields.string("scheme")?,
@@ -293,15 +309,12 @@ impl Key {
 }
 
 /// Keys by their ids, as Root and delegations list them.
-pub(crate) fn decode_keys(
-    path: &str,
-    members: Object,
-) -> Result<BTreeMap<KeyId, Key>, MetadataError> {
+pub(crate) fn decode_keys(listed: Fields<'_>) -> Result<BTreeMap<KeyId, Key>, MetadataError> {
     let mut keys = BTreeMap::new();
-    for (id, value) in members {
-        let path = alloc::format!("{path}.{id}");
-        keys.insert(KeyId::new(id)?, Key::decode(&path, value)?);
-    }
+    listed.each(|id, key| {
+        keys.insert(KeyId::new(id)?, Key::decode(key)?);
+        Ok(())
+    })?;
     Ok(keys)
 }
 

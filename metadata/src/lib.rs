@@ -64,7 +64,7 @@ pub use crypto::{sha256, sha512};
 pub use delegated_role::{DelegatedRole, Delegation, MultiRole};
 pub use delegation::{Delegations, Matching, Roles};
 pub use document::{Document, SignatureForm};
-pub use envelope::{Payload, SignatureEntry, Signed, Verified};
+pub use envelope::{Folded, Payload, SignatureEntry, Signed, Successor, Verified};
 pub use error::MetadataError;
 pub use hashes::Hashes;
 pub use header::{Header, Role, RoleType};

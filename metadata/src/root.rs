@@ -10,7 +10,7 @@ use crate::envelope::Payload;
 use crate::error::MetadataError;
 use crate::field::{Fields, with};
 use crate::header::{Header, Role, RoleType};
-use crate::json::{Object, parse_canonical};
+use crate::json::Object;
 use crate::key::{Key, KeyId, decode_keys, keys_to_value};
 use crate::time::UtcTime;
 
@@ -133,16 +133,15 @@ impl Root {
 
 impl Decode for Root {
     fn decode(payload: &Payload) -> Result<Self, MetadataError> {
-        let mut fields = Fields::of("signed", parse_canonical(payload)?)?;
+        let mut fields = Fields::of_payload("signed", payload)?;
         let header = Header::decode(&mut fields, Self::TYPE)?;
         // Absent in files older than consistent snapshots (TUF 4.3).
         let consistent_snapshot = fields.boolean("consistent_snapshot")?.unwrap_or(false);
-        let keys = decode_keys(&fields.path_of("keys"), fields.object("keys")?)?;
-        let mut listed = Fields::of(fields.path_of("roles"), fields.required("roles")?)?;
+        let keys = decode_keys(fields.fields("keys")?)?;
+        let mut listed = fields.fields("roles")?;
         let mut roles = BTreeMap::new();
         for kind in RoleType::ALL {
-            let value = listed.required(kind.name())?;
-            roles.insert(kind, RoleKeys::decode(&listed.path_of(kind.name()), value)?);
+            roles.insert(kind, RoleKeys::decode(listed.fields(kind.name())?)?);
         }
         let root = Self {
             header,

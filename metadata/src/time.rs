@@ -10,6 +10,9 @@ use crate::error::MetadataError;
 pub struct UtcTime(i64);
 
 impl UtcTime {
+    /// 1970-01-01T00:00:00Z.
+    pub(crate) const EPOCH: Self = Self(0);
+
     /// From Unix seconds; any value that has a date with a four-digit year.
     pub fn from_unix(seconds: i64) -> Option<Self> {
         let year_ok = (-62_167_219_200..=253_402_300_799).contains(&seconds);

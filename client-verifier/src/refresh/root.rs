@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 
-use countersign_metadata::{Role, Root, UtcTime, Verified};
+use countersign_metadata::{Folded, Role, Root, Successor, UtcTime, Verified};
 
 use super::misuse;
 use crate::chain::{Chain, Rotations};
@@ -22,26 +22,32 @@ const ROLE: &str = "root";
 /// from it judges that first.
 #[derive(Debug, Clone)]
 pub struct Followed {
-    trusted: Verified<Root>,
+    /// As text: a small device has no memory for more.
+    trusted: Folded,
+    version: u64,
     rotations: Rotations,
 }
 
 impl Followed {
     /// The Root.
-    pub fn root(&self) -> &Verified<Root> {
-        &self.trusted
+    pub fn root(&self) -> Verified<Root> {
+        self.trusted.unfold()
     }
 
     /// TUF 5.3.10: only the last Root has to be unexpired.
     pub(crate) fn fresh(self, now: UtcTime) -> Result<Chain, Reject> {
         Ok(Chain {
-            root: Current::fresh(self.trusted, ROLE, now)?,
+            root: Current::fresh(self.trusted.unfold(), ROLE, now)?,
             rotations: self.rotations,
         })
     }
 
-    fn version(&self) -> u64 {
-        self.trusted.content().version()
+    fn of(trusted: Verified<Root>, rotations: Rotations) -> Self {
+        Self {
+            version: trusted.content().version(),
+            trusted: trusted.fold(),
+            rotations,
+        }
     }
 }
 
@@ -117,6 +123,7 @@ pub(crate) enum RootState {
 #[derive(Debug)]
 pub(crate) struct Chained {
     last: Followed,
+    successor: Successor,
     steps: u32,
 }
 
@@ -135,14 +142,14 @@ impl RootState {
                 name: StoreName::Root,
             },
             Self::Next(chained) => Step::Fetch {
-                what: RemoteName::Root(chained.last.version().saturating_add(1)),
+                what: RemoteName::Root(chained.last.version.saturating_add(1)),
                 max_len: limits.root_len,
             },
             Self::Saved(chained) => Step::Save {
                 name: StoreName::Root,
-                version: chained.last.version(),
+                version: chained.last.version,
                 bytes: chained.last.trusted.received(),
-                accepted_under: chained.last.version(),
+                accepted_under: chained.last.version,
             },
         }
     }
@@ -167,29 +174,36 @@ fn start(reply: Reply) -> Result<RootNext, Reject> {
     };
     let trusted = crate::provision_root(stored.bytes)?;
     let rotations = Rotations::starting_at(trusted.content());
-    let last = Followed { trusted, rotations };
     Ok(RootNext::Go(RootState::Next(Box::new(Chained {
-        last,
+        successor: trusted.successor(),
+        last: Followed::of(trusted, rotations),
         steps: 0,
     }))))
 }
 
 impl Chained {
-    fn next(mut self: Box<Self>, reply: Reply, limits: &Limits) -> Result<RootNext, Reject> {
+    fn next(self: Box<Self>, reply: Reply, limits: &Limits) -> Result<RootNext, Reject> {
         let bytes = match reply {
             Reply::Fetched(bytes) => bytes,
             Reply::NotFound => return Ok(RootNext::End(Box::new(self.last))),
             other => return Err(link::no_file(ROLE, other)),
         };
         link::within(ROLE, &bytes, limits.root_len)?;
-        let Followed { trusted, rotations } = &mut self.last;
-        let next = trusted
-            .verify_next(link::parse::<Root>(bytes, ROLE)?)
+        let Self {
+            last: Followed { mut rotations, .. },
+            successor,
+            steps,
+        } = *self;
+        // The text of the Root before is let go here.
+        let next = successor
+            .verify(link::parse::<Root>(bytes, ROLE)?)
             .map_err(|error| Reject::metadata(ROLE, error))?;
         rotations.note(next.content());
-        *trusted = next;
-        self.steps += 1;
-        Ok(RootNext::Go(RootState::Saved(self)))
+        Ok(RootNext::Go(RootState::Saved(Box::new(Self {
+            successor: next.successor(),
+            last: Followed::of(next, rotations),
+            steps: steps.saturating_add(1),
+        }))))
     }
 
     fn saved(self: Box<Self>, reply: &Reply, limits: &Limits) -> Result<RootNext, Reject> {
@@ -199,7 +213,7 @@ impl Chained {
         // TUF 5.3.3: a bound per session; what was saved is where the next one goes on.
         let bound = limits.root_versions;
         if self.steps >= bound {
-            let version = self.last.version();
+            let version = self.last.version;
             let detail = format!(
                 "{bound} versions were followed, up to {version}, and saved; the next session goes on from there"
             );

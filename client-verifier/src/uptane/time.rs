@@ -6,11 +6,11 @@
 //! time keys: a car that was told a far future by a stolen key recovers with the next Root.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use countersign_metadata::uptane::{Nonce, TimeAttestation, time_server};
-use countersign_metadata::{Authority, Key, Role, Signed, UtcTime, sha256};
+use countersign_metadata::{Authority, Role, Signed, UtcTime, sha256};
 
 use crate::refresh::Followed;
 use crate::reject::{Code, Reject};
@@ -51,8 +51,11 @@ pub fn attested_time(
     nonce: &Nonce,
     floor: Option<&TimeFloor>,
 ) -> Result<Option<Attested>, Reject> {
-    let root = followed.root().content();
-    let server = time_server(root).map_err(|error| Reject::metadata("root", error))?;
+    let root = followed.root();
+    let server = time_server(root.content()).map_err(|error| Reject::metadata("root", error))?;
+    // The Root itself is let go: a small device has no memory for it and an attestation.
+    let expires = root.content().expires();
+    drop(root);
     let Some(authority) = server else {
         return Ok(None);
     };
@@ -79,7 +82,7 @@ pub fn attested_time(
         let detail = format!("{now} is attested, and {} was before", floor.time);
         return refuse(Code::TimeWentBack, detail);
     }
-    let capped = now.min(root.expires());
+    let capped = now.min(expires);
     let time = floor.map_or(capped, |floor| floor.time.max(capped));
     Ok(Some(Attested {
         now,
@@ -97,8 +100,8 @@ pub fn latest_attested(
     followed: &Followed,
     floor: Option<&TimeFloor>,
 ) -> Result<Option<UtcTime>, Reject> {
-    let root = followed.root().content();
-    let server = time_server(root).map_err(|error| Reject::metadata("root", error))?;
+    let root = followed.root();
+    let server = time_server(root.content()).map_err(|error| Reject::metadata("root", error))?;
     let Some(authority) = server else {
         return Ok(None);
     };
@@ -113,12 +116,20 @@ pub fn latest_attested(
     }
 }
 
-/// Names a set of time keys with its threshold.
+/// Names a set of time keys with its threshold, whatever their order and ids.
 fn fingerprint(authority: &Authority) -> [u8; 32] {
-    let mut text = authority.threshold().to_string();
-    for key in authority.public_keys() {
-        text.push('\n');
-        text.push_str(Key::new(key).id().as_str());
+    let keys = authority.keys().map(|(_, key)| key.fingerprint());
+    let keys: Vec<[u8; 32]> = keys.collect();
+    let mut named = Vec::from(authority.threshold().to_be_bytes());
+    let mut last = None;
+    // From the least to the greatest, each once: these are a few, and sorting takes more code.
+    while let Some(next) = keys
+        .iter()
+        .filter(|key| last.is_none_or(|last| last < *key))
+        .min()
+    {
+        named.extend_from_slice(next);
+        last = Some(next);
     }
-    sha256(text.as_bytes())
+    sha256(&named)
 }

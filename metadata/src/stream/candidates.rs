@@ -58,6 +58,7 @@ impl Candidates {
 
     /// Takes an entry of `signatures`. One by a key that is not the role's counts nothing, and so does
     /// one that is no signature; neither is an error.
+    #[inline(never)]
     pub(super) fn add(&mut self, entry: RawEntry) -> Result<(), MetadataError> {
         if self.seen.len() == MAX_SIGNATURES {
             return Err(entries::too_many());
@@ -96,6 +97,7 @@ impl Candidates {
     }
 
     /// The payload has ended: whether the threshold is met, by the one rule; its SHA-256.
+    #[inline(never)]
     pub(super) fn finish(self) -> Result<[u8; 32], MetadataError> {
         let sha256: [u8; 32] = self.sha256.finalize().into();
         #[cfg(feature = "p384")]

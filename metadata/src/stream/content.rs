@@ -4,12 +4,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::part;
-use crate::delegation::{Delegations, Roles};
 use crate::error::MetadataError;
 use crate::field::Fields;
 use crate::hashes::Hashes;
 use crate::header::{Header, RoleType};
 use crate::json::utf8;
+use crate::key::decode_keys;
 use crate::scan::{Members, Scanner};
 use crate::targets::{Entry, TargetFile};
 use crate::uptane::vehicle::{CUSTOM, vin_in};
@@ -84,7 +84,8 @@ impl StreamedTargets {
         self.length == 0
     }
 
-    /// Whether it delegates to any role.
+    /// Whether it delegates to any role. To which, and whether these entries are well-formed, is not
+    /// looked at.
     pub fn delegates(&self) -> bool {
         self.delegates
     }
@@ -168,6 +169,7 @@ impl Kept {
     }
 
     /// Takes an entry of `targets`.
+    #[inline(never)]
     pub(super) fn entry(
         &mut self,
         path: &str,
@@ -191,6 +193,7 @@ impl Kept {
     }
 
     /// Decodes the content of a file whose threshold has been checked.
+    #[inline(never)]
     pub(super) fn decode(mut self, sha256: [u8; 32]) -> Result<StreamedTargets, MetadataError> {
         if let Some(problem) = self.problem {
             return Err(problem);
@@ -202,12 +205,8 @@ impl Kept {
         let text = utf8(&self.members)?;
         let mut fields = Fields::of_text("signed", text)?;
         let header = Header::decode(&mut fields, RoleType::Targets)?;
-        let delegates = match fields.take("delegations") {
-            Some(value) => {
-                has_roles(&Delegations::decode(fields.path_of("delegations"), value)?.roles)
-            }
-            None => false,
-        };
+        let delegations = fields.optional_fields("delegations")?;
+        let delegates = delegations.map(has_roles).transpose()?.unwrap_or(false);
         let Some(length) = self.length else {
             return fields.fail("targets", "is missing");
         };
@@ -221,6 +220,15 @@ impl Kept {
     }
 }
 
-fn has_roles(roles: &Roles) -> bool {
-    !matches!(roles, Roles::Listed(roles) if roles.is_empty())
+/// Whether a file's `delegations` has any roles. What they are is not looked at: who asks this accepts
+/// none.
+fn has_roles(mut delegations: Fields<'_>) -> Result<bool, MetadataError> {
+    decode_keys(delegations.fields("keys")?)?;
+    let listed = delegations.list_is_empty("roles")?;
+    match (delegations.optional_fields("succinct_roles")?, listed) {
+        (Some(_), Some(_)) => delegations.fail("succinct_roles", "must not stand beside roles"),
+        (Some(_), None) => Ok(true),
+        (None, Some(is_empty)) => Ok(!is_empty),
+        (None, None) => delegations.fail("roles", "is missing"),
+    }
 }

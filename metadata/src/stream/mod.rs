@@ -52,6 +52,7 @@ mod content;
 mod part;
 mod reading;
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use crate::authority::Authority;
@@ -69,7 +70,7 @@ use self::reading::Reading;
 #[derive(Debug)]
 pub struct TargetsStream {
     /// What is wrong is said at the end; what was held of the file goes at once.
-    reading: Result<Reading, MetadataError>,
+    reading: Result<Box<Reading>, MetadataError>,
 }
 
 impl TargetsStream {
@@ -80,7 +81,7 @@ impl TargetsStream {
     /// its own).
     pub fn new(authority: Arc<Authority>, part_len: usize) -> Self {
         Self {
-            reading: Reading::new(authority, part_len),
+            reading: Reading::new(authority, part_len).map(Box::new),
         }
     }
 

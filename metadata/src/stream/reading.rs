@@ -1,5 +1,6 @@
 //! Where in the file the next byte stands, and what becomes of each part that is complete.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -259,6 +260,7 @@ impl Reading {
     }
 
     /// Names are unique and sorted, in what is signed and around it.
+    #[inline(never)]
     fn read_name(&mut self) -> Result<()> {
         let mut scanner = Scanner::new(self.part.text()?);
         let (name, plain) = scanner.string()?;
@@ -285,6 +287,7 @@ impl Reading {
         }
     }
 
+    #[inline(never)]
     fn read_value(&mut self, show: &mut Show<'_>) -> Result<()> {
         let text = self.part.text()?;
         let mut scanner = Scanner::new(text).nested(self.place.levels());
@@ -322,7 +325,7 @@ impl Reading {
         }
     }
 
-    pub(super) fn finish(self) -> Result<StreamedTargets> {
+    pub(super) fn finish(self: Box<Self>) -> Result<StreamedTargets> {
         if self.expect != Expect::Nothing {
             return malformed("the text ends inside the file's object")
                 .map_err(|error| located(error, self.before));
@@ -342,13 +345,14 @@ impl Reading {
             candidates,
             kept,
             ..
-        } = self;
+        } = *self;
         drop((part, names));
         kept.decode(candidates.finish()?)
     }
 }
 
 /// Reads a value that has to be in canonical form.
+#[inline(never)]
 fn canonical(scanner: &mut Scanner<'_>) -> Result<()> {
     let canonical = scanner.skip_canonical()?;
     scanner.end()?;

@@ -48,7 +48,7 @@ pub fn time_server_keys(root: &Root) -> Result<Option<TimeServer>, MetadataError
     let Some(mut fields) = part(root, TIME_SERVER)? else {
         return Ok(None);
     };
-    let keys = decode_keys(&fields.path_of("keys"), fields.object("keys")?)?;
+    let keys = decode_keys(fields.fields("keys")?)?;
     if keys.len() > MAX_ROLE_KEYIDS {
         return fields.fail("keys", format!("lists more than {MAX_ROLE_KEYIDS} keys"));
     }
@@ -118,11 +118,8 @@ pub fn offline_updates(root: &Root) -> Result<Option<OfflineUpdates>, MetadataEr
     let Some(mut fields) = part(root, OFFLINE_UPDATES)? else {
         return Ok(None);
     };
-    let keys = decode_keys(&fields.path_of("keys"), fields.object("keys")?)?;
-    let mut role = |name: &str| {
-        let value = fields.required(name)?;
-        RoleKeys::decode(&fields.path_of(name), value)
-    };
+    let keys = decode_keys(fields.fields("keys")?)?;
+    let mut role = |name: &str| RoleKeys::decode(fields.fields(name)?);
     Ok(Some(OfflineUpdates {
         snapshot: role("snapshot")?,
         targets: role("targets")?,
