@@ -16,10 +16,14 @@ PYTEST     := $(S)/venv/bin/python -m pytest -q -p no:cacheprovider -n $(shell e
 BINS       := -p countersign-client-cli -p countersign-repo -p countersign-ceremony -p countersign-director -p countersign-vehicle-sim -p countersign-demo --bins
 # Everything that is run by name, as the tests have built it: another selection of packages would select other
 # features of what they share, and build all of that again.
-BUILT      := --workspace --bins --tests --examples
+BUILT      := --workspace --lib --bins --tests --examples
 VECTORS    := $(TARGET_DIR)/debug/test-vectors
 # cargo-nextest runs the same tests with better isolation; it is used where it is installed.
 RUN_TESTS  := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo 'nextest run' || echo 'test --lib --bins --tests')
+PREFIX     ?= /usr/local
+DESTDIR    ?=
+# Two targets.
+FUZZ_SECONDS ?= 300
 BARE_METAL := thumbv7em-none-eabihf
 
 export PATH := $(abspath $(S)/tools/bin):$(PATH)
@@ -30,8 +34,8 @@ export COUNTERSIGN_FIRMWARE_DIR := $(abspath $(S)/firmware)
 # Features that only tests have; what they test is built once more with them.
 OF_THEIR_OWN := countersign-client-cli/crash-points,countersign-vehicle-sim/crash-points,countersign-ceremony/crash-points,countersign-signing/yubihsm-mock
 
-.PHONY: help demo test test-all check bench audit setup clean
-.PHONY: fmt clippy deny docs conformance no-std features semver unit doctest vectors interop demo-quick unit-long mutants audit-if-online
+.PHONY: help demo test test-all check bench fuzz install audit setup clean
+.PHONY: fmt clippy deny docs conformance no-std features semver unit doctest vectors abi bare-metal interop demo-quick unit-long mutants audit-if-online
 
 help: ## this list
 	grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,7 +44,7 @@ demo: $(S)/debian.stamp $(S)/firmware.stamp ## sign real firmware in tokens, upd
 	cargo build --locked --release $(BINS)
 	COUNTERSIGN_BIN_DIR=$(TARGET_DIR)/release scripts/demo.sh
 
-test: fmt deny docs conformance semver clippy no-std features unit doctest vectors interop demo-quick ## everything CI runs, cheap gates first
+test: fmt deny docs conformance semver clippy no-std features unit doctest vectors abi bare-metal interop demo-quick ## everything CI runs, cheap gates first
 	echo "make test: passed"
 
 test-all: test unit-long mutants audit-if-online demo ## test, and the long property tests, what the vectors notice, advisories and the release demo
@@ -49,8 +53,16 @@ test-all: test unit-long mutants audit-if-online demo ## test, and the long prop
 check: fmt deny clippy docs conformance semver ## the quick gates: format, dependencies, lints, documentation
 	echo "make check: passed"
 
-bench: ## criterion benchmarks (release build)
+bench: $(S)/toolchain.stamp $(S)/debian.stamp ## criterion benchmarks (release build); what the verifier takes on bare metal
 	cargo bench --locked --workspace --benches
+	cargo build --locked --quiet $(BUILT)
+	scripts/bare-metal.sh bench
+
+fuzz: $(S)/toolchain.stamp $(S)/debian.stamp ## ten minutes of fuzzing, from seeds out of the test vectors (FUZZ_SECONDS for each target)
+	scripts/fuzz.sh $(FUZZ_SECONDS)
+
+install: $(S)/toolchain.stamp ## the C library: make install PREFIX=/usr/local [DESTDIR=...]
+	DESTDIR=$(DESTDIR) scripts/capi.sh install $(PREFIX)
 
 audit: $(S)/tools.stamp ## RustSec advisories (needs the network)
 	cargo deny fetch db || { echo "make audit: the RustSec database cannot be fetched here, so nothing was checked" >&2; exit 1; }
@@ -67,6 +79,7 @@ clean: ## remove build output and demo state; keeps .setup (rm -rf .setup forget
 fmt: $(S)/toolchain.stamp
 	echo "==> rustfmt"
 	cargo fmt --all --check
+	cargo fmt --manifest-path bare-metal/Cargo.toml --check
 
 clippy: $(S)/toolchain.stamp
 	echo "==> clippy"
@@ -76,6 +89,7 @@ clippy: $(S)/toolchain.stamp
 deny: $(S)/tools.stamp
 	echo "==> cargo-deny: bans, licences, sources"
 	cargo deny --log-level error --workspace check bans licenses sources
+	cargo deny --log-level error --manifest-path bare-metal/Cargo.toml check bans licenses sources
 	scripts/dependency-rules.sh
 
 docs: $(S)/toolchain.stamp
@@ -83,8 +97,9 @@ docs: $(S)/toolchain.stamp
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --workspace --no-deps
 
 conformance:
-	echo "==> docs/conformance.md names tests that exist"
+	echo "==> docs/conformance.md names tests that exist, and listings are what the files say"
 	scripts/conformance.sh
+	scripts/listings.py docs/embedding.md
 
 no-std: $(S)/toolchain.stamp
 	echo "==> no_std"
@@ -137,6 +152,17 @@ vectors:
 	echo "==> test vectors: regenerated with an empty diff"
 	cargo build --locked --quiet $(BUILT)
 	$(VECTORS) generate --check
+
+abi: $(S)/debian.stamp
+	echo "==> the C header is what the code says, and the seeds of the fuzz targets pass"
+	cargo build --locked --quiet $(BUILT)
+	$(COUNTERSIGN_BIN_DIR)/examples/header check
+	scripts/fuzz.sh seeds
+
+bare-metal: $(S)/toolchain.stamp $(S)/debian.stamp
+	echo "==> bare metal: no panic of ours in a device's firmware, and the vectors on an emulated Cortex-M4"
+	cargo build --locked --quiet $(BUILT)
+	scripts/bare-metal.sh test
 
 interop: $(S)/debian.stamp $(S)/python.stamp
 	echo "==> python-tuf and securesystemslib, both ways"

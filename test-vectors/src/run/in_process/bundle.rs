@@ -12,7 +12,7 @@ const OFFLINE: &str = "director/offline/";
 /// Its members, and the name of its one Offline Targets file.
 ///
 /// # Errors
-/// `usage` for what is no bundle.
+/// `usage` when it is no archive or has another number of them.
 pub fn open(tar: &[u8]) -> Result<(Site, OfflineName), Reject> {
     let no_bundle = |detail: String| Reject::new(Code::Usage, "", detail);
     let members = read(tar).map_err(|error| no_bundle(error.to_string()))?;

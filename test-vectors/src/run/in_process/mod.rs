@@ -241,7 +241,11 @@ fn of_reject(reject: &Reject) -> Refusal {
     }
 }
 
-fn clock(vector: &Vector, step: &format::Step) -> Result<UtcTime, RunError> {
+/// The time of a step; any, where it does not matter.
+///
+/// # Errors
+/// None that a case of ours could cause.
+pub fn clock(vector: &Vector, step: &format::Step) -> Result<UtcTime, RunError> {
     let clock = vector.case.clock_of(step);
     clock
         .or(UtcTime::from_unix(ANY_TIME))
