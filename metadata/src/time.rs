@@ -90,7 +90,7 @@ const MARCH_0000: i64 = 719_468;
 
 /// Days from 1970-01-01 to a date of the years 0 to 9999 with a month and a day below 100.
 fn days_to(year: i64, month: i64, day: i64) -> i64 {
-    let year = year - i64::from(month <= 2);
+    let year = year - i64::from(matches!(month, 1 | 2));
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
     let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     era * ERA + of_era * 365 + of_era / 4 - of_era / 100 + of_year - MARCH_0000
@@ -104,8 +104,12 @@ fn date_of(days: i64) -> (i64, i64, i64) {
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (era * 400 + year + i64::from(month <= 2), month, day)
+    let month = (month + 2) % 12 + 1;
+    (
+        era * 400 + year + i64::from(matches!(month, 1 | 2)),
+        month,
+        day,
+    )
 }
 
 #[cfg(test)]

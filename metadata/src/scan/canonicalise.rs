@@ -117,7 +117,10 @@ fn sort(out: &mut String, Open { start, mut members }: Open<'_>) -> Result<()> {
         }
     }
     let unsorted = String::from(out.get(start..).unwrap_or_default());
-    out.truncate(start);
+    // It always is one; asked here, it is not asked with a panic.
+    if out.is_char_boundary(start) {
+        out.truncate(start);
+    }
     canonical::write_members(out, members, |out, (_, _, range)| {
         out.push_str(unsorted.get(range).unwrap_or_default());
     });
