@@ -117,9 +117,9 @@ fn sort(out: &mut String, Open { start, mut members }: Open<'_>) -> Result<()> {
         }
     }
     let unsorted = String::from(out.get(start..).unwrap_or_default());
-    // It always is one; asked here, it is not asked with a panic.
-    if out.is_char_boundary(start) {
-        out.truncate(start);
+    // Not `truncate`, which would ask with a panic whether this is the end of a character.
+    while out.len() > start {
+        out.pop();
     }
     canonical::write_members(out, members, |out, (_, _, range)| {
         out.push_str(unsorted.get(range).unwrap_or_default());
