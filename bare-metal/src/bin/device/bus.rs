@@ -40,15 +40,16 @@ impl Incoming {
         Ok(buffer.get(..length).unwrap_or_default())
     }
 
-    /// All of it; `None` if it has more than `max_len` bytes.
+    /// All of it; `None` if it has more than `max_len` bytes. The Primary says how long it is, so that memory is
+    /// taken once; that is believed no further than `max_len`.
     pub(crate) fn whole(&mut self, max_len: u64) -> Result<Option<Vec<u8>>, Reject> {
-        let (mut bytes, mut buffer) = (Vec::new(), [0; CHUNK]);
-        while let chunk @ [_, ..] = self.next(&mut buffer)? {
-            bytes.extend_from_slice(chunk);
-            if bytes.len() as u64 > max_len {
-                return Ok(None);
-            }
-        }
+        let failed = |_| Reject::new(Code::FetchFailed, "", "the bus");
+        let stated = self.0.metadata().map_err(failed)?.len();
+        let Some(length) = usize::try_from(stated).ok().filter(|_| stated <= max_len) else {
+            return Ok(None);
+        };
+        let mut bytes = alloc::vec![0; length];
+        self.0.read_exact(&mut bytes).map_err(failed)?;
         Ok(Some(bytes))
     }
 }

@@ -29,7 +29,7 @@ use crate::update::update;
 static HEAP: LlffHeap = LlffHeap::empty();
 
 /// Between the statics and the stack, which has the rest of the RAM.
-const HEAP_SIZE: usize = 40 << 10;
+const HEAP_SIZE: usize = 28 << 10;
 // endregion: heap
 
 // region: main

@@ -95,7 +95,7 @@ fn record(name: &StoreName) -> String {
 // endregion: drive
 
 // region: stream
-/// As `drive`, for a session that never holds a whole file: what is fetched goes into flash as it passes, and
+/// As `follow_root`, for a session that never holds a whole file: what is fetched goes into flash as it passes, and
 /// counts only once the session says that it is to be kept.
 #[inline(never)]
 fn drive_stream(
