@@ -27,6 +27,7 @@ pub(crate) const PLAIN: &str = "repository";
 pub(crate) struct Anchor {
     pub(crate) repository: &'static str,
     followed: Followed,
+    reached: Verified<Root>,
 }
 
 impl Anchor {
@@ -111,6 +112,7 @@ impl Anchor {
             return Ok(Self {
                 repository,
                 followed,
+                reached,
             });
         }
         let version = reached.content().version();
@@ -143,7 +145,7 @@ impl Anchor {
     }
 
     fn verified(&self) -> &Verified<Root> {
-        self.followed.root()
+        &self.reached
     }
 
     /// Who has expired is not the newest, or nobody looks after the repository.
