@@ -58,6 +58,7 @@ impl countersign_limits {
             },
             visited_roles: visited,
             delegated_len: or(self.delegated_len, defaults.delegated_len),
+            ..defaults
         }
     }
 }
