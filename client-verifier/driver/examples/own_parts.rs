@@ -16,7 +16,7 @@ use countersign_client::store::{Store, StoreError, StoreName, Stored};
 use countersign_metadata::UtcTime;
 use countersign_verifier::{Context, ListedTarget};
 
-// [region fetcher]
+// [fetcher]
 /// What brings files here: a modem, a field bus, a stick. It answers one GET at a time.
 pub(crate) struct Carrier {
     pub(crate) files: BTreeMap<String, Vec<u8>>,
@@ -50,7 +50,7 @@ impl Fetcher for Carrier {
 }
 // [end fetcher]
 
-// [region store]
+// [store]
 /// What the device has for keeping things, whose `put` is atomic and durable when it returns: a
 /// power cut leaves the old value or the new one.
 #[derive(Default)]
@@ -122,7 +122,7 @@ impl Store for FlashStore {
 }
 // [end store]
 
-// [region clock]
+// [clock]
 /// The time to verify at. A device without a clock, or with one that has lost its battery, knows at
 /// least that it is not earlier than its software was built, nor than the last time that it believed
 /// and kept.
@@ -131,7 +131,7 @@ pub(crate) fn now(clock: Option<UtcTime>, not_before: UtcTime) -> UtcTime {
 }
 // [end clock]
 
-// [region use]
+// [use]
 /// What the repository says of `name`.
 pub(crate) fn look_up(
     carrier: Carrier,

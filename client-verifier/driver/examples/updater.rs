@@ -32,7 +32,7 @@ type Failure = Box<dyn Error>;
 /// How long to wait for another process that uses the same directory.
 const LOCK: Duration = Duration::from_secs(30);
 
-// [region provision]
+// [provision]
 /// At manufacture: the first Root, which came here out of band. Makes no request.
 pub(crate) fn provision(state: &Path, root: &Path) -> Result<(), Failure> {
     let mut store = DirStore::open(&state.join("metadata"), LOCK)?;
@@ -41,7 +41,7 @@ pub(crate) fn provision(state: &Path, root: &Path) -> Result<(), Failure> {
 }
 // [end provision]
 
-// [region update]
+// [update]
 /// Follows the repository below `url`, and brings the image `name` here.
 pub(crate) fn update(state: &Path, url: &str, name: &str) -> Result<Image, Failure> {
     let store = DirStore::open(&state.join("metadata"), LOCK)?;
@@ -59,7 +59,7 @@ pub(crate) fn update(state: &Path, url: &str, name: &str) -> Result<Image, Failu
 }
 // [end update]
 
-// [region install]
+// [install]
 /// Puts the image into the slot that is not in use, and switches to it: on trial.
 pub(crate) fn install(state: &Path, image: &Image) -> Result<(), Failure> {
     let mut slots = FileSlots::open(&state.join("slots"), LOCK)?;
@@ -84,7 +84,7 @@ pub(crate) fn settle(state: &Path, works: bool) -> Result<(), Failure> {
 }
 // [end install]
 
-// [region gate]
+// [gate]
 /// An installer of your own takes the proof, not a path or a hash: nobody can call it with anything
 /// that was not verified. It consumes the proof, so one verification installs one image.
 pub(crate) fn switch_to(

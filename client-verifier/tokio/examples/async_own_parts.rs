@@ -20,7 +20,7 @@ use countersign_tokio::store::Store;
 use countersign_verifier::{Context, ListedTarget};
 use tokio::sync::Mutex;
 
-// [region fetcher]
+// [fetcher]
 /// What brings files here. It answers one GET at a time.
 pub(crate) struct Carrier {
     pub(crate) files: BTreeMap<String, Vec<u8>>,
@@ -56,7 +56,7 @@ impl Fetcher for Carrier {
 }
 // [end fetcher]
 
-// [region store]
+// [store]
 /// The Root version that a file was accepted under, and the file.
 type Record = (u64, Vec<u8>);
 
@@ -92,7 +92,7 @@ impl Store for Database {
 }
 // [end store]
 
-// [region use]
+// [use]
 /// What the repository says of `name`.
 pub(crate) async fn look_up(
     carrier: Carrier,

@@ -33,7 +33,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 /// How long to wait for another process that uses the same directory.
 const LOCK: Duration = Duration::from_secs(30);
 
-// [region provision]
+// [provision]
 /// At manufacture: the first Root, which came here out of band. Makes no request.
 pub(crate) async fn provision(state: &Path, root: &Path) -> Result<(), Failure> {
     let mut store = Blocking::open(&state.join("metadata"), LOCK).await?;
@@ -42,7 +42,7 @@ pub(crate) async fn provision(state: &Path, root: &Path) -> Result<(), Failure> 
 }
 // [end provision]
 
-// [region update]
+// [update]
 /// Follows the repository below `url`, and brings the image `name` here. `progress` is told how many
 /// of its bytes are there.
 pub(crate) async fn update(
@@ -68,7 +68,7 @@ pub(crate) async fn update(
 }
 // [end update]
 
-// [region cancel]
+// [cancel]
 /// The same, for as long as there is time. Where it stops does not matter: what was verified is in
 /// the store, what was downloaded is on the disk, and the next run goes on from both.
 pub(crate) async fn update_within(
@@ -84,7 +84,7 @@ pub(crate) async fn update_within(
 }
 // [end cancel]
 
-// [region install]
+// [install]
 /// Puts the image into the slot that is not in use, and switches to it: on trial. Installing blocks,
 /// so it has a thread of its own.
 pub(crate) async fn install(state: &Path, image: Image) -> Result<PathBuf, Failure> {

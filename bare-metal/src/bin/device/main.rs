@@ -23,16 +23,16 @@ use crate::bus::Bus;
 use crate::flash::Flash;
 use crate::update::update;
 
-// region: heap
+// [heap]
 /// The verifier needs an allocator and nothing else of a system.
 #[global_allocator]
 static HEAP: LlffHeap = LlffHeap::empty();
 
 /// Between the statics and the stack, which has the rest of the RAM.
 const HEAP_SIZE: usize = 28 << 10;
-// endregion: heap
+// [end heap]
 
-// region: main
+// [main]
 #[entry]
 fn main() -> ! {
     // SAFETY: this is the first thing that runs, and memory.x leaves this much behind the statics.
@@ -48,7 +48,7 @@ fn main() -> ! {
     }
     exit(0)
 }
-// endregion: main
+// [end main]
 
 /// Leaves where it happened for the next start, as a device would before it resets. The message is left
 /// out: formatting it costs more code than it is worth here.

@@ -69,7 +69,7 @@ impl Flash {
         read().map(Some).ok_or_else(broken)
     }
 
-    // region: boot
+    // [boot]
     /// Tells the boot loader to try what is in the free slot, and leaves what `confirm` will say of it. Takes
     /// the proof that the image was seen whole: nothing else gets this far.
     pub(crate) fn try_image(&mut self, image: &VerifiedImage) -> Result<(), Reject> {
@@ -91,7 +91,7 @@ impl Flash {
     pub(crate) fn confirm(&mut self) -> Result<(), Reject> {
         self.rename("boot", "installed")
     }
-    // endregion: boot
+    // [end boot]
 
     /// The latest attested time: Unix seconds, and whose keys said so.
     pub(crate) fn time_floor(&mut self) -> Result<Option<TimeFloor>, Reject> {

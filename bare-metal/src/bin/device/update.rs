@@ -15,7 +15,7 @@ use countersign_verifier::{
 use crate::bus::{Bus, CHUNK};
 use crate::flash::{Flash, failed};
 
-// region: limits
+// [limits]
 /// What this device has memory for. Whatever is longer is refused.
 const LIMITS: Limits = Limits {
     root_len: 8 << 10,
@@ -27,9 +27,9 @@ const LIMITS: Limits = Limits {
     delegated_len: 0,
     part_len: 4 << 10,
 };
-// endregion: limits
+// [end limits]
 
-// region: update
+// [update]
 /// Root, time, Targets, image: in this order, and each durable before the next.
 pub(crate) fn update(flash: &mut Flash, bus: &mut Bus) -> Result<(), Reject> {
     let (vin, ecu) = flash.identity()?;
@@ -46,9 +46,9 @@ pub(crate) fn update(flash: &mut Flash, bus: &mut Bus) -> Result<(), Reject> {
         None => Ok(()),
     }
 }
-// endregion: update
+// [end update]
 
-// region: drive
+// [drive]
 /// Follows the chain of Roots out of flash and bus. Roots are small: they come in one piece.
 #[inline(never)]
 fn follow_root(flash: &mut Flash, bus: &mut Bus) -> Result<Followed, Reject> {
@@ -92,9 +92,9 @@ fn record(name: &StoreName) -> String {
         _ => "targets".into(),
     }
 }
-// endregion: drive
+// [end drive]
 
-// region: stream
+// [stream]
 /// As `follow_root`, for a session that never holds a whole file: what is fetched goes into flash as it passes, and
 /// counts only once the session says that it is to be kept.
 #[inline(never)]
@@ -151,9 +151,9 @@ fn drive_stream(
         session.supply(reply);
     }
 }
-// endregion: stream
+// [end stream]
 
-// region: time
+// [time]
 /// This device has no clock: it asks the time server, through its Primary, and believes what answers its
 /// nonce. The floor is durable before anything is judged by that time.
 #[inline(never)]
@@ -181,9 +181,9 @@ const LONGEST_ATTESTATION: u64 = 2 << 10;
 /// Stands for the random number generator that the emulated board does not have: here every run is the
 /// first one. A device draws 16 new bytes for each cycle.
 const NONCE: [u8; 16] = [7; 16];
-// endregion: time
+// [end time]
 
-// region: install
+// [install]
 /// The image goes into the free slot while it is verified; the boot loader hears of it afterwards.
 #[inline(never)]
 fn install(
@@ -214,4 +214,4 @@ fn install(
     }
     flash.try_image(&stream.finish()?)
 }
-// endregion: install
+// [end install]
