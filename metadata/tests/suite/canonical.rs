@@ -123,3 +123,28 @@ fn securesystemslib_agrees_where_it_should() {
         }
     }
 }
+
+#[test]
+fn brackets_have_to_match() {
+    for text in [
+        "[1}",
+        r#"{"a":1]"#,
+        "[{]}",
+        r#"{"a":[}]"#,
+        "[1;2]",
+        r#"{"a":1;"b":2}"#,
+    ] {
+        assert!(
+            countersign_metadata::json::parse(text.as_bytes()).is_err(),
+            "{text}"
+        );
+        assert!(
+            countersign_metadata::canonical::is_canonical(text.as_bytes()).is_err(),
+            "{text}"
+        );
+        let file = format!(r#"{{"signatures":[],"signed":{{}},"x":{text}}}"#);
+        let parsed =
+            countersign_metadata::Signed::<countersign_metadata::Targets>::parse(file.into());
+        assert!(parsed.is_err(), "{text}");
+    }
+}
