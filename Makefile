@@ -135,6 +135,7 @@ unit-long: $(S)/debian.stamp
 	PROPTEST_CASES=2048 cargo test --locked --workspace --lib --bins --tests -- --include-ignored
 	cargo test --locked --workspace --features $(OF_THEIR_OWN) --test crash -- --include-ignored
 	cargo test --locked -p countersign-metadata --no-default-features --features rustcrypto,std
+	cargo test --locked -p countersign-verifier --no-default-features --features rustcrypto,std
 
 mutants: $(S)/toolchain.stamp
 	echo "==> every check of the verifier taken away, one at a time: some vector has to fail"

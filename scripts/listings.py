@@ -15,7 +15,7 @@ from pathlib import Path
 
 HOME = Path(__file__).resolve().parents[1]
 LISTING = re.compile(r"(<!-- listing: (?P<path>[^#\s]+)(?:#(?P<region>\S+))? -->\n+```[^\n]*\n)(?P<text>.*?)^(```)$", re.S | re.M)
-COMMENT = r"^\s*(?://|#|/\*|<!--)\s*\[{}\]"
+COMMENT = r"^\s*(?://\s*|#\s+|/\*\s*|<!--\s*)\[{}\]"
 
 
 def region(path: str, name: str | None) -> str:
