@@ -368,7 +368,7 @@ impl<'d> Run<'d> {
                     taken = make(|out, error| take(session, out, error));
                     break;
                 }
-                if self.habits & 1 != 0 && self.steps % 7 == 0 {
+                if self.habits & 1 != 0 && self.steps.is_multiple_of(7) {
                     // An answer that fits only some steps.
                     call(|error| countersign_session_supply_saved(session, error));
                     continue;

@@ -48,6 +48,14 @@ pub(crate) fn look<T>(otherwise: T, body: impl FnOnce() -> Result<T, Reject>) ->
     }
 }
 
+/// Gives a handle up; what goes wrong while its object is dropped stays here.
+pub(crate) fn release<H: Handle>(handle: *mut H) {
+    look((), || {
+        handles::free(handle);
+        Ok(())
+    });
+}
+
 pub(crate) fn status_of(reject: &Reject) -> countersign_status {
     countersign_status::from(reject.code.number())
 }

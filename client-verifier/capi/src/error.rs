@@ -5,8 +5,8 @@ use std::ptr::null;
 
 use countersign_verifier::{Code, Reject};
 
-use crate::boundary::{OK, c_text, countersign_status, look, status_of};
-use crate::handles::{free, get, handles};
+use crate::boundary::{OK, c_text, countersign_status, look, release, status_of};
+use crate::handles::{get, handles};
 
 /// Why a call failed: a refusal with its particulars. It never changes, and any number of threads
 /// may read it.
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn countersign_error_cause(
 /// Gives an error up, and with it the texts that were read from it. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_error_free(error: *mut countersign_error) {
-    look((), || Ok(free(error)));
+    release(error);
 }
 
 /// The name of a status: "ok" for 0, NULL for a number that this version does not know. The text

@@ -6,6 +6,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use countersign_verifier::{Code, Reject};
@@ -52,8 +53,8 @@ pub(crate) fn put<H: Handle>(object: H::Object) -> *mut H {
         // Odd, so that it can be mistaken neither for NULL nor for the address of an object.
         table.last = table.last.wrapping_add(2) | 1;
         let number = table.last;
-        if !table.objects.contains_key(&number) {
-            table.objects.insert(number, object);
+        if let Entry::Vacant(place) = table.objects.entry(number) {
+            place.insert(object);
             return std::ptr::without_provenance_mut(number);
         }
     }

@@ -7,9 +7,9 @@ use std::sync::Mutex;
 use countersign_verifier::uptane::DownloadStream;
 use countersign_verifier::{ImageStream, Reject, VerifiedImage};
 
-use crate::boundary::{c_text, countersign_status, guard, items, look, place, time};
+use crate::boundary::{c_text, countersign_status, guard, items, look, place, release, time};
 use crate::error::countersign_error;
-use crate::handles::{self, free, get, handles, lock, misuse, take};
+use crate::handles::{self, get, handles, lock, misuse, take};
 use crate::target::{FileTexts, digest};
 use crate::uptane::Sealed;
 
@@ -124,7 +124,7 @@ fn finish(stream: Stream) -> Result<Option<VerifiedImage>, Reject> {
 /// Gives an image up before its end. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_image_free(image: *mut countersign_image) {
-    look((), || Ok(free(image)));
+    release(image);
 }
 
 /// The target path. It lives as long as the handle.
@@ -178,5 +178,5 @@ pub unsafe extern "C" fn countersign_verified_check_fresh(
 /// Gives a proof up. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_verified_free(verified: *mut countersign_verified) {
-    look((), || Ok(free(verified)));
+    release(verified);
 }

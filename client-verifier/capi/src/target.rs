@@ -7,10 +7,10 @@ use std::sync::Mutex;
 use countersign_metadata::{Hashes, TargetFile, canonical};
 use countersign_verifier::ListedTarget;
 
-use crate::boundary::{c_text, countersign_status, guard, look, place, time};
+use crate::boundary::{c_text, countersign_status, guard, look, place, release, time};
 use crate::context::unix;
 use crate::error::countersign_error;
-use crate::handles::{self, free, get, handles};
+use crate::handles::{self, get, handles};
 use crate::image::{Stream, countersign_image};
 
 /// An image that current metadata lists. It never changes, and any number of threads may read it.
@@ -155,5 +155,5 @@ pub unsafe extern "C" fn countersign_target_open(
 /// Gives a target up. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_target_free(target: *mut countersign_target) {
-    look((), || Ok(free(target)));
+    release(target);
 }

@@ -5,9 +5,9 @@ use std::sync::Mutex;
 use countersign_metadata::Role;
 use countersign_verifier::Trusted;
 
-use crate::boundary::look;
+use crate::boundary::{look, release};
 use crate::context::unix;
-use crate::handles::{free, get, handles};
+use crate::handles::{get, handles};
 use crate::session::Lent;
 
 /// The current state of a repository: all top-level roles verified, fresh and linked at one time.
@@ -77,5 +77,5 @@ pub unsafe extern "C" fn countersign_trusted_now(trusted: *const countersign_tru
 /// Gives a state up. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_trusted_free(trusted: *mut countersign_trusted) {
-    look((), || Ok(free(trusted)));
+    release(trusted);
 }

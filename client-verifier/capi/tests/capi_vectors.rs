@@ -1,4 +1,6 @@
 //! Every vector for clients and ECUs through the exported functions: the same codes as in process.
+// Every call is one that C could make: with handles of the library, and texts and places of the test.
+#![allow(clippy::undocumented_unsafe_blocks)]
 
 mod support;
 

@@ -1,5 +1,7 @@
 //! A vehicle whose Primary and Secondaries are made by the exported functions, with everything of its
 //! own: transport, Director's service, keys, host, installer.
+// Every call is one that C could make: with handles of the library, and texts and places of the test.
+#![allow(clippy::undocumented_unsafe_blocks)]
 
 mod support;
 

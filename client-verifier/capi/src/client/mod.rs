@@ -18,10 +18,10 @@ use countersign_verifier::{
 };
 
 use crate::boundary::{
-    c_text, countersign_status, given, guard, items, look, place, text, time, value_place,
+    c_text, countersign_status, given, guard, items, place, release, text, time, value_place,
 };
 use crate::error::countersign_error;
-use crate::handles::{self, free, get, handles, lock, misuse};
+use crate::handles::{self, get, handles, lock, misuse};
 use crate::image::{VerifiedObject, countersign_verified};
 use crate::session::Lent;
 use crate::target::{ListedObject, countersign_target};
@@ -285,7 +285,7 @@ impl ClientObject {
 /// Gives a client up; its store is free for another one. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_client_free(client: *mut countersign_client) {
-    look((), || Ok(free(client)));
+    release(client);
 }
 
 /// The time of the system's clock, in seconds since 1970-01-01T00:00:00Z.

@@ -6,9 +6,9 @@ use std::ptr::null;
 use countersign_client::uptane::primary::{Cycle, EcuOutcome};
 use countersign_verifier::uptane::{Mark, Update};
 
-use crate::boundary::{c_text, countersign_status, guard, look, place, value_place};
+use crate::boundary::{c_text, countersign_status, guard, look, place, release, value_place};
 use crate::error::countersign_error;
-use crate::handles::{self, free, get, handles, misuse};
+use crate::handles::{self, get, handles, misuse};
 use crate::target::optional;
 use crate::uptane::{UpdateObject, countersign_update};
 
@@ -140,5 +140,5 @@ pub unsafe extern "C" fn countersign_cycle_unreported(
 /// Gives a cycle up. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_cycle_free(cycle: *mut countersign_cycle) {
-    look((), || Ok(free(cycle)));
+    release(cycle);
 }

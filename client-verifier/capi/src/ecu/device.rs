@@ -135,12 +135,12 @@ impl Host for OwnHost {
     }
 
     fn may_install(&mut self) -> Result<(), String> {
-        // SAFETY: as above.
-        match self
-            .0
-            .may_install
-            .is_none_or(|may| unsafe { may(self.0.user) })
-        {
+        let may = match self.0.may_install {
+            // SAFETY: as above.
+            Some(may_install) => unsafe { may_install(self.0.user) },
+            None => true,
+        };
+        match may {
             true => Ok(()),
             false => Err("the device says that it is not ready".into()),
         }

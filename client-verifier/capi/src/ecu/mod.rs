@@ -19,10 +19,10 @@ use countersign_client::uptane::state::{EcuState, StateFile};
 use countersign_metadata::uptane::Mapping;
 use countersign_verifier::Reject;
 
-use crate::boundary::{countersign_status, given, guard, items, look, place};
+use crate::boundary::{countersign_status, given, guard, items, place, release};
 use crate::client::{sized, store_failed};
 use crate::error::countersign_error;
-use crate::handles::{self, free, handles, misuse, take};
+use crate::handles::{self, handles, misuse, take};
 use crate::uptane::{countersign_installed, installed};
 
 pub use self::cycle::*;
@@ -138,5 +138,5 @@ pub unsafe extern "C" fn countersign_ecu_open(
 /// Gives an ECU up. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_ecu_free(ecu: *mut countersign_ecu) {
-    look((), || Ok(free(ecu)));
+    release(ecu);
 }

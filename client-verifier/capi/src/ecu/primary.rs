@@ -20,7 +20,7 @@ use super::cycle::{CycleObject, countersign_cycle};
 use super::device::{OwnSigner, countersign_signer};
 use super::server::socket;
 use super::{EcuObject, countersign_ecu, open_store, provision_roots};
-use crate::boundary::{countersign_status, given, guard, items, look, place, text};
+use crate::boundary::{countersign_status, given, guard, items, place, release, text};
 use crate::client::{
     AnyFetcher, countersign_answer, countersign_buffer, countersign_fetcher,
     countersign_http_options, http, sized, store_failed, usage,
@@ -306,7 +306,7 @@ fn run(
 /// Gives a Primary and its own ECU up. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_primary_free(primary: *mut countersign_primary) {
-    look((), || Ok(free(primary)));
+    release(primary);
 }
 
 /// The Director's service: ours over HTTP, or one behind callbacks.

@@ -10,10 +10,10 @@ use countersign_client::uptane::secondary::Secondary;
 use countersign_verifier::{Code, Reject};
 
 use super::{EcuObject, countersign_ecu};
-use crate::boundary::{c_text, countersign_status, guard, look, place, text};
+use crate::boundary::{c_text, countersign_status, guard, look, place, release, text};
 use crate::client::usage;
 use crate::error::countersign_error;
-use crate::handles::{self, free, get, handles, lock};
+use crate::handles::{self, get, handles, lock};
 
 /// A Secondary that listens for its Primary. One call at a time may use it.
 pub struct countersign_server {
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn countersign_server_serve_next(
 /// Gives a server and its ECU up. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_server_free(server: *mut countersign_server) {
-    look((), || Ok(free(server)));
+    release(server);
 }
 
 pub(super) fn socket(address: *const c_char) -> Result<SocketAddr, Reject> {

@@ -13,10 +13,10 @@ use countersign_verifier::{
     FollowRoot, Followed, Limits, ListedTarget, Profile, Reject, Reply, Session, Stored, Trusted,
 };
 
-use crate::boundary::{countersign_status, guard, items, place, text, value_place};
+use crate::boundary::{countersign_status, guard, items, place, release, text, value_place};
 use crate::context::{context, countersign_context, without_time};
 use crate::error::countersign_error;
-use crate::handles::{self, Handle, free, get, handles, lock, misuse};
+use crate::handles::{self, Handle, get, handles, lock, misuse};
 use crate::target::{ListedObject, countersign_target};
 use crate::trusted::{TrustedObject, countersign_trusted};
 use crate::uptane::{
@@ -426,7 +426,7 @@ pub unsafe extern "C" fn countersign_session_take_update(
 /// is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_session_free(session: *mut countersign_session) {
-    crate::boundary::look((), || Ok(free(session)));
+    release(session);
 }
 
 fn with<T>(

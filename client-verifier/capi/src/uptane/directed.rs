@@ -13,10 +13,12 @@ use countersign_verifier::{Code, ImageStream, Reject, VerifiedImage};
 use zeroize::Zeroizing;
 
 use super::ids::{countersign_ecu_id, countersign_installed, ecu, installed, parsed};
-use crate::boundary::{c_text, countersign_status, given, guard, look, place, time, value_place};
+use crate::boundary::{
+    c_text, countersign_status, given, guard, look, place, release, time, value_place,
+};
 use crate::context::unix;
 use crate::error::countersign_error;
-use crate::handles::{self, free, get, handles, misuse};
+use crate::handles::{self, get, handles, misuse};
 use crate::image::{Stream, countersign_image};
 use crate::target::{FileTexts, digest};
 
@@ -421,5 +423,5 @@ fn gate(
 /// Gives an image up. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_directed_free(directed: *mut countersign_directed) {
-    look((), || Ok(free(directed)));
+    release(directed);
 }

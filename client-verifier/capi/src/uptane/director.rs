@@ -14,10 +14,10 @@ use super::ids::{
     parsed, vehicle,
 };
 use super::root::countersign_root;
-use crate::boundary::{countersign_status, given, guard, items, look, place};
+use crate::boundary::{countersign_status, given, guard, items, look, place, release};
 use crate::context::{context, countersign_context};
 use crate::error::countersign_error;
-use crate::handles::{self, free, get, handles, misuse, take};
+use crate::handles::{self, get, handles, misuse, take};
 use crate::session::{Loan, countersign_session, resolve, run, start};
 use crate::trusted::countersign_trusted;
 
@@ -197,7 +197,7 @@ pub unsafe extern "C" fn countersign_director_targets_version(
 /// Gives up what the Director assigns. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_director_free(director: *mut countersign_director) {
-    look((), || Ok(free(director)));
+    release(director);
 }
 
 /// The version of the Director's Targets that asks for it. 0 for what is no handle.
@@ -254,5 +254,5 @@ pub unsafe extern "C" fn countersign_update_image(
 /// Gives an update up. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_update_free(update: *mut countersign_update) {
-    look((), || Ok(free(update)));
+    release(update);
 }

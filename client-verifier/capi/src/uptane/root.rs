@@ -5,10 +5,10 @@ use countersign_metadata::uptane::{Nonce, time_server};
 use countersign_verifier::uptane::{TimeFloor, attested_time, latest_attested};
 use countersign_verifier::{Followed, Reject};
 
-use crate::boundary::{countersign_status, guard, items, look, time, value_place};
+use crate::boundary::{countersign_status, guard, items, look, release, time, value_place};
 use crate::context::unix;
 use crate::error::countersign_error;
-use crate::handles::{free, get, handles, misuse};
+use crate::handles::{get, handles, misuse};
 
 /// The last Root of a chain. It may have expired: the session that goes on from it judges that.
 /// It never changes, and any number of threads may read it.
@@ -146,7 +146,7 @@ pub unsafe extern "C" fn countersign_root_latest_attested(
 /// Gives a Root up. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_root_free(root: *mut countersign_root) {
-    look((), || Ok(free(root)));
+    release(root);
 }
 
 fn floor_at(floor: *const countersign_time_floor) -> Result<Option<TimeFloor>, Reject> {

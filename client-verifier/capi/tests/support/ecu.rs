@@ -415,9 +415,7 @@ impl Run<'_> {
             .installed
             .as_ref()
             .map(|kept| installed(&names, kept));
-        let last = last
-            .as_ref()
-            .map_or(null(), |last| std::ptr::from_ref(last));
+        let last = last.as_ref().map_or(null(), std::ptr::from_ref);
         let encrypted = unsafe { countersign_directed_is_encrypted(directed.0) };
         let plain = match encrypted {
             false => {

@@ -19,7 +19,7 @@ pub(crate) type Store = BTreeMap<String, (Vec<u8>, u64)>;
 /// A call that was refused.
 #[derive(Debug)]
 pub(crate) struct Refused {
-    pub(crate) refusal: Refusal,
+    pub(crate) refusal: Box<Refusal>,
     pub(crate) message: String,
 }
 
@@ -56,13 +56,13 @@ fn refused(status: i32, error: *mut countersign_error) -> Refused {
             0 => "none".into(),
             cause => text(countersign_status_name(cause)),
         };
-        let refusal = Refusal {
+        let refusal = Box::new(Refusal {
             code: text(countersign_error_name(error)),
             role: text(countersign_error_role(error)),
             repository: Some(text(countersign_error_repository(error))),
             attack: text(countersign_error_attack(error)),
             cause: Some(cause),
-        };
+        });
         let message = text(countersign_error_message(error));
         countersign_error_free(error);
         Refused { refusal, message }
@@ -75,13 +75,13 @@ pub(crate) fn own_refusal(code: &str, role: &str, repository: &str) -> Refused {
         .expect("a code")
         .attack();
     Refused {
-        refusal: Refusal {
+        refusal: Box::new(Refusal {
             code: code.into(),
             role: role.into(),
             repository: Some(repository.into()),
             attack: attack.name().into(),
             cause: Some("none".into()),
-        },
+        }),
         message: String::new(),
     }
 }
@@ -155,7 +155,7 @@ impl Line<'_> {
         self.requests.push(format!("{}{name}", self.prefix));
         match answer {
             // Every other file in pieces.
-            Answer::Found(bytes) if self.requests.len() % 2 == 0 => {
+            Answer::Found(bytes) if self.requests.len().is_multiple_of(2) => {
                 for piece in bytes.chunks(37) {
                     let fed = call(|error| unsafe {
                         countersign_session_feed(session, piece.as_ptr(), piece.len(), error)
@@ -242,7 +242,7 @@ pub(crate) fn observed(outcome: &Result<(), Refused>) -> Observed {
             None => Verdict::Accept,
             Some(_) => Verdict::Reject,
         },
-        refusal: refused.map(|refused| refused.refusal.clone()),
+        refusal: refused.map(|refused| (*refused.refusal).clone()),
         messages: refused.map_or_else(String::new, |refused| refused.message.clone()),
         ..Observed::default()
     }
