@@ -40,6 +40,8 @@
 #define COUNTERSIGN_UNSUPPORTED_SPEC_VERSION 102
 // A metadata file is larger than allowed.
 #define COUNTERSIGN_TOO_LARGE 103
+// The file is not in the one form that a device which cannot hold it reads.
+#define COUNTERSIGN_NOT_CANONICAL 104
 // Too few of the role's keys signed.
 #define COUNTERSIGN_SIGNATURE_THRESHOLD 200
 // The version is lower than one already trusted.
@@ -256,10 +258,9 @@ typedef struct countersign_root countersign_root;
 // A Secondary that listens for its Primary. One call at a time may use it.
 typedef struct countersign_server countersign_server;
 
-// A session: something that is verified step by step, while you bring files and keep them.
-//
-//     while ((status = countersign_session_next(session, &step, &error)) == 0
-//            && step.kind != COUNTERSIGN_STEP_DONE) { ... answer the step ... }
+// A session: something that is verified step by step, while you bring files and keep them. Call
+// countersign_session_next and answer the step, until its kind is COUNTERSIGN_STEP_DONE or it is
+// refused.
 //
 // One call at a time may use it: another one at the same time is refused with COUNTERSIGN_MISUSE.
 // It may move between threads.

@@ -30,10 +30,9 @@ use self::step::Texts;
 pub(crate) use self::step::store_name;
 pub use self::step::*;
 
-/// A session: something that is verified step by step, while you bring files and keep them.
-///
-///     while ((status = countersign_session_next(session, &step, &error)) == 0
-///            && step.kind != COUNTERSIGN_STEP_DONE) { ... answer the step ... }
+/// A session: something that is verified step by step, while you bring files and keep them. Call
+/// countersign_session_next and answer the step, until its kind is COUNTERSIGN_STEP_DONE or it is
+/// refused.
 ///
 /// One call at a time may use it: another one at the same time is refused with COUNTERSIGN_MISUSE.
 /// It may move between threads.
