@@ -1,4 +1,8 @@
 //! The line that no panic crosses, and what comes over it: texts, bytes, places for results.
+//!
+//! The pointers that the functions below follow are arguments of exported functions, all of which are
+//! `unsafe`: that they are what the header asks for is the caller's promise, and can be checked only for
+//! NULL. They are not handed anything else.
 
 use std::ffi::{CStr, CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -101,8 +101,8 @@ pub unsafe extern "C" fn countersign_image_finish(
     error: *mut *mut countersign_error,
 ) -> countersign_status {
     guard(error, || {
-        let out = place(verified, "verified")?;
-        let object = take(image)?;
+        let object = take(image);
+        let (out, object) = (place(verified, "verified")?, object?);
         let stream = lock(&object, "image")?.take();
         let proof = stream.ok_or_else(|| misuse("the image was finished".into()))?;
         out.put(match finish(proof)? {

@@ -589,3 +589,41 @@ fn a_handle_in_use_is_refused_and_not_waited_for() {
     assert_eq!(asked.refused.as_deref(), Some("misuse"));
     unsafe { countersign_client_free(client) };
 }
+
+#[test]
+fn a_struct_of_another_size_is_refused_before_anything_in_it_is_followed() {
+    let home = tempfile::tempdir().expect("a directory");
+    let directory = c(home.path().to_str().expect("UTF-8"));
+    // SAFETY: all zero is the default.
+    let mut options: countersign_client_options = unsafe { std::mem::zeroed() };
+    options.metadata_url = c"https://example.com/metadata".as_ptr();
+    options.metadata_dir = directory.as_ptr();
+    let whole = size_of::<countersign_client_options>();
+    for size in [0, 1, 8, 12, whole - 8, whole - 1, whole + 1, usize::MAX] {
+        options.size = size;
+        let made = make(|out, error| unsafe { countersign_client_new(&options, out, error) });
+        assert_eq!(made.expect_err("refused").refusal.code, "misuse", "{size}");
+    }
+    options.size = whole;
+    let made = make(|out, error| unsafe { countersign_client_new(&options, out, error) });
+    unsafe { countersign_client_free(made.expect("a client")) };
+}
+
+#[test]
+fn what_is_given_up_is_gone_also_when_the_call_fails() {
+    let home = tempfile::tempdir().expect("a directory");
+    let own = Ecu::new("P1", "pcu-a", 1);
+    let opened = own.open(&vector(), home.path(), null()).expect("an ECU");
+    let nowhere = call(|error| unsafe {
+        countersign_ecu_listen(opened, c"127.0.0.1:0".as_ptr(), null_mut(), error)
+    });
+    assert_eq!(nowhere.expect_err("refused").refusal.code, "misuse");
+    let again = make(|out, error| unsafe {
+        countersign_ecu_listen(opened, c"127.0.0.1:0".as_ptr(), out, error)
+    });
+    let message = again.expect_err("refused").message;
+    assert!(message.contains("no handle of an ECU"), "{message}");
+    // Nothing holds its directory any more.
+    let reopened = own.open(&vector(), home.path(), null()).expect("the ECU");
+    unsafe { countersign_ecu_free(reopened) };
+}

@@ -149,6 +149,11 @@ impl<F: Fetcher, S: Store> Client<F, S> {
         }
     }
 
+    /// The fetcher, for images that go elsewhere than to a directory.
+    pub fn fetcher(&mut self) -> &mut F {
+        &mut self.fetcher
+    }
+
     /// The store, for what a caller wants to look up.
     pub fn store(&mut self) -> &mut S {
         &mut self.store

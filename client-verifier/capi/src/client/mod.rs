@@ -51,8 +51,6 @@ handles! {
 
 pub(crate) struct ClientObject {
     client: Client<AnyFetcher, store::AnyStore>,
-    /// For what goes to a sink.
-    fetcher: AnyFetcher,
     repository: String,
     limits: Limits,
 }
@@ -83,7 +81,6 @@ pub unsafe extern "C" fn countersign_client_new(
                 options.store()?,
                 options.metadata_url()?,
             ),
-            fetcher: options.fetcher()?,
             repository: options.repository()?,
             limits: options.limits.over(Limits::default()),
         };
@@ -268,7 +265,7 @@ impl ClientObject {
                 error,
             },
         };
-        let mut body: Body<'_> = self.fetcher.open(&url, 0).map_err(failed)?;
+        let mut body: Body<'_> = self.client.fetcher().open(&url, 0).map_err(failed)?;
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let n = body.read(&mut buffer).map_err(failed)?;

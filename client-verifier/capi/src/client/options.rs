@@ -147,20 +147,17 @@ pub(crate) fn http(options: &countersign_http_options) -> Result<HttpFetcher, Re
     }
 }
 
-/// A struct that may be older than this library, with zeros for what it does not have.
+/// A struct that begins with its size, which says of which version it is. There is one so far; a later
+/// one takes this size too, and fills up with zeros.
 pub(crate) fn sized<T: Copy>(pointer: *const T, name: &str) -> Result<T, Reject> {
     let size: usize = *given(pointer.cast::<usize>(), name)?;
-    if size < size_of::<usize>() || size > size_of::<T>() {
-        let detail = format!("{name}->size is {size}, and must be its sizeof");
-        return Err(misuse(detail));
+    match size == size_of::<T>() {
+        true => Ok(*given(pointer, name)?),
+        false => {
+            let detail = format!("{name}->size is {size}, and must be its sizeof");
+            Err(misuse(detail))
+        }
     }
-    let mut whole = std::mem::MaybeUninit::<T>::zeroed();
-    // SAFETY: the header asks for a struct of `size` bytes, which begins with that size; all zero is
-    // a value of every options struct: numbers, NULLs and absent callbacks.
-    Ok(unsafe {
-        std::ptr::copy_nonoverlapping(pointer.cast::<u8>(), whole.as_mut_ptr().cast(), size);
-        whole.assume_init()
-    })
 }
 
 pub(crate) fn usage(detail: String) -> Reject {

@@ -245,8 +245,8 @@ pub unsafe extern "C" fn countersign_primary_open(
     error: *mut *mut countersign_error,
 ) -> countersign_status {
     guard(error, || {
-        let out = place(primary, "primary")?;
-        let own = EcuObject::taken(ecu)?;
+        let own = EcuObject::taken(ecu);
+        let (out, own) = (place(primary, "primary")?, own?);
         let options: countersign_primary_options = sized(options, "options")?;
         let directory = options.directory()?.join("primary");
         let opened = Primary::open(options.parts(own)?, &directory);

@@ -41,8 +41,8 @@ pub unsafe extern "C" fn countersign_ecu_listen(
     error: *mut *mut countersign_error,
 ) -> countersign_status {
     guard(error, || {
-        let out = place(server, "server")?;
-        let ecu = EcuObject::taken(ecu)?;
+        let ecu = EcuObject::taken(ecu);
+        let (out, ecu) = (place(server, "server")?, ecu?);
         let listener = SecondaryServer::bind(socket(address)?, LinkPatience::default());
         let listener = listener.map_err(|error| usage(format!("address: {error}")))?;
         let at = listener

@@ -136,8 +136,8 @@ pub unsafe extern "C" fn countersign_session_resolve(
     error: *mut *mut countersign_error,
 ) -> countersign_status {
     guard(error, || {
-        let out = place(session, "session")?;
-        let director = take(director)?.take()?;
+        let director = take(director).and_then(|director| director.take());
+        let (out, director) = (place(session, "session")?, director?);
         let mapping = self::mapping(mapping, "mapping")?;
         let images = items(installed, installed_count, "installed")?;
         let images = images
