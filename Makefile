@@ -28,6 +28,8 @@ BARE_METAL := thumbv7em-none-eabihf
 
 export PATH := $(abspath $(S)/tools/bin):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
+# What incremental builds keep takes as much room as all that is built, and a first build longer.
+export CARGO_INCREMENTAL ?= 0
 export COUNTERSIGN_BIN_DIR := $(TARGET_DIR)/debug
 export COUNTERSIGN_FIRMWARE_DIR := $(abspath $(S)/firmware)
 
