@@ -306,7 +306,7 @@ impl<'d> Run<'d> {
     unsafe fn time(&mut self, root: *mut countersign_root) {
         let attestation = self.files.get(&b"time"[..]).copied().unwrap_or_default();
         let mut floor = countersign_time_floor {
-            is_set: false,
+            is_set: 0,
             time: 0,
             keys: [0; 32],
         };

@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use cbindgen::{Builder, Config, DocumentationStyle, EnumConfig, Language, Style};
+use cbindgen::{Builder, Config, DocumentationStyle, EnumConfig, ExportConfig, Language, Style};
 use countersign_verifier::Code;
 
 fn main() -> ExitCode {
@@ -63,6 +63,13 @@ fn header(home: &Path) -> Result<String, Box<dyn std::error::Error>> {
         documentation: true,
         documentation_style: DocumentationStyle::C99,
         line_length: 100,
+        export: ExportConfig {
+            // What callbacks return: no signature names them.
+            include: ["countersign_answer", "countersign_health"]
+                .map(String::from)
+                .into(),
+            ..ExportConfig::default()
+        },
         enumeration: EnumConfig {
             prefix_with_name: false,
             ..EnumConfig::default()
@@ -87,7 +94,5 @@ fn statuses() -> String {
         lines.push(format!("// {}", code.meaning()));
         lines.push(format!("#define COUNTERSIGN_{name} {}", code.number()));
     }
-    lines.push("\n/* The time of the system's clock, where a function takes `now`. */".to_owned());
-    lines.push("#define COUNTERSIGN_SYSTEM_TIME INT64_MIN".to_owned());
     lines.join("\n")
 }

@@ -88,18 +88,17 @@ impl<T> Place<T> {
 
 /// Where a new handle goes; NULL until it is there.
 pub(crate) fn place<H: Handle>(out: *mut *mut H, name: &str) -> Result<Place<*mut H>, Reject> {
-    let place = value_place(out, name)?;
-    // SAFETY: not NULL; the header asks for a place to write a pointer to.
-    unsafe { out.write(std::ptr::null_mut()) };
-    Ok(place)
+    value_place(out, name, std::ptr::null_mut())
 }
 
-/// Where another value goes.
-pub(crate) fn value_place<T>(out: *mut T, name: &str) -> Result<Place<T>, Reject> {
-    match out.is_null() {
-        true => Err(missing(name)),
-        false => Ok(Place(out)),
+/// Where another value goes; `nothing` until it is there.
+pub(crate) fn value_place<T>(out: *mut T, name: &str, nothing: T) -> Result<Place<T>, Reject> {
+    if out.is_null() {
+        return Err(missing(name));
     }
+    // SAFETY: not NULL; the header asks for a place for a `T`.
+    unsafe { out.write(nothing) };
+    Ok(Place(out))
 }
 
 /// A struct that C has filled in.

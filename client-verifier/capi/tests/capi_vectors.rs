@@ -1,4 +1,5 @@
-//! Every vector for clients and ECUs through the exported functions: the same codes as in process.
+//! Every vector for clients and ECUs through the exported functions: the same codes as in process. Those for TUF
+//! clients twice: by sessions, and by the blocking client with callbacks.
 // Every call is one that C could make: with handles of the library, and texts and places of the test.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
@@ -16,18 +17,23 @@ fn all_vectors() {
     let mut failed = Vec::new();
     let mut run = 0;
     for vector in suite::load(&vectors, "").expect("vectors") {
-        let mut client: Box<dyn Client> = match vector.case.kind() {
-            Kind::Tuf => Box::new(support::tuf::Tuf::default()),
-            Kind::Uptane => Box::new(support::ecu::Ecu::default()),
-            Kind::Director => continue,
+        let clients: Vec<Box<dyn Client>> = match vector.case.kind() {
+            Kind::Tuf => vec![
+                Box::new(support::tuf::Tuf::default()),
+                Box::new(support::blocking::Blocking::default()),
+            ],
+            Kind::Uptane => vec![Box::new(support::ecu::Ecu::default())],
+            Kind::Director => Vec::new(),
         };
-        let result = run_case(client.as_mut(), &vector);
-        run += 1;
-        if !result.problems.is_empty() {
-            failed.push(format!("{}: {}", result.name, result.problems.join("; ")));
+        for mut client in clients {
+            let result = run_case(client.as_mut(), &vector);
+            run += 1;
+            if !result.problems.is_empty() {
+                failed.push(format!("{}: {}", result.name, result.problems.join("; ")));
+            }
         }
     }
-    assert!(run > 1000, "{run} cases");
+    assert!(run > 1600, "{run} cases");
     assert!(
         failed.is_empty(),
         "{} of {run}:\n{}",

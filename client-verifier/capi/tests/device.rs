@@ -6,19 +6,18 @@
 mod support;
 
 use std::ffi::{CStr, CString, c_char, c_void};
-use std::io::{Cursor, Read as _};
-use std::net::TcpStream;
 use std::path::Path;
 use std::ptr::{null, null_mut};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use countersign::countersign_ecu_outcome::*;
 use countersign::*;
 use countersign_metadata::{Key, PublicKey, canonical};
 use countersign_vectors::simulate::sha256_hex;
 use countersign_vectors::suite::{self, Vector};
-use countersign_vectors::tree::{Answer, Site};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
+use support::transport::Transport;
 use support::{Refused, c, call, make, text};
 
 const MAPPING: &CStr = cr#"{"repositories":{"director":["https://example.com/director"],"image":["https://example.com/image"]},
@@ -28,60 +27,38 @@ const VIN: &CStr = c"VIN-OF-THIS-CAR";
 
 // --- What the device brings ---
 
-/// What is served, and whether images are changed on the way.
-struct Transport {
-    site: Site,
-    tampering: bool,
+/// What only the device knows of itself.
+#[derive(Default)]
+struct Knows {
+    /// How often it was asked whether it is ready, and whether its image works.
+    asked: [AtomicU32; 2],
 }
 
-unsafe extern "C-unwind" fn open(
-    user: *mut c_void,
-    url: *const c_char,
-    range_from: u64,
-    body: *mut *mut c_void,
-    starts_at: *mut u64,
-    length: *mut u64,
-) -> i32 {
+unsafe extern "C-unwind" fn time(_: *mut c_void) -> i64 {
+    NOW
+}
+
+unsafe extern "C-unwind" fn may_install(user: *mut c_void) -> bool {
     // SAFETY: here and in all callbacks: what the test has given, and places of the library.
-    let (transport, url) = unsafe { (&*user.cast::<Transport>(), text(url)) };
-    let path = url
-        .strip_prefix("https://example.com/")
-        .expect("our address");
-    let mut bytes = match transport.site.get(path) {
-        Answer::Found(bytes) => bytes,
-        Answer::Status(_) => return countersign_answer::COUNTERSIGN_ANSWER_NOT_FOUND as i32,
-    };
-    if transport.tampering && path.contains("/targets/") {
-        bytes[0] ^= 1;
-    }
-    let from = usize::try_from(range_from).expect("a small file");
-    let rest = bytes.split_off(from.min(bytes.len()));
-    unsafe {
-        starts_at.write(range_from);
-        length.write(rest.len() as u64);
-        body.write(Box::into_raw(Box::new(Cursor::new(rest))).cast());
-    }
-    countersign_answer::COUNTERSIGN_ANSWER_OK as i32
+    let knows = unsafe { &*user.cast::<Knows>() };
+    knows.asked[0].fetch_add(1, Ordering::SeqCst);
+    true
 }
 
-unsafe extern "C-unwind" fn read(body: *mut c_void, buffer: *mut u8, len: usize) -> isize {
-    let (body, buffer) = unsafe {
-        let body = &mut *body.cast::<Cursor<Vec<u8>>>();
-        (body, std::slice::from_raw_parts_mut(buffer, len))
-    };
-    body.read(buffer).map_or(-1, |n| n.cast_signed())
+unsafe extern "C-unwind" fn health(user: *mut c_void) -> i32 {
+    let knows = unsafe { &*user.cast::<Knows>() };
+    knows.asked[1].fetch_add(1, Ordering::SeqCst);
+    countersign_health::COUNTERSIGN_HEALTH_WORKS as i32
 }
 
-unsafe extern "C-unwind" fn close(body: *mut c_void) {
-    drop(unsafe { Box::from_raw(body.cast::<Cursor<Vec<u8>>>()) });
-}
-
-/// A key in software.
+/// An ECU with its key in software.
 struct Ecu {
     serial: CString,
     hardware_id: CString,
     pair: Ed25519KeyPair,
     public: CString,
+    knows: Knows,
+    verifies_in_part: bool,
 }
 
 impl Ecu {
@@ -94,6 +71,24 @@ impl Ecu {
             hardware_id: c(hardware_id),
             public: c(&canonical::encode(&key)),
             pair,
+            knows: Knows::default(),
+            verifies_in_part: false,
+        }
+    }
+
+    fn asked(&self) -> [u32; 2] {
+        self.knows
+            .asked
+            .each_ref()
+            .map(|count| count.load(Ordering::SeqCst))
+    }
+
+    fn host(&self) -> countersign_host {
+        countersign_host {
+            user: std::ptr::from_ref(&self.knows).cast_mut().cast(),
+            time: Some(time),
+            may_install: Some(may_install),
+            health: Some(health),
         }
     }
 
@@ -113,18 +108,18 @@ impl Ecu {
         installer: *const countersign_installer,
     ) -> Result<*mut countersign_ecu, Refused> {
         let directory = c(directory.to_str().expect("UTF-8"));
-        let signer = self.signer();
+        let (signer, host) = (self.signer(), self.host());
         let options = countersign_ecu_options {
             size: size_of::<countersign_ecu_options>(),
             vin: VIN.as_ptr(),
             serial: self.serial.as_ptr(),
             hardware_id: self.hardware_id.as_ptr(),
-            verifies_in_part: false,
+            verifies_in_part: self.verifies_in_part,
             mapping: MAPPING.as_ptr(),
             directory: directory.as_ptr(),
             signer: &signer,
             decryption: null(),
-            host: null(),
+            host: &host,
             installer,
         };
         let (director, image) = roots(vector);
@@ -294,9 +289,12 @@ fn installer(slots: *mut Slots) -> countersign_installer {
 
 // --- The vehicle ---
 
-fn vector() -> Vector {
+/// When it all happens: 2030-01-01T00:00:00Z.
+const NOW: i64 = 1_893_456_000;
+
+fn vector(case: &str) -> Vector {
     let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test-vectors/vectors");
-    suite::load_one(&vectors, "uptane-director/honest").expect("the case")
+    suite::load_one(&vectors, case).expect("the case")
 }
 
 fn roots(vector: &Vector) -> (Vec<u8>, Vec<u8>) {
@@ -308,18 +306,42 @@ fn roots(vector: &Vector) -> (Vec<u8>, Vec<u8>) {
 /// What came of one cycle: the status's name, and of each ECU the outcome.
 type Came = (String, Vec<(String, countersign_ecu_outcome)>);
 
-/// Runs two cycles of the whole vehicle. `tampering` changes images on the way.
-fn drive(tampering: bool, own: &mut Slots, home: &Path) -> (Vec<Came>, Manifests) {
-    let vector = vector();
+/// Ends what looks at it.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// What is different from an honest update over the network.
+#[derive(Default)]
+struct Plan {
+    /// Whether images are changed on the way.
+    tampering: bool,
+    /// Whether it comes out of an offline bundle.
+    carried: bool,
+    /// Whether the others install where one ECU cannot be reached; S1 is away then.
+    best_effort: Option<bool>,
+}
+
+/// Runs two cycles of the whole vehicle.
+fn drive(plan: &Plan, own: &mut Slots, home: &Path) -> (Vec<Came>, Manifests, [Ecu; 3]) {
+    let vector = vector(match plan.carried {
+        true => "uptane-bundles/honest",
+        false => "uptane-director/honest",
+    });
     let transport = Transport {
-        site: vector.site(&vector.case.steps[0]),
-        tampering,
+        tampering: plan.tampering,
+        ..Transport::new(vector.site(&vector.case.steps[0]))
     };
-    let ecus = [
+    let mut ecus = [
         Ecu::new("P1", "pcu-a", 1),
         Ecu::new("S1", "brake-b", 2),
         Ecu::new("S2", "lamp-c", 3),
     ];
+    ecus[2].verifies_in_part = true;
     let served: Vec<_> = ecus[1..]
         .iter()
         .map(|ecu| {
@@ -339,29 +361,32 @@ fn drive(tampering: bool, own: &mut Slots, home: &Path) -> (Vec<Came>, Manifests
             scope.spawn(move || {
                 let server: *mut countersign_server = std::ptr::without_provenance_mut(server);
                 while !stop.load(Ordering::SeqCst) {
-                    let _ = call(|error| unsafe { countersign_server_serve_next(server, error) });
+                    let mut served = false;
+                    let _ = call(|error| unsafe {
+                        countersign_server_serve_next(server, 50, &mut served, error)
+                    });
                 }
             });
         }
-        let addresses: Vec<CString> = served
+        let mut addresses: Vec<CString> = served
             .iter()
             .map(|s| c(&text(unsafe { countersign_server_address(*s) })))
             .collect();
-        let came = as_primary(&vector, &transport, &ecus, &addresses, own, home);
-        stop.store(true, Ordering::SeqCst);
-        for address in &addresses {
-            // Wakes the thread that waits for a call.
-            let _ = TcpStream::connect(address.to_str().expect("UTF-8"));
+        if plan.best_effort.is_some() {
+            addresses[0] = c"127.0.0.1:1".into();
         }
-        came
+        // Also when something in here panics: the scope waits for the servers.
+        let _stop = Stop(&stop);
+        as_primary(plan, &vector, &transport, &ecus, &addresses, own, home)
     });
     for server in served {
         unsafe { countersign_server_free(server) };
     }
-    came
+    (came.0, came.1, ecus)
 }
 
 fn as_primary(
+    plan: &Plan,
     vector: &Vector,
     transport: &Transport,
     ecus: &[Ecu; 3],
@@ -384,12 +409,7 @@ fn as_primary(
             address: address.as_ptr(),
         })
         .collect();
-    let fetcher = countersign_fetcher {
-        user: std::ptr::from_ref(transport).cast_mut().cast(),
-        open: Some(open),
-        read: Some(read),
-        close: Some(close),
-    };
+    let fetcher = transport.fetcher();
     let director = countersign_director_link {
         user: std::ptr::from_mut(&mut manifests).cast(),
         put_manifest: Some(put_manifest),
@@ -413,7 +433,7 @@ fn as_primary(
         director: &director,
         members: members.as_ptr(),
         members_count: members.len(),
-        best_effort: false,
+        best_effort: plan.best_effort == Some(true),
     };
     let (director_root, image_root) = roots(vector);
     call(|error| unsafe {
@@ -424,14 +444,68 @@ fn as_primary(
     .expect("provisioned");
     let primary = make(|out, error| unsafe { countersign_primary_open(&options, ecu, out, error) });
     let primary = primary.expect("a primary");
-    let came = vec![cycle(primary), cycle(primary)];
-    unsafe { countersign_primary_free(primary) };
+    let bundle = match plan.carried {
+        true => {
+            let file = home.join("stick");
+            std::fs::write(&file, vector.file("given/1-bundle")).expect("written");
+            let path = c(file.to_str().expect("UTF-8"));
+            make(|out, error| unsafe { countersign_bundle_open(path.as_ptr(), out, error) })
+                .expect("a bundle")
+        }
+        false => null_mut(),
+    };
+    fetch(primary, bundle);
+    let came = vec![cycle(primary, bundle), cycle(primary, bundle)];
+    unsafe {
+        countersign_primary_free(primary);
+        countersign_bundle_free(bundle);
+    }
     (came, manifests)
 }
 
-fn cycle(primary: *mut countersign_primary) -> Came {
+/// The first half alone: says what is there, and installs nothing.
+fn fetch(primary: *mut countersign_primary, bundle: *mut countersign_bundle) {
     let mut cycle = null_mut();
-    let done = call(|error| unsafe { countersign_primary_cycle(primary, &mut cycle, error) });
+    let done = call(|error| unsafe {
+        match bundle.is_null() {
+            true => countersign_primary_fetch(primary, &mut cycle, error),
+            false => countersign_primary_fetch_from(primary, bundle, &mut cycle, error),
+        }
+    });
+    unsafe {
+        if done.is_ok() {
+            assert_eq!(countersign_cycle_targets_version(cycle), 1);
+            let update = make(|out, error| countersign_cycle_update(cycle, out, error));
+            let update = update.expect("an update");
+            let mut digest = [0; 32];
+            let place = digest.as_mut_ptr();
+            call(|error| countersign_update_targets_digest(update, place, error))
+                .expect("32 bytes");
+            assert_ne!(digest, [0; 32]);
+            assert_eq!(countersign_update_targets_version(update), 1);
+            assert_eq!(countersign_update_count(update), 2);
+            let image = make(|out, error| countersign_update_image(update, 0, out, error));
+            let image = image.expect("an image");
+            assert_eq!(text(countersign_directed_hardware_id(image)), "brake-b");
+            assert!(countersign_directed_valid_until(image) > NOW);
+            let length = countersign_directed_download_length(image);
+            assert_eq!(length, countersign_directed_length(image), "in the clear");
+            countersign_directed_free(image);
+            countersign_update_free(update);
+        }
+        assert_eq!(countersign_cycle_ecus(cycle), 0, "nothing is installed");
+        countersign_cycle_free(cycle);
+    }
+}
+
+fn cycle(primary: *mut countersign_primary, bundle: *mut countersign_bundle) -> Came {
+    let mut cycle = null_mut();
+    let done = call(|error| unsafe {
+        match bundle.is_null() {
+            true => countersign_primary_cycle(primary, &mut cycle, error),
+            false => countersign_primary_cycle_from(primary, bundle, &mut cycle, error),
+        }
+    });
     assert!(!cycle.is_null(), "a cycle, whatever comes of it");
     let mut ecus = Vec::new();
     unsafe {
@@ -456,10 +530,21 @@ fn cycle(primary: *mut countersign_primary) -> Came {
 
 #[test]
 fn a_vehicle_installs_what_both_repositories_sign() {
-    use countersign_ecu_outcome::{COUNTERSIGN_ECU_INSTALLED, COUNTERSIGN_ECU_NOTHING};
+    installs(&Plan::default());
+}
+
+#[test]
+fn a_vehicle_installs_out_of_a_bundle() {
+    installs(&Plan {
+        carried: true,
+        ..Plan::default()
+    });
+}
+
+fn installs(plan: &Plan) {
     let home = tempfile::tempdir().expect("a directory");
     let mut own = Slots::default();
-    let (came, manifests) = drive(false, &mut own, home.path());
+    let (came, manifests, ecus) = drive(plan, &mut own, home.path());
     let outcomes = vec![
         ("P1".to_owned(), COUNTERSIGN_ECU_INSTALLED),
         ("S1".to_owned(), COUNTERSIGN_ECU_INSTALLED),
@@ -469,7 +554,11 @@ fn a_vehicle_installs_what_both_repositories_sign() {
     assert_eq!(came[1], ("ok".into(), Vec::new()), "nothing is left to do");
     assert_eq!(own.activated, ["pcu.img"]);
     assert!(own.former.is_none(), "confirmed");
-    let vector = vector();
+    for (ecu, is_asked) in ecus.iter().zip([true, true, false]) {
+        let [ready, works] = ecu.asked();
+        assert_eq!((ready > 0, works > 0), (is_asked, is_asked));
+    }
+    let vector = vector("uptane-director/honest");
     let runs = vector.case.steps[1].expect.installed.as_deref();
     assert_eq!(Some(&*sha256_hex(&own.active)), runs);
     assert!(home.path().join("S1/slots/active/image").is_file());
@@ -481,139 +570,40 @@ fn a_vehicle_installs_what_both_repositories_sign() {
 fn a_vehicle_refuses_images_that_were_changed_on_the_way() {
     let home = tempfile::tempdir().expect("a directory");
     let mut own = Slots::default();
-    let (came, _) = drive(true, &mut own, home.path());
+    let plan = Plan {
+        tampering: true,
+        ..Plan::default()
+    };
+    let (came, ..) = drive(&plan, &mut own, home.path());
     assert_eq!(came[0], ("image-hash".into(), Vec::new()));
     assert!(own.activated.is_empty() && own.active.is_empty());
     assert!(!home.path().join("S1/slots/active").exists());
 }
 
-// --- Calls that go wrong inside ---
-
-unsafe extern "C-unwind" fn panicking(
-    _: *mut c_void,
-    _: *const c_char,
-    _: u64,
-    _: *mut *mut c_void,
-    _: *mut u64,
-    _: *mut u64,
-) -> i32 {
-    panic!("a defect, {}", 42)
-}
-
-fn client(fetcher: &countersign_fetcher, home: &Path) -> *mut countersign_client {
-    let directory = c(home.to_str().expect("UTF-8"));
-    // SAFETY: all zero is the default.
-    let mut options: countersign_client_options = unsafe { std::mem::zeroed() };
-    options.size = size_of::<countersign_client_options>();
-    options.metadata_url = c"https://example.com/image/metadata".as_ptr();
-    options.metadata_dir = directory.as_ptr();
-    options.fetcher = fetcher;
-    let client = make(|out, error| unsafe { countersign_client_new(&options, out, error) });
-    let client = client.expect("a client");
-    let (_, root) = roots(&vector());
-    call(|error| unsafe { countersign_client_init(client, root.as_ptr(), root.len(), error) })
-        .expect("the first Root");
-    client
-}
-
 #[test]
-fn a_panic_inside_does_not_cross() {
-    let home = tempfile::tempdir().expect("a directory");
-    let fetcher = countersign_fetcher {
-        user: null_mut(),
-        open: Some(panicking),
-        read: Some(read),
-        close: Some(close),
-    };
-    let client = client(&fetcher, home.path());
-    let refresh = || {
-        let done = make(|out, error| unsafe {
-            countersign_client_refresh(client, COUNTERSIGN_SYSTEM_TIME, out, error)
-        });
-        done.expect_err("refused")
-    };
-    let first = refresh();
-    assert_eq!(first.refusal.code, "internal");
-    assert!(first.message.contains("a defect, 42"), "{}", first.message);
-    let second = refresh();
-    assert_eq!(second.refusal.code, "internal");
-    assert!(
-        second.message.contains("free this client"),
-        "{}",
-        second.message
-    );
-    unsafe { countersign_client_free(client) };
-}
-
-/// A transport that asks its own client for something.
-struct Greedy {
-    client: *mut countersign_client,
-    refused: Option<String>,
-}
-
-unsafe extern "C-unwind" fn greedy(
-    user: *mut c_void,
-    _: *const c_char,
-    _: u64,
-    _: *mut *mut c_void,
-    _: *mut u64,
-    _: *mut u64,
-) -> i32 {
-    let greedy = unsafe { &mut *user.cast::<Greedy>() };
-    let done: Result<*mut countersign_trusted, _> = make(|out, error| unsafe {
-        countersign_client_refresh(greedy.client, COUNTERSIGN_SYSTEM_TIME, out, error)
-    });
-    greedy.refused = done.err().map(|refused| refused.refusal.code);
-    countersign_answer::COUNTERSIGN_ANSWER_FAILED as i32
-}
-
-#[test]
-fn a_handle_in_use_is_refused_and_not_waited_for() {
-    let home = tempfile::tempdir().expect("a directory");
-    let mut asked = Greedy {
-        client: null_mut(),
-        refused: None,
-    };
-    let fetcher = countersign_fetcher {
-        user: std::ptr::from_mut(&mut asked).cast(),
-        open: Some(greedy),
-        read: Some(read),
-        close: Some(close),
-    };
-    let client = client(&fetcher, home.path());
-    asked.client = client;
-    let done: Result<*mut countersign_trusted, _> = make(|out, error| unsafe {
-        countersign_client_refresh(client, COUNTERSIGN_SYSTEM_TIME, out, error)
-    });
-    assert_eq!(done.expect_err("no transport").refusal.code, "fetch-failed");
-    assert_eq!(asked.refused.as_deref(), Some("misuse"));
-    unsafe { countersign_client_free(client) };
-}
-
-#[test]
-fn a_struct_of_another_size_is_refused_before_anything_in_it_is_followed() {
-    let home = tempfile::tempdir().expect("a directory");
-    let directory = c(home.path().to_str().expect("UTF-8"));
-    // SAFETY: all zero is the default.
-    let mut options: countersign_client_options = unsafe { std::mem::zeroed() };
-    options.metadata_url = c"https://example.com/metadata".as_ptr();
-    options.metadata_dir = directory.as_ptr();
-    let whole = size_of::<countersign_client_options>();
-    for size in [0, 1, 8, 12, whole - 8, whole - 1, whole + 1, usize::MAX] {
-        options.size = size;
-        let made = make(|out, error| unsafe { countersign_client_new(&options, out, error) });
-        assert_eq!(made.expect_err("refused").refusal.code, "misuse", "{size}");
+fn the_others_wait_for_one_that_is_away_unless_they_are_told_not_to() {
+    for (best_effort, first) in [
+        (false, COUNTERSIGN_ECU_ABANDONED),
+        (true, COUNTERSIGN_ECU_INSTALLED),
+    ] {
+        let home = tempfile::tempdir().expect("a directory");
+        let mut own = Slots::default();
+        let plan = Plan {
+            best_effort: Some(best_effort),
+            ..Plan::default()
+        };
+        let (came, ..) = drive(&plan, &mut own, home.path());
+        let (_, outcomes) = &came[0];
+        assert_eq!(outcomes[0], ("P1".to_owned(), first));
+        assert_eq!(outcomes[1], ("S1".to_owned(), COUNTERSIGN_ECU_UNREACHABLE));
     }
-    options.size = whole;
-    let made = make(|out, error| unsafe { countersign_client_new(&options, out, error) });
-    unsafe { countersign_client_free(made.expect("a client")) };
 }
 
 #[test]
 fn what_is_given_up_is_gone_also_when_the_call_fails() {
     let home = tempfile::tempdir().expect("a directory");
-    let own = Ecu::new("P1", "pcu-a", 1);
-    let opened = own.open(&vector(), home.path(), null()).expect("an ECU");
+    let (own, vector) = (Ecu::new("P1", "pcu-a", 1), vector("uptane-director/honest"));
+    let opened = own.open(&vector, home.path(), null()).expect("an ECU");
     let nowhere = call(|error| unsafe {
         countersign_ecu_listen(opened, c"127.0.0.1:0".as_ptr(), null_mut(), error)
     });
@@ -624,6 +614,29 @@ fn what_is_given_up_is_gone_also_when_the_call_fails() {
     let message = again.expect_err("refused").message;
     assert!(message.contains("no handle of an ECU"), "{message}");
     // Nothing holds its directory any more.
-    let reopened = own.open(&vector(), home.path(), null()).expect("the ECU");
+    let reopened = own.open(&vector, home.path(), null()).expect("the ECU");
+    unsafe { countersign_ecu_free(reopened) };
+}
+
+#[test]
+fn a_server_that_nobody_calls_gives_the_thread_back() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (own, vector) = (
+        Ecu::new("S1", "brake-b", 2),
+        vector("uptane-director/honest"),
+    );
+    let opened = own.open(&vector, home.path(), null()).expect("an ECU");
+    let server = make(|out, error| unsafe {
+        countersign_ecu_listen(opened, c"127.0.0.1:0".as_ptr(), out, error)
+    });
+    let server = server.expect("a server");
+    for wait in [0, 20] {
+        let mut served = true;
+        call(|error| unsafe { countersign_server_serve_next(server, wait, &mut served, error) })
+            .expect("no failure");
+        assert!(!served);
+    }
+    unsafe { countersign_server_free(server) };
+    let reopened = own.open(&vector, home.path(), null()).expect("the ECU");
     unsafe { countersign_ecu_free(reopened) };
 }

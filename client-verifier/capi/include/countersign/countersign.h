@@ -3,12 +3,17 @@
  *
  * Results. A function that can fail returns a status: 0, or the number of a refusal. Its last
  * parameter may be NULL; otherwise it gets the particulars, or NULL after a success. You free them
- * with countersign_error_free. Where a function fails, the places for its results hold NULL.
+ * with countersign_error_free. Where a function fails, the places for its results hold NULL, 0, false,
+ * or INT64_MIN for a time, unless its text says otherwise. A function that returns no status returns
+ * the same for what is no handle of its type.
  *
  * Handles. Every type named "struct" below without members is a handle. What a function gives you is
  * yours: free it with the function of its type. Where a handle "is given up", the library has it from
  * then on, also if the call fails. A handle that was freed, or is of another type, is refused with
- * COUNTERSIGN_MISUSE; it is never followed. Freeing NULL, or twice, does nothing.
+ * COUNTERSIGN_MISUSE; it is never followed. Freeing NULL, or twice, does nothing. Freeing does not
+ * wait: a call that runs on another thread ends undisturbed, and goes on calling your callbacks until
+ * then. So what a `user` pointer points to has to live until the handle is freed and every call that
+ * had it has returned.
  *
  * Texts are UTF-8 and end with a NUL. Those that you give are copied; those that you get live as long
  * as the handle they come from.
@@ -137,10 +142,8 @@
 // The ECU is not in a state to install now.
 #define COUNTERSIGN_PRECONDITION_FAILED 902
 
-/* The time of the system's clock, where a function takes `now`. */
-#define COUNTERSIGN_SYSTEM_TIME INT64_MIN
-
-// The time of the system's clock, where a function takes `now`.
+// The time of the system's clock, where countersign_client_refresh and countersign_client_download_to take
+// `now`. Sessions and the gates of images take a time that you have chosen.
 #define COUNTERSIGN_SYSTEM_TIME INT64_MIN
 
 // What happened to one ECU.
@@ -176,8 +179,8 @@ enum countersign_step_kind
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-  // The session has succeeded: take its result.
-  COUNTERSIGN_STEP_DONE = 0,
+  // There is no step: the call failed.
+  COUNTERSIGN_STEP_NONE = 0,
   // A file of your store: `name`. Answer with countersign_session_supply_stored or _not_found.
   COUNTERSIGN_STEP_LOAD = 1,
   // A file of the repository: `name`, below the metadata URL. Answer with
@@ -186,6 +189,8 @@ enum countersign_step_kind
   // Make `bytes` durable as `name`, with `accepted_under` beside it; where there is a
   // `history_name`, under that first. Then answer with countersign_session_supply_saved.
   COUNTERSIGN_STEP_SAVE = 3,
+  // The session has succeeded: take its result.
+  COUNTERSIGN_STEP_DONE = 4,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -201,6 +206,8 @@ enum countersign_origin_kind
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
+  // Nowhere: the call failed.
+  COUNTERSIGN_ORIGIN_NONE = 0,
   // Below the targets URL of the Image repository.
   COUNTERSIGN_ORIGIN_IMAGE = 1,
   // Below the Director's targets URL: the encrypted image.
@@ -216,8 +223,54 @@ typedef uint32_t countersign_origin_kind;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+// What a callback has come to.
+enum countersign_answer
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  // It is there, or it is done.
+  COUNTERSIGN_ANSWER_OK = 0,
+  // There is no such file: somebody who must know says so.
+  COUNTERSIGN_ANSWER_NOT_FOUND = 1,
+  // It cannot be told, or was not possible.
+  COUNTERSIGN_ANSWER_FAILED = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum countersign_answer countersign_answer;
+#else
+typedef int32_t countersign_answer;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// Whether an image works.
+enum countersign_health
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  // It does, and is confirmed.
+  COUNTERSIGN_HEALTH_WORKS = 0,
+  // It does not, and the one before it comes back.
+  COUNTERSIGN_HEALTH_FAILS = 1,
+  // That will show.
+  COUNTERSIGN_HEALTH_UNKNOWN = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum countersign_health countersign_health;
+#else
+typedef int32_t countersign_health;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 // Where a callback puts the bytes of a file. It is yours while the callback runs.
 typedef struct countersign_buffer countersign_buffer;
+
+// An offline bundle, such as a file on a stick, open for reading. Nothing in it is believed. One call at
+// a time may read from it.
+typedef struct countersign_bundle countersign_bundle;
 
 // A client of one repository, with a transport and a store. Its calls block. One call at a time may
 // use it: another one at the same time is refused with COUNTERSIGN_MISUSE. It may move between
@@ -392,13 +445,13 @@ typedef struct countersign_client_options {
 // does.
 typedef void (*countersign_progress)(void *user, uint64_t received, uint64_t length);
 
-// Takes plaintext on its way to be staged. It is bound to no image before
-// countersign_image_finish: keep it where nothing runs it.
+// Takes the bytes of an image on their way to be staged. They are bound to no image before the proof
+// is there: keep them where nothing runs them.
 typedef struct countersign_sink {
   // Handed to `write`.
   void *user;
   // Takes the next bytes; 0 if that went well. Anything else ends the image with
-  // COUNTERSIGN_INSTALL_FAILED.
+  // COUNTERSIGN_INSTALL_FAILED. NULL is refused.
   int32_t (*write)(void *user, const uint8_t *bytes, size_t len);
 } countersign_sink;
 
@@ -663,8 +716,8 @@ typedef struct countersign_vehicle {
 
 // The latest attested time, as it is kept from cycle to cycle. All zero for none.
 typedef struct countersign_time_floor {
-  // Whether there is one.
-  bool is_set;
+  // 1 if there is one, otherwise 0. Anything else is refused: it was damaged where it was kept.
+  uint8_t is_set;
   // No earlier time will be believed: seconds since 1970-01-01T00:00:00Z.
   int64_t time;
   // Names the keys that said so. Not secret; keep it with the time.
@@ -865,6 +918,21 @@ countersign_status countersign_primary_fetch(struct countersign_primary *primary
                                              struct countersign_cycle **cycle,
                                              struct countersign_error **error);
 
+// As countersign_primary_cycle, with the metadata and images of an offline bundle (PURE-2). The Director
+// is told if it can be reached, and asked for the time; without it the latest time that was attested
+// counts. `bundle` stays yours.
+countersign_status countersign_primary_cycle_from(struct countersign_primary *primary,
+                                                  struct countersign_bundle *bundle,
+                                                  struct countersign_cycle **cycle,
+                                                  struct countersign_error **error);
+
+// As countersign_primary_fetch, with the metadata and images of an offline bundle. Otherwise as
+// countersign_primary_cycle_from.
+countersign_status countersign_primary_fetch_from(struct countersign_primary *primary,
+                                                  struct countersign_bundle *bundle,
+                                                  struct countersign_cycle **cycle,
+                                                  struct countersign_error **error);
+
 // Gives a Primary and its own ECU up. NULL is fine.
 void countersign_primary_free(struct countersign_primary *primary);
 
@@ -880,12 +948,15 @@ countersign_status countersign_ecu_listen(struct countersign_ecu *ecu,
 // Where it listens, such as "127.0.0.1:49152". It lives as long as the handle.
 const char *countersign_server_address(const struct countersign_server *server);
 
-// Waits for the next call of the Primary, and answers it: verifying, staging, installing and reporting
-// happen in here. Call it in a loop.
+// Waits for the next call of the Primary, for at most `wait_ms` milliseconds, and answers it: verifying,
+// staging, installing and reporting happen in here, which takes as long as it takes. `served` says whether
+// there was a call. Call it in a loop, with a wait after which the loop may end: nothing else ends it.
 //
 // Refuses with COUNTERSIGN_SECONDARY_UNREACHABLE if this call failed. The next one may be served all the
 // same.
 countersign_status countersign_server_serve_next(struct countersign_server *server,
+                                                 uint32_t wait_ms,
+                                                 bool *served,
                                                  struct countersign_error **error);
 
 // Gives a server and its ECU up. NULL is fine.
@@ -987,9 +1058,10 @@ countersign_status countersign_session_follow_root(const struct countersign_cont
                                                    struct countersign_error **error);
 
 // Judges a first Root, which came here out of band (TUF 5.2): it has to be signed by its own threshold.
-// Keep it as "root" and as "root+VERSION", and sessions can go on from it. `version` gets its version.
+// Keep it as "root+VERSION" and then as "root", and sessions can go on from it. `version` gets its version.
 //
-// Refuses for what is wrong with it.
+// Ask this once, at manufacture, and never where there is a "root" already: that one may be newer, and what
+// replaces it would be believed in its place. Refuses for what is wrong with it.
 countersign_status countersign_provision_root(const uint8_t *root,
                                               size_t root_len,
                                               uint64_t *version,
@@ -1016,6 +1088,10 @@ countersign_status countersign_session_next(struct countersign_session *session,
 
 // Answers COUNTERSIGN_STEP_LOAD with a file of your store. The bytes are copied.
 //
+// This and the other answers refuse with COUNTERSIGN_MISUSE once the session is over. What is wrong with an
+// answer, that it does not fit the step among others, the next countersign_session_next says, and the
+// session has ended with it.
+//
 // `accepted_under` is the Root version that the file was saved with; 0 if your store does not know.
 countersign_status countersign_session_supply_stored(struct countersign_session *session,
                                                      const uint8_t *bytes,
@@ -1023,7 +1099,8 @@ countersign_status countersign_session_supply_stored(struct countersign_session 
                                                      uint64_t accepted_under,
                                                      struct countersign_error **error);
 
-// Answers COUNTERSIGN_STEP_FETCH with the whole file. The bytes are copied.
+// Answers COUNTERSIGN_STEP_FETCH with the whole file. The bytes are copied. Refuses as
+// countersign_session_supply_stored.
 countersign_status countersign_session_supply_fetched(struct countersign_session *session,
                                                       const uint8_t *bytes,
                                                       size_t len,
@@ -1038,21 +1115,24 @@ countersign_status countersign_session_feed(struct countersign_session *session,
                                             size_t len,
                                             struct countersign_error **error);
 
-// Says that the file which came in pieces is complete.
+// Says that the file which came in pieces is complete. Refuses as countersign_session_supply_stored.
 countersign_status countersign_session_end_of_file(struct countersign_session *session,
                                                    struct countersign_error **error);
 
 // Answers COUNTERSIGN_STEP_LOAD or COUNTERSIGN_STEP_FETCH: there is no such file. Say so of a file
 // to be fetched only if the repository says so (HTTP 404, 410, or 403 from object stores). If it
-// cannot be reached, there is no answer: free the session, and start another one later.
+// cannot be reached, there is no answer: free the session, and start another one later. Refuses as
+// countersign_session_supply_stored.
 countersign_status countersign_session_supply_not_found(struct countersign_session *session,
                                                         struct countersign_error **error);
 
-// Answers COUNTERSIGN_STEP_FETCH: the file goes on after `max_len` bytes.
+// Answers COUNTERSIGN_STEP_FETCH: the file goes on after `max_len` bytes. Refuses as
+// countersign_session_supply_stored.
 countersign_status countersign_session_supply_too_large(struct countersign_session *session,
                                                         struct countersign_error **error);
 
-// Answers COUNTERSIGN_STEP_SAVE: the file is durable. A power cut from now on must not lose it.
+// Answers COUNTERSIGN_STEP_SAVE: the file is durable. A power cut from now on must not lose it. Refuses as
+// countersign_session_supply_stored.
 countersign_status countersign_session_supply_saved(struct countersign_session *session,
                                                     struct countersign_error **error);
 
@@ -1147,6 +1227,34 @@ int64_t countersign_trusted_now(const struct countersign_trusted *trusted);
 
 // Gives a state up. NULL is fine.
 void countersign_trusted_free(struct countersign_trusted *trusted);
+
+// Opens the bundle at `path` (docs/offline-bundles.md). `bundle` gets a new handle, which you free.
+//
+// Refuses with COUNTERSIGN_USAGE what cannot be read or is no bundle.
+countersign_status countersign_bundle_open(const char *path,
+                                           struct countersign_bundle **bundle,
+                                           struct countersign_error **error);
+
+// The name of its Offline Targets file, for countersign_session_director or
+// countersign_session_partial. It lives as long as the handle; NULL for what is no handle.
+const char *countersign_bundle_offline_name(const struct countersign_bundle *bundle);
+
+// Passes the file `name` of a bundle to `sink`, such as "director/metadata/2.root.json". What a session
+// fetches is below "director/metadata/" (the chain of Roots), "director/offline/" (Offline Snapshot and
+// Targets) and "image/metadata/"; the image with the content name NAME is "images/NAME", of which at
+// most 100 characters count. `found` says whether there is such a file.
+//
+// Refuses with COUNTERSIGN_TOO_LARGE what goes on after `max_len` bytes, with
+// COUNTERSIGN_FETCH_FAILED what cannot be read, and with COUNTERSIGN_INSTALL_FAILED if the sink does.
+countersign_status countersign_bundle_read(struct countersign_bundle *bundle,
+                                           const char *name,
+                                           uint64_t max_len,
+                                           const struct countersign_sink *sink,
+                                           bool *found,
+                                           struct countersign_error **error);
+
+// Gives a bundle up. NULL is fine.
+void countersign_bundle_free(struct countersign_bundle *bundle);
 
 // The serial of the ECU that it is for. It lives as long as the handle.
 const char *countersign_directed_ecu_serial(const struct countersign_directed *directed);
@@ -1328,7 +1436,7 @@ bool countersign_root_names_time_server(const struct countersign_root *root);
 // `attestation` may be NULL, if there is none. `floor` is what you kept; it is replaced, and has to
 // be durable before anything is judged by `now`. `now` gets seconds since 1970-01-01T00:00:00Z, and
 // `attested` whether it comes from the attestation: if the Root names no time server it is false, and
-// `now` is left alone: take the time of a secure clock.
+// `now` is INT64_MIN, which no session takes: ask a secure clock.
 //
 // Refuses with COUNTERSIGN_TIME_UNAVAILABLE, COUNTERSIGN_TIME_REPLAYED,
 // COUNTERSIGN_TIME_WENT_BACK, and for what is wrong with the file.

@@ -18,7 +18,7 @@ use countersign_verifier::{
 };
 
 use crate::boundary::{
-    c_text, countersign_status, given, guard, items, place, release, text, time, value_place,
+    c_text, countersign_status, guard, items, place, release, text, time, value_place,
 };
 use crate::error::countersign_error;
 use crate::handles::{self, get, handles, lock, misuse};
@@ -26,7 +26,7 @@ use crate::image::{VerifiedObject, countersign_verified};
 use crate::session::Lent;
 use crate::target::{ListedObject, countersign_target};
 use crate::trusted::{TrustedObject, countersign_trusted};
-use crate::uptane::countersign_sink;
+use crate::uptane::{Sink, countersign_sink};
 
 pub use self::fetcher::*;
 pub use self::options::*;
@@ -35,7 +35,8 @@ pub use self::store::*;
 pub(crate) use self::fetcher::AnyFetcher;
 pub(crate) use self::options::{http, sized, store_failed, usage};
 
-/// The time of the system's clock, where a function takes `now`.
+/// The time of the system's clock, where countersign_client_refresh and countersign_client_download_to take
+/// `now`. Sessions and the gates of images take a time that you have chosen.
 pub const COUNTERSIGN_SYSTEM_TIME: i64 = i64::MIN;
 
 /// A client of one repository, with a transport and a store. Its calls block. One call at a time may
@@ -234,10 +235,10 @@ pub unsafe extern "C" fn countersign_client_download_to(
     guard(error, || {
         let out = place(verified, "verified")?;
         let url = text(targets_url, "targets_url")?;
-        let (sink, now) = (given(sink, "sink")?, time_or_clock(now)?);
+        let (sink, now) = (Sink::of(sink)?, time_or_clock(now)?);
         let target = get(target)?;
         with(client, |client| {
-            let image = client.stream(&target.listed, url, now, sink)?;
+            let image = client.stream(&target.listed, url, now, &sink)?;
             out.put(handles::put(VerifiedObject::of(image, None)));
             Ok(())
         })
@@ -250,7 +251,7 @@ impl ClientObject {
         target: &ListedTarget,
         base: &str,
         now: UtcTime,
-        sink: &countersign_sink,
+        sink: &Sink,
     ) -> Result<VerifiedImage, ClientError> {
         let mut stream = target.clone().open(now)?;
         let slash = if base.ends_with('/') { "" } else { "/" };
@@ -294,7 +295,7 @@ pub unsafe extern "C" fn countersign_system_time(
     error: *mut *mut countersign_error,
 ) -> countersign_status {
     guard(error, || {
-        let out = value_place(now, "now")?;
+        let out = value_place(now, "now", i64::MIN)?;
         out.put(time_or_clock(COUNTERSIGN_SYSTEM_TIME)?.unix());
         Ok(())
     })

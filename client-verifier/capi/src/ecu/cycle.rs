@@ -116,9 +116,10 @@ pub unsafe extern "C" fn countersign_cycle_ecu(
     error: *mut *mut countersign_error,
 ) -> countersign_status {
     guard(error, || {
-        let to_serial = value_place(serial, "serial")?;
-        let to_outcome = value_place(outcome, "outcome")?;
-        let to_message = value_place(message, "message")?;
+        let to_serial = value_place(serial, "serial", null())?;
+        let nothing = countersign_ecu_outcome::COUNTERSIGN_ECU_NOTHING;
+        let to_outcome = value_place(outcome, "outcome", nothing)?;
+        let to_message = value_place(message, "message", null())?;
         let cycle = get(cycle)?;
         let none = || misuse(format!("there is no ECU {index}"));
         let (serial, outcome, message) = cycle.ecus.get(index).ok_or_else(none)?;

@@ -7,9 +7,10 @@ use std::sync::Mutex;
 
 use countersign_client::fetch::{FetchError, UrlFetcher};
 use countersign_client::store::DirStore;
+use countersign_client::uptane::bundle as offline;
 use countersign_client::uptane::link::{LinkPatience, TcpLink};
 use countersign_client::uptane::primary::{
-    Bundle, DirectorLink, HttpDirector, Member, Parts, Primary,
+    Bundle, Cycle, DirectorLink, HttpDirector, Member, Parts, Primary, PrimaryError,
 };
 use countersign_client::uptane::secondary::Secondary;
 use countersign_metadata::uptane::{Mapping, Nonce, Vin};
@@ -20,14 +21,14 @@ use super::cycle::{CycleObject, countersign_cycle};
 use super::device::{OwnSigner, countersign_signer};
 use super::server::socket;
 use super::{EcuObject, countersign_ecu, open_store, provision_roots};
-use crate::boundary::{countersign_status, given, guard, items, place, release, text};
+use crate::boundary::{Place, countersign_status, given, guard, items, place, release, text};
 use crate::client::{
     AnyFetcher, countersign_answer, countersign_buffer, countersign_fetcher,
     countersign_http_options, http, sized, store_failed, usage,
 };
 use crate::error::countersign_error;
 use crate::handles::{self, free, get, handles, lock, misuse};
-use crate::uptane::{countersign_ecu_id, ecu, mapping, parsed};
+use crate::uptane::{countersign_bundle, countersign_ecu_id, ecu, mapping, parsed};
 
 /// A Primary with its own ECU. One call at a time may use it. It may move between threads.
 pub struct countersign_primary {
@@ -281,26 +282,70 @@ pub unsafe extern "C" fn countersign_primary_fetch(
     run(primary, cycle, error, Vehicle::fetch)
 }
 
+/// As countersign_primary_cycle, with the metadata and images of an offline bundle (PURE-2). The Director
+/// is told if it can be reached, and asked for the time; without it the latest time that was attested
+/// counts. `bundle` stays yours.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn countersign_primary_cycle_from(
+    primary: *mut countersign_primary,
+    bundle: *mut countersign_bundle,
+    cycle: *mut *mut countersign_cycle,
+    error: *mut *mut countersign_error,
+) -> countersign_status {
+    run_from(primary, bundle, cycle, error, Vehicle::cycle_from)
+}
+
+/// As countersign_primary_fetch, with the metadata and images of an offline bundle. Otherwise as
+/// countersign_primary_cycle_from.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn countersign_primary_fetch_from(
+    primary: *mut countersign_primary,
+    bundle: *mut countersign_bundle,
+    cycle: *mut *mut countersign_cycle,
+    error: *mut *mut countersign_error,
+) -> countersign_status {
+    run_from(primary, bundle, cycle, error, Vehicle::fetch_from)
+}
+
+fn run_from(
+    primary: *mut countersign_primary,
+    bundle: *mut countersign_bundle,
+    cycle: *mut *mut countersign_cycle,
+    error: *mut *mut countersign_error,
+    go: impl FnOnce(&mut Vehicle, &mut offline::Bundle) -> Result<Cycle, PrimaryError>,
+) -> countersign_status {
+    guard(error, || {
+        let out = place(cycle, "cycle")?;
+        let carried = get(bundle)?;
+        let mut carried = lock(&carried.bundle, "bundle")?;
+        ended(primary, out, |vehicle| go(vehicle, &mut carried))
+    })
+}
+
 fn run(
     primary: *mut countersign_primary,
     cycle: *mut *mut countersign_cycle,
     error: *mut *mut countersign_error,
-    go: impl FnOnce(
-        &mut Vehicle,
-    ) -> Result<
-        countersign_client::uptane::primary::Cycle,
-        countersign_client::uptane::primary::PrimaryError,
-    >,
+    go: impl FnOnce(&mut Vehicle) -> Result<Cycle, PrimaryError>,
 ) -> countersign_status {
     guard(error, || {
         let out = place(cycle, "cycle")?;
-        let object = get(primary)?;
-        let mut primary = lock(&object, "primary")?;
-        let mut cycle = go(&mut primary.0).map_err(|error| store_failed(&error))?;
-        let refused = cycle.refused.take();
-        out.put(handles::put(CycleObject::of(cycle)));
-        refused.map_or(Ok(()), Err)
+        ended(primary, out, go)
     })
+}
+
+/// Hands out what a cycle came to, also when it was refused.
+fn ended(
+    primary: *mut countersign_primary,
+    out: Place<*mut countersign_cycle>,
+    go: impl FnOnce(&mut Vehicle) -> Result<Cycle, PrimaryError>,
+) -> Result<(), Reject> {
+    let object = get(primary)?;
+    let mut primary = lock(&object, "primary")?;
+    let mut cycle = go(&mut primary.0).map_err(|error| store_failed(&error))?;
+    let refused = cycle.refused.take();
+    out.put(handles::put(CycleObject::of(cycle)));
+    refused.map_or(Ok(()), Err)
 }
 
 /// Gives a Primary and its own ECU up. NULL is fine.

@@ -4,13 +4,14 @@ use std::ffi::{CString, c_char};
 use std::net::SocketAddr;
 use std::ptr::null;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use countersign_client::uptane::link::{LinkPatience, SecondaryServer};
 use countersign_client::uptane::secondary::Secondary;
 use countersign_verifier::{Code, Reject};
 
 use super::{EcuObject, countersign_ecu};
-use crate::boundary::{c_text, countersign_status, guard, look, place, release, text};
+use crate::boundary::{c_text, countersign_status, guard, look, place, release, text, value_place};
 use crate::client::usage;
 use crate::error::countersign_error;
 use crate::handles::{self, get, handles, lock};
@@ -64,21 +65,28 @@ pub unsafe extern "C" fn countersign_server_address(
     look(null(), || Ok(get(server)?.address.as_ptr()))
 }
 
-/// Waits for the next call of the Primary, and answers it: verifying, staging, installing and reporting
-/// happen in here. Call it in a loop.
+/// Waits for the next call of the Primary, for at most `wait_ms` milliseconds, and answers it: verifying,
+/// staging, installing and reporting happen in here, which takes as long as it takes. `served` says whether
+/// there was a call. Call it in a loop, with a wait after which the loop may end: nothing else ends it.
 ///
 /// Refuses with COUNTERSIGN_SECONDARY_UNREACHABLE if this call failed. The next one may be served all the
 /// same.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_server_serve_next(
     server: *mut countersign_server,
+    wait_ms: u32,
+    served: *mut bool,
     error: *mut *mut countersign_error,
 ) -> countersign_status {
     guard(error, || {
+        let out = value_place(served, "served", false)?;
         let object = get(server)?;
         let (listener, ecu) = &mut *lock(&object.served, "server")?;
-        listener
-            .serve_next(ecu)
+        let wait = Duration::from_millis(u64::from(wait_ms));
+        let served = listener.serve_within(wait, ecu);
+        out.put(!matches!(served, Ok(false)));
+        served
+            .map(drop)
             .map_err(|error| Reject::new(Code::SecondaryUnreachable, "", error.to_string()))
     })
 }

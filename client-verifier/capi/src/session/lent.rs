@@ -9,7 +9,7 @@ use countersign_verifier::uptane::{Director, Installed, Resolve, Update};
 use countersign_verifier::{ListedTarget, Protocol, Reject, Reply, Search, Step, Trusted};
 use self_cell::{MutBorrow, self_cell};
 
-use crate::handles::misuse;
+use crate::handles::{lock, misuse};
 use crate::trusted::TrustedObject;
 
 /// What can be lent to a session.
@@ -23,16 +23,19 @@ pub(crate) struct Loan {
 
 impl Loan {
     /// # Errors
-    /// `misuse` while another session has it.
+    /// `misuse` while another session has it, or a call uses it: that may be the one whose callback this is.
     pub(crate) fn of(lender: Arc<TrustedObject>) -> Result<Self, Reject> {
         let lent = || misuse("another session has borrowed this trusted state".into());
-        let trusted = state(&lender.state).take().ok_or_else(lent)?;
+        let trusted = lock(&lender.state, "trusted state")?
+            .take()
+            .ok_or_else(lent)?;
         Ok(Self { lender, trusted })
     }
 }
 
-fn state(lent: &Lent) -> std::sync::MutexGuard<'_, Option<Trusted>> {
-    lent.lock().unwrap_or_else(PoisonError::into_inner)
+/// Gives back what was lent. Whoever has the lock meanwhile only sees that it is not there.
+fn give_back(lender: &TrustedObject, trusted: Option<Trusted>) {
+    *lender.state.lock().unwrap_or_else(PoisonError::into_inner) = trusted;
 }
 
 self_cell!(
@@ -80,7 +83,7 @@ impl Protocol for LentSearch {
 impl Drop for LentSearch {
     fn drop(&mut self) {
         let trusted = self.cell.take().map(|cell| cell.into_owner().into_inner());
-        *state(&self.lender.state) = trusted;
+        give_back(&self.lender, trusted);
     }
 }
 
@@ -147,6 +150,7 @@ impl Protocol for LentResolve {
 impl Drop for LentResolve {
     fn drop(&mut self) {
         let cell = self.cell.take();
-        *state(&self.lender.state) = cell.map(|cell| cell.into_owner().trusted.into_inner());
+        let trusted = cell.map(|cell| cell.into_owner().trusted.into_inner());
+        give_back(&self.lender, trusted);
     }
 }

@@ -150,9 +150,10 @@ pub unsafe extern "C" fn countersign_session_follow_root(
 }
 
 /// Judges a first Root, which came here out of band (TUF 5.2): it has to be signed by its own threshold.
-/// Keep it as "root" and as "root+VERSION", and sessions can go on from it. `version` gets its version.
+/// Keep it as "root+VERSION" and then as "root", and sessions can go on from it. `version` gets its version.
 ///
-/// Refuses for what is wrong with it.
+/// Ask this once, at manufacture, and never where there is a "root" already: that one may be newer, and what
+/// replaces it would be believed in its place. Refuses for what is wrong with it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_provision_root(
     root: *const u8,
@@ -161,7 +162,7 @@ pub unsafe extern "C" fn countersign_provision_root(
     error: *mut *mut countersign_error,
 ) -> countersign_status {
     guard(error, || {
-        let out = value_place(version, "version")?;
+        let out = value_place(version, "version", 0)?;
         let root = items(root, root_len, "root")?.to_vec();
         out.put(
             countersign_verifier::provision_root(root)?
@@ -204,7 +205,7 @@ pub unsafe extern "C" fn countersign_session_next(
     error: *mut *mut countersign_error,
 ) -> countersign_status {
     guard(error, || {
-        let out = value_place(step, "step")?;
+        let out = value_place(step, "step", countersign_step::none())?;
         with(session, |session| {
             out.put(session.next()?);
             Ok(())
@@ -239,6 +240,10 @@ impl SessionObject {
 
 /// Answers COUNTERSIGN_STEP_LOAD with a file of your store. The bytes are copied.
 ///
+/// This and the other answers refuse with COUNTERSIGN_MISUSE once the session is over. What is wrong with an
+/// answer, that it does not fit the step among others, the next countersign_session_next says, and the
+/// session has ended with it.
+///
 /// `accepted_under` is the Root version that the file was saved with; 0 if your store does not know.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_session_supply_stored(
@@ -257,7 +262,8 @@ pub unsafe extern "C" fn countersign_session_supply_stored(
     })
 }
 
-/// Answers COUNTERSIGN_STEP_FETCH with the whole file. The bytes are copied.
+/// Answers COUNTERSIGN_STEP_FETCH with the whole file. The bytes are copied. Refuses as
+/// countersign_session_supply_stored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_session_supply_fetched(
     session: *mut countersign_session,
@@ -288,7 +294,7 @@ pub unsafe extern "C" fn countersign_session_feed(
     })
 }
 
-/// Says that the file which came in pieces is complete.
+/// Says that the file which came in pieces is complete. Refuses as countersign_session_supply_stored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_session_end_of_file(
     session: *mut countersign_session,
@@ -304,7 +310,8 @@ pub unsafe extern "C" fn countersign_session_end_of_file(
 
 /// Answers COUNTERSIGN_STEP_LOAD or COUNTERSIGN_STEP_FETCH: there is no such file. Say so of a file
 /// to be fetched only if the repository says so (HTTP 404, 410, or 403 from object stores). If it
-/// cannot be reached, there is no answer: free the session, and start another one later.
+/// cannot be reached, there is no answer: free the session, and start another one later. Refuses as
+/// countersign_session_supply_stored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_session_supply_not_found(
     session: *mut countersign_session,
@@ -313,7 +320,8 @@ pub unsafe extern "C" fn countersign_session_supply_not_found(
     guard(error, || supply(session, Reply::NotFound))
 }
 
-/// Answers COUNTERSIGN_STEP_FETCH: the file goes on after `max_len` bytes.
+/// Answers COUNTERSIGN_STEP_FETCH: the file goes on after `max_len` bytes. Refuses as
+/// countersign_session_supply_stored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_session_supply_too_large(
     session: *mut countersign_session,
@@ -322,7 +330,8 @@ pub unsafe extern "C" fn countersign_session_supply_too_large(
     guard(error, || supply(session, Reply::TooLarge))
 }
 
-/// Answers COUNTERSIGN_STEP_SAVE: the file is durable. A power cut from now on must not lose it.
+/// Answers COUNTERSIGN_STEP_SAVE: the file is durable. A power cut from now on must not lose it. Refuses as
+/// countersign_session_supply_stored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn countersign_session_supply_saved(
     session: *mut countersign_session,

@@ -15,7 +15,11 @@ pub(crate) fn store_name(name: &StoreName) -> String {
     match name {
         // A delegated role may be called "4.root", and no encoded name has a `+`.
         StoreName::RootHistory(version) => format!("root+{version}"),
-        other => file_stem(other),
+        // Nor may it be called "." or ".." here, or be a hidden file: nothing is put behind this name.
+        other => match file_stem(other).strip_prefix('.') {
+            Some(rest) => format!("%2E{rest}"),
+            None => file_stem(other),
+        },
     }
 }
 
@@ -23,8 +27,8 @@ pub(crate) fn store_name(name: &StoreName) -> String {
 #[repr(u32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum countersign_step_kind {
-    /// The session has succeeded: take its result.
-    COUNTERSIGN_STEP_DONE = 0,
+    /// There is no step: the call failed.
+    COUNTERSIGN_STEP_NONE = 0,
     /// A file of your store: `name`. Answer with countersign_session_supply_stored or _not_found.
     COUNTERSIGN_STEP_LOAD = 1,
     /// A file of the repository: `name`, below the metadata URL. Answer with
@@ -33,6 +37,8 @@ pub enum countersign_step_kind {
     /// Make `bytes` durable as `name`, with `accepted_under` beside it; where there is a
     /// `history_name`, under that first. Then answer with countersign_session_supply_saved.
     COUNTERSIGN_STEP_SAVE = 3,
+    /// The session has succeeded: take its result.
+    COUNTERSIGN_STEP_DONE = 4,
 }
 
 /// A step of a session. What it points to lives until the next call on the session.
@@ -63,8 +69,16 @@ pub struct countersign_step {
 
 impl countersign_step {
     pub(super) fn done() -> Self {
+        Self::bare(countersign_step_kind::COUNTERSIGN_STEP_DONE)
+    }
+
+    pub(super) fn none() -> Self {
+        Self::bare(countersign_step_kind::COUNTERSIGN_STEP_NONE)
+    }
+
+    fn bare(kind: countersign_step_kind) -> Self {
         Self {
-            kind: countersign_step_kind::COUNTERSIGN_STEP_DONE,
+            kind,
             name: null(),
             role: null(),
             max_len: 0,
@@ -94,9 +108,8 @@ pub(crate) struct Plain {
 impl Plain {
     /// `None` for the end.
     pub(super) fn of<T>(step: &Step<'_, T>) -> Option<Self> {
-        let done = countersign_step::done();
         let of_kind = |kind, name| Self {
-            step: countersign_step { kind, ..done },
+            step: countersign_step::bare(kind),
             name,
             role: None,
             history: None,
@@ -159,5 +172,26 @@ impl Texts {
             history_name: optional(&mut self.history, plain.history),
             ..plain.step
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_can_be_that_of_a_file() {
+        let delegated = |role: &str| store_name(&StoreName::Delegated(role.into()));
+        for (role, name) in [
+            (".", "%2E"),
+            ("..", "%2E."),
+            (".hidden", "%2Ehidden"),
+            ("a.b", "a.b"),
+            ("%2E", "%252E"),
+            ("root+1", "root%2B1"),
+        ] {
+            assert_eq!(delegated(role), name);
+        }
+        assert_eq!(store_name(&StoreName::RootHistory(1)), "root+1");
     }
 }

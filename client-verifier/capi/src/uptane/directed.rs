@@ -65,6 +65,8 @@ impl DirectedObject {
 #[repr(u32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum countersign_origin_kind {
+    /// Nowhere: the call failed.
+    COUNTERSIGN_ORIGIN_NONE = 0,
     /// Below the targets URL of the Image repository.
     COUNTERSIGN_ORIGIN_IMAGE = 1,
     /// Below the Director's targets URL: the encrypted image.
@@ -83,27 +85,36 @@ pub struct countersign_origin {
     pub text: *const c_char,
 }
 
-/// Takes plaintext on its way to be staged. It is bound to no image before
-/// countersign_image_finish: keep it where nothing runs it.
+/// Takes the bytes of an image on their way to be staged. They are bound to no image before the proof
+/// is there: keep them where nothing runs them.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct countersign_sink {
     /// Handed to `write`.
     pub user: *mut c_void,
     /// Takes the next bytes; 0 if that went well. Anything else ends the image with
-    /// COUNTERSIGN_INSTALL_FAILED.
+    /// COUNTERSIGN_INSTALL_FAILED. NULL is refused.
     pub write:
         Option<unsafe extern "C-unwind" fn(user: *mut c_void, bytes: *const u8, len: usize) -> i32>,
 }
 
-impl countersign_sink {
+/// A sink that has what it needs: a proof for bytes that nobody took would say too much.
+pub(crate) struct Sink {
+    user: *mut c_void,
+    write: unsafe extern "C-unwind" fn(*mut c_void, *const u8, usize) -> i32,
+}
+
+impl Sink {
+    pub(crate) fn of(sink: *const countersign_sink) -> Result<Self, Reject> {
+        let countersign_sink { user, write } = *given(sink, "sink")?;
+        let write = write.ok_or_else(|| misuse("sink->write is NULL".into()))?;
+        Ok(Self { user, write })
+    }
+
     /// Passes bytes on.
     pub(crate) fn take(&self, bytes: &[u8]) -> Result<(), Reject> {
-        let Some(write) = self.write else {
-            return Ok(());
-        };
         // SAFETY: C has given this function for this purpose.
-        match unsafe { write(self.user, bytes.as_ptr(), bytes.len()) } {
+        match unsafe { (self.write)(self.user, bytes.as_ptr(), bytes.len()) } {
             0 => Ok(()),
             status => {
                 let detail = format!("the sink returned {status}");
@@ -184,7 +195,7 @@ impl Decapsulate for DecryptionKey {
 pub(crate) struct Sealed {
     opening: Opening,
     gate: ImageStream,
-    sink: countersign_sink,
+    sink: Sink,
 }
 
 // SAFETY: as for `DecryptionKey`, with the sink, which is called on the thread that passes bytes in.
@@ -301,7 +312,11 @@ pub unsafe extern "C" fn countersign_directed_origin(
     error: *mut *mut countersign_error,
 ) -> countersign_status {
     guard(error, || {
-        let out = value_place(origin, "origin")?;
+        let nowhere = countersign_origin {
+            kind: countersign_origin_kind::COUNTERSIGN_ORIGIN_NONE,
+            text: null(),
+        };
+        let out = value_place(origin, "origin", nowhere)?;
         let directed = get(directed)?;
         match &directed.origin {
             Some((kind, text)) => {
@@ -397,7 +412,7 @@ pub unsafe extern "C" fn countersign_directed_open_encrypted(
         let sealed = Sealed {
             opening: Opening::open(&directed.directed, &key, time(now, "now")?)?,
             gate,
-            sink: *given(sink, "sink")?,
+            sink: Sink::of(sink)?,
         };
         out.put(handles::put(Mutex::new(Some(Stream::Sealed(Box::new(
             sealed,

@@ -14,7 +14,7 @@ use super::ids::{
     parsed, vehicle,
 };
 use super::root::countersign_root;
-use crate::boundary::{countersign_status, given, guard, items, look, place, release};
+use crate::boundary::{countersign_status, given, guard, items, look, place, release, value_place};
 use crate::context::{context, countersign_context};
 use crate::error::countersign_error;
 use crate::handles::{self, get, handles, misuse, take};
@@ -218,8 +218,8 @@ pub unsafe extern "C" fn countersign_update_targets_digest(
     error: *mut *mut countersign_error,
 ) -> countersign_status {
     guard(error, || {
-        let place = crate::boundary::value_place(digest.cast::<[u8; 32]>(), "digest")?;
-        place.put(get(update)?.0.mark.digest);
+        let out = value_place(digest.cast::<[u8; 32]>(), "digest", [0; 32])?;
+        out.put(get(update)?.0.mark.digest);
         Ok(())
     })
 }

@@ -26,8 +26,8 @@ pub(crate) struct FollowedObject(pub(crate) Followed);
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct countersign_time_floor {
-    /// Whether there is one.
-    pub is_set: bool,
+    /// 1 if there is one, otherwise 0. Anything else is refused: it was damaged where it was kept.
+    pub is_set: u8,
     /// No earlier time will be believed: seconds since 1970-01-01T00:00:00Z.
     pub time: i64,
     /// Names the keys that said so. Not secret; keep it with the time.
@@ -37,20 +37,21 @@ pub struct countersign_time_floor {
 impl countersign_time_floor {
     fn of(floor: TimeFloor) -> Self {
         Self {
-            is_set: true,
+            is_set: 1,
             time: unix(floor.time),
             keys: floor.keys,
         }
     }
 
     fn to_floor(self) -> Result<Option<TimeFloor>, Reject> {
-        if !self.is_set {
-            return Ok(None);
+        match self.is_set {
+            0 => Ok(None),
+            1 => Ok(Some(TimeFloor {
+                time: time(self.time, "floor->time")?,
+                keys: self.keys,
+            })),
+            _ => Err(misuse("floor->is_set is neither 0 nor 1".into())),
         }
-        Ok(Some(TimeFloor {
-            time: time(self.time, "floor->time")?,
-            keys: self.keys,
-        }))
     }
 }
 
@@ -84,7 +85,7 @@ pub unsafe extern "C" fn countersign_root_names_time_server(root: *const counter
 /// `attestation` may be NULL, if there is none. `floor` is what you kept; it is replaced, and has to
 /// be durable before anything is judged by `now`. `now` gets seconds since 1970-01-01T00:00:00Z, and
 /// `attested` whether it comes from the attestation: if the Root names no time server it is false, and
-/// `now` is left alone: take the time of a secure clock.
+/// `now` is INT64_MIN, which no session takes: ask a secure clock.
 ///
 /// Refuses with COUNTERSIGN_TIME_UNAVAILABLE, COUNTERSIGN_TIME_REPLAYED,
 /// COUNTERSIGN_TIME_WENT_BACK, and for what is wrong with the file.
@@ -100,7 +101,8 @@ pub unsafe extern "C" fn countersign_root_attested_time(
     error: *mut *mut countersign_error,
 ) -> countersign_status {
     guard(error, || {
-        let (now, attested) = (value_place(now, "now")?, value_place(attested, "attested")?);
+        let now = value_place(now, "now", i64::MIN)?;
+        let attested = value_place(attested, "attested", false)?;
         let kept = floor_at(floor)?;
         let file = match attestation.is_null() {
             true => None,
@@ -110,11 +112,12 @@ pub unsafe extern "C" fn countersign_root_attested_time(
             .try_into()
             .map_err(|_| misuse("a nonce has 16 bytes".into()))?;
         let judged = attested_time(&get(root)?.0, file, &Nonce(nonce), kept.as_ref())?;
+        attested.put(judged.is_some());
         if let Some(judged) = judged {
-            value_place(floor, "floor")?.put(countersign_time_floor::of(judged.floor));
+            let kept = countersign_time_floor::of(judged.floor);
+            value_place(floor, "floor", kept)?;
             now.put(unix(judged.now));
         }
-        attested.put(judged.is_some());
         Ok(())
     })
 }
@@ -133,8 +136,10 @@ pub unsafe extern "C" fn countersign_root_latest_attested(
     error: *mut *mut countersign_error,
 ) -> countersign_status {
     guard(error, || {
-        let (now, attested) = (value_place(now, "now")?, value_place(attested, "attested")?);
-        let latest = latest_attested(&get(root)?.0, floor_at(floor)?.as_ref())?;
+        let now = value_place(now, "now", i64::MIN)?;
+        let attested = value_place(attested, "attested", false)?;
+        let kept = floor_at(floor)?;
+        let latest = latest_attested(&get(root)?.0, kept.as_ref())?;
         if let Some(latest) = latest {
             now.put(unix(latest));
         }

@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_void};
+use std::io::Write as _;
 use std::ptr::{null, null_mut};
 
 use countersign::*;
 use countersign_encryption::Decapsulate as _;
 use countersign_metadata::uptane::EncryptionKey;
 use countersign_vectors::format::{self, Action, Assigned, Cycle, Install, Step, Verification};
-use countersign_vectors::run::in_process::bundle;
 use countersign_vectors::run::{Client, Observed, RunError};
 use countersign_vectors::simulate::{decryption, sha256_hex};
 use countersign_vectors::suite::Vector;
-use countersign_vectors::tree::{Answer, Site};
+use countersign_vectors::tree::Answer;
 
 use super::tuf::pour;
 use super::{
-    Line, Refused, Store, c, call, make, observed, own_refusal, provisioned, text, trusted,
+    Line, Refused, Source, Store, c, call, collecting, make, observed, own_refusal, provisioned,
+    text, trusted,
 };
 
 /// The time of cases that leave it open: 2030-01-01T00:00:00Z.
@@ -71,7 +72,7 @@ impl Default for Ecu {
             director: Store::new(),
             image: Store::new(),
             floor: countersign_time_floor {
-                is_set: false,
+                is_set: 0,
                 time: 0,
                 keys: [0; 32],
             },
@@ -88,7 +89,7 @@ impl Default for Ecu {
 struct Run<'a> {
     own: &'a mut Ecu,
     ecu: &'a format::Ecu,
-    site: &'a Site,
+    source: Source<'a>,
     vector: &'a Vector,
     now: i64,
     requests: Vec<String>,
@@ -118,7 +119,7 @@ impl Client for Ecu {
         let mut run = Run {
             own: self,
             ecu: ecu_of(vector),
-            site: &site,
+            source: Source::Served(&site),
             vector,
             now: clock(vector, step),
             requests: Vec::new(),
@@ -174,16 +175,22 @@ impl Run<'_> {
     }
 
     fn carried(&mut self, cycle: &Cycle, tar: &[u8]) -> Result<(), Refused> {
-        let (site, name) = bundle::open(tar)
-            .map_err(|reject| own_refusal(reject.code.name(), &reject.role, &reject.repository))?;
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(tar).expect("written");
+        let path = c(file.path().to_str().expect("UTF-8"));
+        let bundle =
+            make(|out, error| unsafe { countersign_bundle_open(path.as_ptr(), out, error) })?;
+        let name = text(unsafe { countersign_bundle_offline_name(bundle) });
         let mut run = Run {
             own: &mut *self.own,
-            site: &site,
+            source: Source::Carried(bundle),
             requests: Vec::new(),
-            offline: Some(c(name.as_str())),
+            offline: Some(c(&name)),
             ..*self
         };
-        run.cycle(cycle)
+        let outcome = run.cycle(cycle);
+        unsafe { countersign_bundle_free(bundle) };
+        outcome
     }
 
     fn in_full(&mut self, root: *mut countersign_root, now: i64) -> Result<(), Refused> {
@@ -309,7 +316,7 @@ impl Run<'_> {
         };
         let mut line = Line {
             store,
-            site: self.site,
+            source: self.source,
             folder,
             prefix,
             requests: &mut self.requests,
@@ -381,8 +388,9 @@ impl Run<'_> {
                 format!("director/targets/{path}")
             }
             (None, (countersign_origin_kind::COUNTERSIGN_ORIGIN_URI, uri)) => uri,
+            (None, (countersign_origin_kind::COUNTERSIGN_ORIGIN_NONE, _)) => panic!("no origin"),
         };
-        let bytes = match self.site.get(&path) {
+        let bytes = match self.source.get(&path) {
             Answer::Found(bytes) => bytes,
             Answer::Status(403 | 404 | 410) => return Err(own_refusal("image-missing", "", "")),
             Answer::Status(_) => return Err(own_refusal("fetch-failed", "", "")),
@@ -450,10 +458,7 @@ impl Run<'_> {
             public_key: public.as_ptr(),
             agree: Some(agree),
         };
-        let sink = countersign_sink {
-            user: std::ptr::from_mut(&mut plain).cast(),
-            write: Some(keep),
-        };
+        let sink = collecting(&mut plain);
         let image = make(|out, error| unsafe {
             let (key, sink) = (&decryption, &sink);
             countersign_directed_open_encrypted(
@@ -463,15 +468,6 @@ impl Run<'_> {
         pour(image, bytes, 1000)?;
         Ok(plain)
     }
-}
-
-unsafe extern "C-unwind" fn keep(user: *mut c_void, bytes: *const u8, len: usize) -> i32 {
-    // SAFETY: `user` is the vector that `decrypt` has given; the bytes are the library's.
-    unsafe {
-        let plain = &mut *user.cast::<Vec<u8>>();
-        plain.extend_from_slice(std::slice::from_raw_parts(bytes, len));
-    }
-    0
 }
 
 unsafe extern "C-unwind" fn agree(

@@ -1,11 +1,13 @@
 //! The exported functions, called as C calls them.
 #![allow(dead_code)] // Each test file uses some of it.
 
+pub(crate) mod blocking;
 pub(crate) mod ecu;
+pub(crate) mod transport;
 pub(crate) mod tuf;
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::null_mut;
 
 use countersign::*;
@@ -100,10 +102,56 @@ pub(crate) fn c(text: &str) -> CString {
     CString::new(text).expect("no NUL")
 }
 
+/// Where files come from.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    Served(&'a Site),
+    /// An open bundle.
+    Carried(*mut countersign_bundle),
+}
+
+impl Source<'_> {
+    pub(crate) fn get(self, path: &str) -> Answer {
+        match self {
+            Self::Served(site) => site.get(path),
+            Self::Carried(bundle) => carried(bundle, path),
+        }
+    }
+}
+
+fn carried(bundle: *mut countersign_bundle, path: &str) -> Answer {
+    let (mut bytes, mut found, path) = (Vec::new(), false, c(path));
+    let sink = collecting(&mut bytes);
+    let done = call(|error| unsafe {
+        countersign_bundle_read(bundle, path.as_ptr(), u64::MAX, &sink, &mut found, error)
+    });
+    match (done, found) {
+        (Ok(()), true) => Answer::Found(bytes),
+        (Ok(()), false) => Answer::Status(404),
+        (Err(_), _) => Answer::Status(500),
+    }
+}
+
+/// A sink that puts everything into `bytes`.
+pub(crate) fn collecting(bytes: &mut Vec<u8>) -> countersign_sink {
+    unsafe extern "C-unwind" fn write(user: *mut c_void, bytes: *const u8, len: usize) -> i32 {
+        // SAFETY: the vector of the test, and bytes of the library.
+        unsafe {
+            let taken = &mut *user.cast::<Vec<u8>>();
+            taken.extend_from_slice(std::slice::from_raw_parts(bytes, len));
+        }
+        0
+    }
+    countersign_sink {
+        user: std::ptr::from_mut(bytes).cast(),
+        write: Some(write),
+    }
+}
+
 /// One repository as a session sees it.
 pub(crate) struct Line<'l> {
     pub(crate) store: &'l mut Store,
-    pub(crate) site: &'l Site,
+    pub(crate) source: Source<'l>,
     /// Where its metadata is.
     pub(crate) folder: &'static str,
     /// What requests are noted under.
@@ -126,6 +174,7 @@ impl Line<'_> {
                 countersign_step_kind::COUNTERSIGN_STEP_LOAD => self.load(session, &step)?,
                 countersign_step_kind::COUNTERSIGN_STEP_FETCH => self.fetch(session, &step)?,
                 countersign_step_kind::COUNTERSIGN_STEP_SAVE => self.save(session, &step)?,
+                countersign_step_kind::COUNTERSIGN_STEP_NONE => panic!("a call without a step"),
             }
         }
     }
@@ -151,7 +200,7 @@ impl Line<'_> {
         step: &countersign_step,
     ) -> Result<(), Refused> {
         let name = text(step.name);
-        let answer = self.site.get(&format!("{}{name}", self.folder));
+        let answer = self.source.get(&format!("{}{name}", self.folder));
         self.requests.push(format!("{}{name}", self.prefix));
         match answer {
             // Every other file in pieces.

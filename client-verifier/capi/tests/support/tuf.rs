@@ -11,7 +11,7 @@ use countersign_vectors::suite::Vector;
 use countersign_vectors::tree::{Answer, Site};
 
 use super::{
-    Line, Refused, Store, c, call, make, observed, own_refusal, provisioned, text, trusted,
+    Line, Refused, Source, Store, c, call, make, observed, own_refusal, provisioned, text, trusted,
 };
 
 /// With its store in memory.
@@ -32,7 +32,7 @@ impl Client for Tuf {
         let (mut requests, mut downloads) = (Vec::new(), BTreeSet::new());
         let mut line = Line {
             store: &mut self.store,
-            site: &site,
+            source: Source::Served(&site),
             folder: "metadata/",
             prefix: "",
             requests: &mut requests,

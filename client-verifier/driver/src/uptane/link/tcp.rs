@@ -4,6 +4,9 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
 use super::{
     Answer, Fetch, Frame, FromSecondary, LinkError, Message, Part, Reply, Request, Respond,
     SecondaryLink, Source,
@@ -33,6 +36,9 @@ impl Default for LinkPatience {
         }
     }
 }
+
+/// Longer than anybody waits, and short enough to be added to a time.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The Primary's end of a link over TCP.
 #[derive(Debug, Clone)]
@@ -79,6 +85,8 @@ impl SecondaryServer {
     /// If that address cannot be had.
     pub fn bind(address: SocketAddr, patience: LinkPatience) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
+        // Waiting is `poll`'s, which knows when to stop.
+        listener.set_nonblocking(true)?;
         Ok(Self { listener, patience })
     }
 
@@ -95,7 +103,48 @@ impl SecondaryServer {
     /// # Errors
     /// [`LinkError`] if this call failed. The next one may be served all the same.
     pub fn serve_next(&self, responder: &mut dyn Respond) -> Result<(), LinkError> {
-        let (stream, _) = self.listener.accept()?;
+        while !self.serve_within(FOREVER, responder)? {}
+        Ok(())
+    }
+
+    /// As [`SecondaryServer::serve_next`], if somebody calls within `patience`: whether there was a call.
+    ///
+    /// # Errors
+    /// [`LinkError`] if this call failed.
+    pub fn serve_within(
+        &self,
+        patience: Duration,
+        responder: &mut dyn Respond,
+    ) -> Result<bool, LinkError> {
+        match self.accept(patience)? {
+            Some(stream) => self.serve(stream, responder).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn accept(&self, patience: Duration) -> io::Result<Option<TcpStream>> {
+        let end = Instant::now() + patience;
+        loop {
+            match self.listener.accept() {
+                Ok((stream, _)) => return Ok(Some(stream)),
+                // Nobody has called, or has hung up since.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            let left = Timespec::try_from(left).map_err(io::Error::other)?;
+            let mut listener = [PollFd::new(&self.listener, PollFlags::IN)];
+            match poll(&mut listener, Some(&left)) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn serve(&self, stream: TcpStream, responder: &mut dyn Respond) -> Result<(), LinkError> {
         let mut wire = Wire::new(stream, self.patience)?;
         let request = wire.receive(self.patience.message)?;
         let mut source = RemoteSource { wire, failed: None };
