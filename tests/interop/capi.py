@@ -42,9 +42,13 @@ def run_as(words: list[str | Path], code: int, **env: str | Path) -> str:
 class Installed:
     """A prefix with the library in it."""
 
-    def __init__(self, prefix: Path, library: Path) -> None:
+    def __init__(self, prefix: Path) -> None:
         self.prefix = prefix
-        run(WORKSPACE / "scripts" / "capi.sh", "install", prefix, library)
+
+    @classmethod
+    def into(cls, prefix: Path) -> "Installed":
+        run(WORKSPACE / "scripts" / "capi.sh", "install", prefix, binary("libcountersign.a"))
+        return cls(prefix)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -80,13 +84,13 @@ class Installed:
 
 def valgrind(program: Path) -> list[str | Path]:
     """A command under valgrind, which fails it for any error and any lost byte."""
-    options = ["--quiet", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=definite,indirect,possible"]
+    options = ["--quiet", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=definite,indirect"]
     return ["valgrind", *options, "--errors-for-leak-kinds=definite,indirect", program]
 
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    return Installed(tmp_path_factory.mktemp("prefix"), binary("libcountersign.a"))
+    return Installed.into(tmp_path_factory.mktemp("prefix"))
 
 
 @pytest.fixture

@@ -255,6 +255,7 @@ static void still_there(const struct live *live, const char *after) {
         countersign_root_version(live->root) == 1 && countersign_director_targets_version(live->director) == 1 &&
         countersign_update_count(live->update) == 2 && countersign_directed_length(live->directed) > 0 &&
         countersign_server_address(live->server) != NULL && countersign_cycle_targets_version(live->cycle) == 0 &&
+        countersign_bundle_offline_name(live->bundle) != NULL &&
         countersign_image_update(live->image, NULL, 0, &error) == COUNTERSIGN_OK;
     if (there) return;
     fprintf(stderr, "%s: a live handle suffered\n", after);

@@ -33,6 +33,7 @@ struct live {
     countersign_server *server;
     countersign_primary *primary;
     countersign_cycle *cycle;
+    countersign_bundle *bundle;
     countersign_error *error;
     /* One that is given to a callback, and gone when that returns. */
     const countersign_buffer *buffer;
@@ -202,6 +203,8 @@ static void drive(countersign_session *session, const struct places *places, con
         case COUNTERSIGN_STEP_SAVE:
             MUST(countersign_session_supply_saved(session, &e));
             continue;
+        default:
+            die("a step of no kind");
         }
         if (!bytes) MUST(countersign_session_supply_not_found(session, &e));
         free(bytes);
@@ -312,6 +315,8 @@ static void as_vehicle(struct live *live, const struct places *places) {
     MUST(countersign_primary_open(&options, new_ecu(places, "own"), &live->primary, &e));
     /* S1 is not in this vehicle, so the cycle is refused: and there is a handle of it all the same. */
     if (countersign_primary_fetch(live->primary, &live->cycle, NULL) != COUNTERSIGN_ECU_UNKNOWN) die("the cycle");
+    path_of(path, "%s/../../../uptane-bundles/honest/given/1-bundle", places->vector);
+    MUST(countersign_bundle_open(path, &live->bundle, &e));
 }
 
 static void make_live(struct live *live, const struct places *places) {
@@ -338,6 +343,7 @@ static void free_live(struct live *live) {
     countersign_server_free(live->server);
     countersign_primary_free(live->primary);
     countersign_cycle_free(live->cycle);
+    countersign_bundle_free(live->bundle);
     countersign_error_free(live->error);
     store_free(live->store);
 }
