@@ -179,19 +179,20 @@ static int stage(countersign_target *target, const char *repository, const char 
     countersign_error *error = NULL;
     countersign_image *image = NULL;
     path_text folder, path;
-    /* As it stands in a URL: a name with other than plain characters would have to be decoded. */
+    if (countersign_target_open(target, now, &image, &error)) return refused(error);
+    /* As it stands in a URL: a name with other than plain characters would have to be decoded. What can be opened
+     * has a hash that is known, and so a place. */
     const char *remote = countersign_target_remote_path(target);
-    if (!remote || join(folder, repository, "targets") || join(path, folder, remote)) return 1;
-    FILE *from = fopen(path, "rb");
-    if (!from) return failed("read", path);
-    FILE *to = fopen(staged, "wb");
+    int status = 0, wrong = join(folder, repository, "targets") || join(path, folder, remote);
+    FILE *from = wrong ? NULL : fopen(path, "rb"), *to = from ? fopen(staged, "wb") : NULL;
     if (!to) {
-        fclose(from);
-        return failed("make", staged);
+        if (!wrong) failed(from ? "make" : "read", from ? staged : path);
+        if (from) fclose(from);
+        countersign_image_free(image);
+        return 1;
     }
     unsigned char buffer[16384];
     size_t n;
-    int wrong = 0, status = countersign_target_open(target, now, &image, &error);
     while (!status && !wrong && (n = fread(buffer, 1, sizeof buffer, from)) > 0) {
         status = countersign_image_update(image, buffer, n, &error);
         wrong = !status && fwrite(buffer, 1, n, to) != n;
