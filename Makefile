@@ -22,6 +22,8 @@ VECTORS    := $(TARGET_DIR)/debug/test-vectors
 RUN_TESTS  := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo 'nextest run' || echo 'test --lib --bins --tests')
 PREFIX     ?= /usr/local
 DESTDIR    ?=
+# A libcountersign.a that was built already; `make install` builds a release.
+LIBRARY    ?=
 # Two targets.
 FUZZ_SECONDS ?= 300
 BARE_METAL := thumbv7em-none-eabihf
@@ -64,7 +66,7 @@ fuzz: $(S)/toolchain.stamp $(S)/debian.stamp ## ten minutes of fuzzing, from see
 	scripts/fuzz.sh $(FUZZ_SECONDS)
 
 install: $(S)/toolchain.stamp ## the C library: make install PREFIX=/usr/local [DESTDIR=...]
-	DESTDIR=$(DESTDIR) scripts/capi.sh install $(PREFIX)
+	DESTDIR="$(DESTDIR)" scripts/capi.sh install "$(PREFIX)" $(if $(LIBRARY),"$(LIBRARY)")
 
 audit: $(S)/tools.stamp ## RustSec advisories (needs the network)
 	cargo deny fetch db || { echo "make audit: the RustSec database cannot be fetched here, so nothing was checked" >&2; exit 1; }
