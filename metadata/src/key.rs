@@ -311,7 +311,7 @@ impl Key {
 /// Keys by their ids, as Root and delegations list them.
 pub(crate) fn decode_keys(listed: Fields<'_>) -> Result<BTreeMap<KeyId, Key>, MetadataError> {
     let mut keys = BTreeMap::new();
-    listed.each(|id, key| {
+    listed.each(&mut |id, key| {
         keys.insert(KeyId::new(id)?, Key::decode(key)?);
         Ok(())
     })?;
