@@ -273,7 +273,11 @@ impl PartialStream {
                 let floor = floor.map(|floor| self.rules.floor(floor));
                 Ok(self.recall(anchor, floor, accepted_under))
             }
-            (State::Stored(anchor, _), StreamReply::NotFound) => Ok(self.fetch(anchor, None)),
+            (State::Stored(anchor, intake), StreamReply::NotFound) => {
+                // Its buffer makes room for the next one.
+                drop(intake);
+                Ok(self.fetch(anchor, None))
+            }
             (State::History(mut anchor, floor, accepted_under, former), reply) => {
                 match anchor.rotations.add_history(former.answer(reply)) {
                     Ok(()) => Ok(self.recall(anchor, Some(floor), accepted_under)),
