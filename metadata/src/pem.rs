@@ -1,8 +1,8 @@
 //! The textual form of a public key (RFC 7468): base64 between two lines that say what it is.
 //!
-//! As strict as `pem-rfc7468`, which tests compare it with, in a tenth of its code: lines of 64
-//! characters, one text for one content, no headers. Public keys are no secret, so nothing here takes
-//! the same time for all of them.
+//! As strict as the crate `pem-rfc7468`, which tests compare it with, in less code: lines of 64 characters, one
+//! text for one content, no headers. Public keys are no secret, so nothing here has to take the same
+//! time for all of them.
 
 use alloc::string::String;
 use alloc::vec::Vec;
