@@ -239,6 +239,8 @@ impl Successor {
     ///
     /// # Errors
     /// As [`Verified::verify_next`].
+    // Not inlined: what its caller holds beside would stand above the checks on a small device's stack.
+    #[inline(never)]
     pub fn verify(&self, next: Signed<Root>) -> Result<Verified<Root>, MetadataError> {
         next.check(&self.authority)?;
         let content = next.decode_unverified()?;

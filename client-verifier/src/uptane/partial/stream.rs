@@ -285,7 +285,7 @@ impl PartialStream {
                 }
             }
             (State::Fetch(anchor, floor, intake), reply) => {
-                self.fetched(anchor, floor, *intake, reply)
+                self.fetched(anchor, floor, intake, reply)
             }
             (State::Keep(anchor, accepted), StreamReply::Kept) => self.conclude(&anchor, *accepted),
             (State::Refused(reject), _) => Err(reject),
@@ -323,7 +323,7 @@ impl PartialStream {
         &self,
         anchor: Box<Anchor>,
         floor: Option<Read>,
-        intake: Intake,
+        intake: Box<Intake>,
         reply: StreamReply,
     ) -> Transition {
         let rules = &self.rules;
@@ -389,8 +389,10 @@ impl Intake {
     }
 
     /// What is needed of the file, if it was signed.
-    fn finish(self, rules: &Rules) -> Result<Read, MetadataError> {
-        let targets = self.stream.finish()?;
+    #[inline(never)]
+    fn finish(self: Box<Self>, rules: &Rules) -> Result<Read, MetadataError> {
+        let Self { stream, pick, .. } = *self;
+        let targets = stream.finish()?;
         let header = targets.header();
         Ok(Read {
             mark: Mark {
@@ -398,7 +400,7 @@ impl Intake {
                 digest: *targets.sha256(),
             },
             expires: header.expires,
-            own: rules.streamed(&targets, self.pick.own),
+            own: rules.streamed(&targets, pick.own),
         })
     }
 }
