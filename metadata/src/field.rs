@@ -159,7 +159,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Shows the members of this object, each of them an object itself.
-    pub(crate) fn each(self, mut show: impl FnMut(&str, Self) -> Result<()>) -> Result<()> {
+    pub(crate) fn each(self, show: &mut dyn FnMut(&str, Self) -> Result<()>) -> Result<()> {
         let Self { path, members } = self;
         let mut show = |name: &str, part| {
             let fields = Self::of_part(format!("{path}.{name}"), part)?;

@@ -1,10 +1,10 @@
 //! The one JSON lexer. It validates everything except duplicate keys while it walks, and says
-//! whether what it passed over was already in canonical form; [`Scanner::value`] builds a
-//! [`Value`] and checks for duplicates too.
+//! whether what it passed over was already in canonical form; [`Scanner::canonicalise`] puts it into that
+//! form and refuses duplicates, and [`Scanner::value`] builds a [`Value`], without duplicates too.
 
 use alloc::borrow::Cow;
-use alloc::collections::BTreeSet;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -62,6 +62,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// As if `levels` of arrays and objects were open around it.
+    #[cfg(feature = "rustcrypto")]
     pub(crate) fn nested(mut self, levels: usize) -> Self {
         self.depth = levels;
         self
@@ -104,8 +105,13 @@ impl<'a> Scanner<'a> {
         build::value(self)
     }
 
+    /// Builds one value of canonical text.
+    pub(crate) fn canonical_value(&mut self) -> Result<Value> {
+        build::canonical_value(self)
+    }
+
     /// Reads one value without building it; whether it is in canonical form. Where the answer is
-    /// "no", duplicate keys have not been ruled out: read it again with [`Self::value`].
+    /// "no", duplicate keys have not been ruled out: [`Self::canonicalise`] does.
     pub(crate) fn skip_canonical(&mut self) -> Result<bool> {
         let mut check = FormCheck {
             canonical: true,
@@ -113,6 +119,19 @@ impl<'a> Scanner<'a> {
         };
         self.walk(&mut check)?;
         Ok(check.canonical)
+    }
+
+    /// Reads one value; its canonical form, which may be the text that stands there.
+    pub(crate) fn canonical_form(&mut self) -> Result<Cow<'a, str>> {
+        let start = self.at;
+        if self.skip_canonical()? {
+            return Ok(Cow::Borrowed(self.since(start)));
+        }
+        // White space, another key order, escapes, or duplicate keys: one more pass, which encodes
+        // what it reads and refuses the last. Canonical form is never the longer one.
+        let mut encoded = String::with_capacity(self.at - start);
+        Self::within(self.text, start..self.at).canonicalise(&mut encoded)?;
+        Ok(Cow::Owned(encoded))
     }
 
     /// Passes over a value in canonical text; the text it has.
@@ -161,20 +180,15 @@ impl<'a> Scanner<'a> {
     /// Walks an object as [`Self::object`] does, and refuses duplicate keys.
     pub(crate) fn unique_object(
         &mut self,
-        mut member: impl FnMut(&mut Self, &str) -> Result<()>,
+        member: &mut dyn FnMut(&mut Self, &str) -> Result<()>,
     ) -> Result<()> {
-        let mut names = BTreeSet::new();
+        let mut members = Vec::new();
         self.object(|scanner, key, at| {
             member(scanner, &key)?;
-            match names.contains(&key) {
-                true => Err(duplicate(at, &key)),
-                false => {
-                    names.insert(key);
-                    Ok(())
-                }
-            }
+            members.push((key, at, 0..0));
+            Ok(())
         })?;
-        Ok(())
+        canonicalise::order(&mut members).map(drop)
     }
 
     /// Walks an array; `item` must read each value. Whether there was no white space.

@@ -273,7 +273,11 @@ impl PartialStream {
                 let floor = floor.map(|floor| self.rules.floor(floor));
                 Ok(self.recall(anchor, floor, accepted_under))
             }
-            (State::Stored(anchor, _), StreamReply::NotFound) => Ok(self.fetch(anchor, None)),
+            (State::Stored(anchor, intake), StreamReply::NotFound) => {
+                // Its buffer makes room for the next one.
+                drop(intake);
+                Ok(self.fetch(anchor, None))
+            }
             (State::History(mut anchor, floor, accepted_under, former), reply) => {
                 match anchor.rotations.add_history(former.answer(reply)) {
                     Ok(()) => Ok(self.recall(anchor, Some(floor), accepted_under)),
@@ -281,7 +285,7 @@ impl PartialStream {
                 }
             }
             (State::Fetch(anchor, floor, intake), reply) => {
-                self.fetched(anchor, floor, *intake, reply)
+                self.fetched(anchor, floor, intake, reply)
             }
             (State::Keep(anchor, accepted), StreamReply::Kept) => self.conclude(&anchor, *accepted),
             (State::Refused(reject), _) => Err(reject),
@@ -319,7 +323,7 @@ impl PartialStream {
         &self,
         anchor: Box<Anchor>,
         floor: Option<Read>,
-        intake: Intake,
+        intake: Box<Intake>,
         reply: StreamReply,
     ) -> Transition {
         let rules = &self.rules;
@@ -385,8 +389,10 @@ impl Intake {
     }
 
     /// What is needed of the file, if it was signed.
-    fn finish(self, rules: &Rules) -> Result<Read, MetadataError> {
-        let targets = self.stream.finish()?;
+    #[inline(never)]
+    fn finish(self: Box<Self>, rules: &Rules) -> Result<Read, MetadataError> {
+        let Self { stream, pick, .. } = *self;
+        let targets = stream.finish()?;
         let header = targets.header();
         Ok(Read {
             mark: Mark {
@@ -394,7 +400,7 @@ impl Intake {
                 digest: *targets.sha256(),
             },
             expires: header.expires,
-            own: rules.streamed(&targets, self.pick.own),
+            own: rules.streamed(&targets, pick.own),
         })
     }
 }
