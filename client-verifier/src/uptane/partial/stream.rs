@@ -116,10 +116,6 @@ pub struct PartialStream {
 
 /// What a [`PartialStream`] needs next. It stays the same until it is answered.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a step is looked at at once, and one in four is the last"
-)]
 pub enum StreamStep {
     /// A file from the local store: [`PartialStream::feed`] it, then answer
     /// [`StreamReply::Stored`]; or [`StreamReply::NotFound`].
@@ -390,6 +386,10 @@ impl Intake {
 
     /// What is needed of the file, if it was signed.
     #[inline(never)]
+    #[expect(
+        clippy::boxed_local,
+        reason = "unboxed it would stand on the stack above a signature's check"
+    )]
     fn finish(self: Box<Self>, rules: &Rules) -> Result<Read, MetadataError> {
         let Self { stream, pick, .. } = *self;
         let targets = stream.finish()?;
