@@ -65,7 +65,8 @@ fn unsigned<const N: usize>(content: &[u8]) -> Option<[u8; N]> {
     Some(number)
 }
 
-#[cfg(all(test, feature = "rustcrypto", feature = "p256"))]
+#[cfg(test)]
+#[cfg(all(feature = "rustcrypto", feature = "p256"))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

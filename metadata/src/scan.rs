@@ -146,34 +146,31 @@ impl<'a> Scanner<'a> {
         self.expect(b':', "':' was expected after an object key")
     }
 
-    /// Walks an object; `member` gets each key, its offset, and must read the value. Whether the
-    /// object itself was written plainly: no white space, no escape in a key that canonical form
-    /// would not have.
+    /// Walks an object; `member` gets each key, its offset, and must read the value.
     pub(crate) fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, Cow<'a, str>, usize) -> Result<()>,
-    ) -> Result<bool> {
-        let mut plain = true;
+    ) -> Result<()> {
         self.open(b'{', "an object was expected")?;
-        plain &= !self.white_space();
+        self.white_space();
         if self.take(b'}') {
             self.depth -= 1;
-            return Ok(plain);
+            return Ok(());
         }
         loop {
             let at = self.at;
-            let (key, canonical) = self.string()?;
-            plain &= canonical & !self.white_space();
-            self.expect(b':', "':' was expected after an object key")?;
-            plain &= !self.white_space();
+            let (key, _) = self.string()?;
+            self.white_space();
+            self.colon()?;
+            self.white_space();
             member(self, key, at)?;
-            plain &= !self.white_space();
+            self.white_space();
             if self.take(b'}') {
                 self.depth -= 1;
-                return Ok(plain);
+                return Ok(());
             }
             self.expect(b',', "',' or '}' was expected in an object")?;
-            plain &= !self.white_space();
+            self.white_space();
         }
     }
 
@@ -191,24 +188,23 @@ impl<'a> Scanner<'a> {
         canonicalise::order(&mut members).map(drop)
     }
 
-    /// Walks an array; `item` must read each value. Whether there was no white space.
-    pub(crate) fn array(&mut self, mut item: impl FnMut(&mut Self) -> Result<()>) -> Result<bool> {
-        let mut plain = true;
+    /// Walks an array; `item` must read each value.
+    pub(crate) fn array(&mut self, mut item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
         self.open(b'[', "an array was expected")?;
-        plain &= !self.white_space();
+        self.white_space();
         if self.take(b']') {
             self.depth -= 1;
-            return Ok(plain);
+            return Ok(());
         }
         loop {
             item(self)?;
-            plain &= !self.white_space();
+            self.white_space();
             if self.take(b']') {
                 self.depth -= 1;
-                return Ok(plain);
+                return Ok(());
             }
             self.expect(b',', "',' or ']' was expected in an array")?;
-            plain &= !self.white_space();
+            self.white_space();
         }
     }
 
