@@ -33,10 +33,6 @@ enum Members<'a> {
 enum Unknown {
     Kept,
     /// They cost nothing, whatever a file holds that nobody has vouched for.
-    #[cfg_attr(
-        not(feature = "rustcrypto"),
-        allow(dead_code, reason = "for what passes in a stream")
-    )]
     LeftOut,
 }
 
@@ -52,10 +48,6 @@ impl<'a> Fields<'a> {
     }
 
     /// Of canonical text, without the unknown fields.
-    #[cfg_attr(
-        not(feature = "rustcrypto"),
-        allow(dead_code, reason = "for what passes in a stream")
-    )]
     pub(crate) fn of_text(path: impl Into<String>, text: &'a str) -> Result<Self> {
         Self::of_part(path.into(), Part::Text(text, Unknown::LeftOut))
     }

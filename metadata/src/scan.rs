@@ -63,10 +63,6 @@ impl<'a> Scanner<'a> {
 
     /// As if `levels` of arrays and objects were open around it.
     #[cfg(feature = "rustcrypto")]
-    #[cfg_attr(
-        not(feature = "rustcrypto"),
-        allow(dead_code, reason = "for what passes in a stream")
-    )]
     pub(crate) fn nested(mut self, levels: usize) -> Self {
         self.depth = levels;
         self
