@@ -126,15 +126,23 @@ fn header(all: &mut Cases) {
             },
         );
     }
-    all.case(
-        "encoding/expires-leap-second",
-        &["4.2"],
-        "A leap second is no time that all clients would compare in the same way.",
-        |case, repo| {
-            repo.timestamp.expires = "2098-12-31T23:59:60Z".into();
-            malformed(case, repo);
-        },
-    );
+    for (name, expires) in [
+        ("leap-second", "2098-12-31T23:59:60Z"),
+        ("minute-60", "2098-12-31T23:60:00Z"),
+        ("hour-24", "2098-12-31T24:00:00Z"),
+        // What follows 9 in ASCII.
+        ("colon-for-a-digit", "209:-12-31T23:59:59Z"),
+    ] {
+        all.case(
+            &format!("encoding/expires-{name}"),
+            &["4.2"],
+            "A time that is none, or that not all clients would compare in the same way.",
+            |case, repo| {
+                repo.timestamp.expires = expires.into();
+                malformed(case, repo);
+            },
+        );
+    }
 }
 
 fn names(all: &mut Cases) {
@@ -284,7 +292,7 @@ fn values(all: &mut Cases) {
             malformed(case, repo);
         });
     }
-    let root: [(&str, &str, Edit); 6] = [
+    let root: [(&str, &str, Edit); 7] = [
         ("role-as-text", "A role's keys are a text.", |root| {
             root["roles"]["timestamp"] = json!("timestamp");
         }),
@@ -297,6 +305,10 @@ fn values(all: &mut Cases) {
         ("keytype-as-number", "`keytype` is a number.", |root| {
             root["keys"]["one-more"] =
                 json!({"keytype": 1, "scheme": "ed25519", "keyval": {"public": ""}});
+        }),
+        ("keyval-as-text", "`keyval` is a text.", |root| {
+            root["keys"]["one-more"] =
+                json!({"keytype": "ed25519", "scheme": "ed25519", "keyval": "public"});
         }),
         (
             "keyid-of-nothing",
