@@ -22,6 +22,8 @@ VECTORS    := $(TARGET_DIR)/debug/test-vectors
 RUN_TESTS  := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo 'nextest run' || echo 'test --lib --bins --tests')
 PREFIX     ?= /usr/local
 DESTDIR    ?=
+# A libcountersign.a that was built already; `make install` builds a release.
+LIBRARY    ?=
 # Two targets.
 FUZZ_SECONDS ?= 300
 BARE_METAL := thumbv7em-none-eabihf
@@ -64,7 +66,7 @@ fuzz: $(S)/toolchain.stamp $(S)/debian.stamp ## ten minutes of fuzzing, from see
 	scripts/fuzz.sh $(FUZZ_SECONDS)
 
 install: $(S)/toolchain.stamp ## the C library: make install PREFIX=/usr/local [DESTDIR=...]
-	DESTDIR=$(DESTDIR) scripts/capi.sh install $(PREFIX)
+	DESTDIR="$(DESTDIR)" scripts/capi.sh install "$(PREFIX)" $(if $(LIBRARY),"$(LIBRARY)")
 
 audit: $(S)/tools.stamp ## RustSec advisories (needs the network)
 	cargo deny fetch db || { echo "make audit: the RustSec database cannot be fetched here, so nothing was checked" >&2; exit 1; }
@@ -106,8 +108,9 @@ conformance:
 no-std: $(S)/toolchain.stamp
 	echo "==> no_std"
 	cargo check --locked --quiet -p countersign-verifier --no-default-features --features rustcrypto
+	cargo check --locked --quiet -p countersign-verifier --no-default-features --features rustcrypto,p256
 	if rustup target list --installed 2>/dev/null | grep -qx $(BARE_METAL) || rustup target add $(BARE_METAL) 2>/dev/null; then
-	  cargo check --locked --quiet -p countersign-verifier --no-default-features --features rustcrypto --target $(BARE_METAL)
+	  cargo check --locked --quiet -p countersign-verifier --no-default-features --features rustcrypto,p256 --target $(BARE_METAL)
 	else
 	  echo "    skipped for $(BARE_METAL): 'rustup target add $(BARE_METAL)' does not work here"
 	fi
@@ -136,8 +139,8 @@ unit-long: $(S)/debian.stamp
 	echo "==> tests, long: more property-test cases, and the tests marked as ignored"
 	PROPTEST_CASES=2048 cargo test --locked --workspace --lib --bins --tests -- --include-ignored
 	cargo test --locked --workspace --features $(OF_THEIR_OWN) --test crash -- --include-ignored
-	cargo test --locked -p countersign-metadata --no-default-features --features rustcrypto,std
-	cargo test --locked -p countersign-verifier --no-default-features --features rustcrypto,std
+	cargo test --locked -p countersign-metadata --no-default-features --features rustcrypto,std,p256
+	cargo test --locked -p countersign-verifier --no-default-features --features rustcrypto,std,p256
 
 mutants: $(S)/toolchain.stamp
 	echo "==> every check of the verifier taken away, one at a time: some vector has to fail"

@@ -18,7 +18,7 @@ main() {
     case "${1:-test}" in
         test) run_test ;;
         bench) run_bench ;;
-        sizes) build device device && "$host" sizes "$out/device.elf" ;;
+        sizes) build device device,p256 && "$host" sizes "$out/device.elf" ;;
         *)
             printf "unknown part '%s': choose from test, bench, sizes\n" "$1" >&2
             return 2
@@ -28,7 +28,7 @@ main() {
 
 run_test() {
     firmware . clippy --quiet --bins --all-features -- -D warnings
-    build device device
+    build device device,p256
     build vectors vectors
     "$host" panics "$out/device.elf"
     finds_planted_panics
@@ -39,8 +39,9 @@ run_test() {
 
 run_bench() {
     has_qemu || return 0
-    build device device
-    "$host" measure --mixed "$out/device.elf"
+    build device device,p256
+    build device-ed25519 device
+    "$host" measure --mixed "$out/device.elf" --ed25519 "$out/device-ed25519.elf"
 }
 
 # build NAME FEATURES: the firmware of that name with these features, as $out/NAME.elf.
@@ -75,7 +76,7 @@ finds_planted_panics() {
         tar -c --exclude=target Cargo.toml metadata client-verifier bare-metal | tar -x -C "$copy"
         plant "$copy/metadata/src/crypto.rs" 'backend::sha256(data)' 'let _ = data[data.len() / 2];'
         plant "$copy/client-verifier/src/image.rs" 'let result = self.measure.update(bytes);' 'let _ = bytes[7];'
-        firmware "$copy" build --quiet --bin device --no-default-features --features device
+        firmware "$copy" build --quiet --bin device --no-default-features --features device,p256
         cp "$out/$target/release/device" "$copy.elf"
     fi
     local found crate

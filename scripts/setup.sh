@@ -11,8 +11,8 @@ readonly cargo_deny_version=0.20.2
 readonly cargo_semver_checks_version=0.51.0
 # softhsm2: the PKCS#11 token of the tests and the demo. swtpm, libtpm2-pkcs11-1: a TPM in software and its PKCS#11 library,
 # opencryptoki: another soft token, both for tests. openssl: makes foreign keys in tests. faketime: moves the clock of a
-# client under test. cmake, g++, valgrind: programs in C and C++ over the C library. postgresql: the director's tests, see postgres.sh. qemu-system-arm: the microcontroller of bare-metal.sh. shellcheck: checks the scripts of examples/. Firmware packages are only unpacked, see firmware.sh.
-readonly debian_packages=(ca-certificates cmake faketime g++ gcc libc6-dev libtpm2-pkcs11-1 make opencryptoki openssl pkg-config
+# client under test. cmake, g++, valgrind: programs in C and C++ over the C library; libssl-dev: one of them has its key in OpenSSL. postgresql: the director's tests, see postgres.sh. qemu-system-arm: the microcontroller of bare-metal.sh. shellcheck: checks the scripts of examples/. Firmware packages are only unpacked, see firmware.sh.
+readonly debian_packages=(ca-certificates cmake faketime g++ gcc libc6-dev libssl-dev libtpm2-pkcs11-1 make opencryptoki openssl pkg-config
     postgresql qemu-system-arm shellcheck softhsm2 swtpm valgrind
     xz-utils zstd)
 

@@ -12,9 +12,12 @@ use std::ptr::{null, null_mut};
 use countersign::*;
 use libfuzzer_sys::fuzz_target;
 
-const MAPPING: &CStr =
-    cr#"{"repositories":{"director":["https://example.com"],"image":["https://example.com"]},
-"mapping":[{"paths":["*"],"repositories":["director","image"],"threshold":2,"terminating":true}]}"#;
+#[path = "capi/client.rs"]
+mod client;
+#[path = "capi/ecu.rs"]
+mod ecu;
+#[path = "capi/images.rs"]
+mod images;
 
 fuzz_target!(|data: &[u8]| {
     if let Some(mut run) = Run::read(data) {
@@ -25,19 +28,25 @@ fuzz_target!(|data: &[u8]| {
 });
 
 struct Run<'d> {
-    /// Which session is driven.
+    /// 0: sessions of a TUF client; 1 and 2: an ECU that verifies in full or in part; 3: the blocking client.
     mode: u8,
     /// How files are passed in, and which rules of the ABI are broken on the way.
     habits: u8,
     now: i64,
+    /// The image that is looked for; of an ECU the name of its Offline Targets file, or empty.
     target: CString,
     files: BTreeMap<&'d [u8], &'d [u8]>,
-    store: BTreeMap<Vec<u8>, (Vec<u8>, u64)>,
+    store: Store,
+    /// Where the files of a repository are kept, and where they are fetched.
     folder: &'static str,
+    source: &'static str,
     steps: usize,
 }
 
 type Error = *mut *mut countersign_error;
+
+/// Files by name, each with the Root version that it was accepted under.
+type Store = BTreeMap<Vec<u8>, (Vec<u8>, u64)>;
 
 /// Calls a function, and frees what it says.
 fn call(function: impl FnOnce(Error) -> i32) -> bool {
@@ -89,6 +98,7 @@ impl<'d> Run<'d> {
             files,
             store: BTreeMap::new(),
             folder: "",
+            source: "",
             steps: 0,
         })
     }
@@ -98,14 +108,15 @@ impl<'d> Run<'d> {
         let context = self.context();
         // SAFETY: here and below: handles of the library, texts and places of ours.
         unsafe {
-            match self.mode % 3 {
+            match self.mode % 4 {
                 0 => self.tuf(&context),
+                3 => self.client(),
                 mode => {
                     self.provision("director/root", "director/");
                     self.provision("image/root", "image/");
                     let session =
                         make(|out, error| countersign_session_follow_root(&context, out, error));
-                    self.folder = "director/";
+                    (self.folder, self.source) = ("director/", "director/metadata/");
                     let root = session.and_then(|session| {
                         self.ended(session, |s, out, error| {
                             countersign_session_take_root(s, out, error)
@@ -113,6 +124,9 @@ impl<'d> Run<'d> {
                     });
                     if let Some(root) = root {
                         self.time(root);
+                        if !self.target.is_empty() {
+                            self.source = "director/offline/";
+                        }
                         match mode {
                             1 => self.full(root, &context),
                             _ => self.partial(root, &context),
@@ -130,6 +144,15 @@ impl<'d> Run<'d> {
             repository: null(),
             limits: countersign_limits::default(),
         }
+    }
+
+    /// A file of the archive, or nothing.
+    fn file(&self, name: &[u8]) -> &'d [u8] {
+        self.files.get(name).copied().unwrap_or_default()
+    }
+
+    fn offline_name(&self) -> Option<CString> {
+        (!self.target.is_empty()).then(|| self.target.clone())
     }
 
     fn provision(&mut self, name: &str, folder: &str) {
@@ -181,172 +204,16 @@ impl<'d> Run<'d> {
                 })
             });
             if let Some(target) = target {
-                let image =
-                    make(|out, error| countersign_target_open(target, self.now, out, error));
-                self.pour(image);
+                let remote = countersign_target_remote_path(target);
+                if !remote.is_null() {
+                    let path = [b"targets/", CStr::from_ptr(remote).to_bytes()].concat();
+                    let image =
+                        make(|out, error| countersign_target_open(target, self.now, out, error));
+                    self.pour(image, &path);
+                }
                 countersign_target_free(target);
             }
             countersign_trusted_free(trusted);
-        }
-    }
-
-    unsafe fn full(&mut self, root: *mut countersign_root, context: &countersign_context) {
-        let ecus = [
-            countersign_ecu_id {
-                serial: c"S1".as_ptr(),
-                hardware_id: c"brake-b".as_ptr(),
-            },
-            countersign_ecu_id {
-                serial: c"P1".as_ptr(),
-                hardware_id: c"pcu-a".as_ptr(),
-            },
-            countersign_ecu_id {
-                serial: c"S2".as_ptr(),
-                hardware_id: c"lamp-c".as_ptr(),
-            },
-        ];
-        let vehicle = countersign_vehicle {
-            vin: c"VIN-OF-THIS-CAR".as_ptr(),
-            ecus: ecus.as_ptr(),
-            ecus_count: ecus.len(),
-            is_secondary: false,
-        };
-        unsafe {
-            let director = make(|out, error| {
-                countersign_session_director(root, &vehicle, null(), context, out, error)
-            });
-            let director = director.and_then(|session| {
-                self.ended(session, |s, out, error| {
-                    countersign_session_take_director(s, out, error)
-                })
-            });
-            let Some(director) = director else { return };
-            let image = make(|out, error| countersign_session_image(director, context, out, error));
-            self.folder = "image/";
-            let trusted = image.and_then(|session| {
-                self.ended(session, |s, out, error| {
-                    countersign_session_take_trusted(s, out, error)
-                })
-            });
-            let Some(trusted) = trusted else {
-                countersign_director_free(director);
-                return;
-            };
-            let update = make(|out, error| {
-                countersign_session_resolve(
-                    director,
-                    trusted,
-                    MAPPING.as_ptr(),
-                    null(),
-                    0,
-                    out,
-                    error,
-                )
-            });
-            let update = update.and_then(|session| {
-                self.ended(session, |s, out, error| {
-                    countersign_session_take_update(s, out, error)
-                })
-            });
-            countersign_trusted_free(trusted);
-            self.images(update, &ecus);
-        }
-    }
-
-    unsafe fn partial(&mut self, root: *mut countersign_root, context: &countersign_context) {
-        let ecu = countersign_ecu_id {
-            serial: c"S1".as_ptr(),
-            hardware_id: c"brake-b".as_ptr(),
-        };
-        unsafe {
-            let vin = c"VIN-OF-THIS-CAR".as_ptr();
-            let session = make(|out, error| {
-                countersign_session_partial(root, vin, &ecu, null(), context, out, error)
-            });
-            let update = session.and_then(|session| {
-                self.ended(session, |s, out, error| {
-                    countersign_session_take_update(s, out, error)
-                })
-            });
-            self.images(update, &[ecu]);
-        }
-    }
-
-    unsafe fn images(
-        &mut self,
-        update: Option<*mut countersign_update>,
-        ecus: &[countersign_ecu_id],
-    ) {
-        let Some(update) = update else { return };
-        unsafe {
-            for index in 0..countersign_update_count(update) {
-                let image = make(|out, error| countersign_update_image(update, index, out, error));
-                let Some(directed) = image else { continue };
-                let mut origin = countersign_origin {
-                    kind: countersign_origin_kind::COUNTERSIGN_ORIGIN_IMAGE,
-                    text: null(),
-                };
-                call(|error| countersign_directed_origin(directed, &mut origin, error));
-                for ecu in ecus {
-                    let image = make(|out, error| {
-                        countersign_directed_open_image(directed, ecu, null(), self.now, out, error)
-                    });
-                    self.pour(image);
-                }
-                let image = make(|out, error| {
-                    countersign_directed_open_download(directed, self.now, out, error)
-                });
-                self.pour(image);
-                countersign_directed_free(directed);
-            }
-            countersign_update_free(update);
-        }
-    }
-
-    unsafe fn time(&mut self, root: *mut countersign_root) {
-        let attestation = self.files.get(&b"time"[..]).copied().unwrap_or_default();
-        let mut floor = countersign_time_floor {
-            is_set: 0,
-            time: 0,
-            keys: [0; 32],
-        };
-        let (mut now, mut attested) = (0, false);
-        call(|error| unsafe {
-            let (bytes, len) = (attestation.as_ptr(), attestation.len());
-            countersign_root_attested_time(
-                root,
-                bytes,
-                len,
-                [7u8; 16].as_ptr(),
-                &mut floor,
-                &mut now,
-                &mut attested,
-                error,
-            )
-        });
-        if attested {
-            self.now = now;
-        }
-    }
-
-    unsafe fn pour(&mut self, image: Option<*mut countersign_image>) {
-        let Some(image) = image else { return };
-        let bytes = self.files.get(&b"image"[..]).copied().unwrap_or_default();
-        unsafe {
-            for piece in bytes.chunks(usize::from(self.habits >> 4) * 16 + 1) {
-                if !call(|error| {
-                    countersign_image_update(image, piece.as_ptr(), piece.len(), error)
-                }) {
-                    break;
-                }
-            }
-            let verified = make(|out, error| countersign_image_finish(image, out, error));
-            if let Some(verified) = verified {
-                call(|error| countersign_verified_check_fresh(verified, self.now, error));
-                countersign_verified_free(verified);
-            }
-            // It was given up.
-            countersign_image_free(image);
         }
     }
 
@@ -392,32 +259,34 @@ impl<'d> Run<'d> {
                     }),
                     None => call(|error| countersign_session_supply_not_found(session, error)),
                 },
-                countersign_step_kind::COUNTERSIGN_STEP_FETCH => match self.files.get(&key[..]) {
-                    Some(bytes) if self.habits & 2 != 0 => {
-                        for piece in bytes.chunks(61) {
-                            if !call(|error| {
-                                countersign_session_feed(
-                                    session,
-                                    piece.as_ptr(),
-                                    piece.len(),
-                                    error,
-                                )
-                            }) {
-                                break;
+                countersign_step_kind::COUNTERSIGN_STEP_FETCH => {
+                    match self.files.get(&[self.source.as_bytes(), name].concat()[..]) {
+                        Some(bytes) if self.habits & 2 != 0 => {
+                            for piece in bytes.chunks(61) {
+                                if !call(|error| {
+                                    countersign_session_feed(
+                                        session,
+                                        piece.as_ptr(),
+                                        piece.len(),
+                                        error,
+                                    )
+                                }) {
+                                    break;
+                                }
                             }
+                            call(|error| countersign_session_end_of_file(session, error))
                         }
-                        call(|error| countersign_session_end_of_file(session, error))
+                        Some(bytes) => call(|error| {
+                            countersign_session_supply_fetched(
+                                session,
+                                bytes.as_ptr(),
+                                bytes.len(),
+                                error,
+                            )
+                        }),
+                        None => call(|error| countersign_session_supply_not_found(session, error)),
                     }
-                    Some(bytes) => call(|error| {
-                        countersign_session_supply_fetched(
-                            session,
-                            bytes.as_ptr(),
-                            bytes.len(),
-                            error,
-                        )
-                    }),
-                    None => call(|error| countersign_session_supply_not_found(session, error)),
-                },
+                }
                 _ => {
                     let bytes = std::slice::from_raw_parts(step.bytes, step.len).to_vec();
                     if !step.history_name.is_null() {

@@ -123,7 +123,7 @@ impl Authority {
         keys: &BTreeMap<KeyId, Key>,
     ) -> Self {
         let usable = |id: &KeyId| Some((id.clone(), keys.get(id)?.public()?));
-        let mut keys: Vec<(KeyId, PublicKey)> = Vec::new();
+        let mut keys: Vec<(KeyId, PublicKey)> = Vec::with_capacity(role_keys.keyids.len());
         for (id, key) in role_keys.keyids.iter().filter_map(usable) {
             if keys.iter().all(|(known, _)| *known != id) {
                 keys.push((id, key));

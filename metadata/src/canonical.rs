@@ -5,13 +5,12 @@
 //! characters stand raw in it, so canonical bytes are not always JSON: a PEM key has line feeds.
 //! [`to_json`] is what gets published then.
 
-use alloc::collections::btree_map;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::slice;
 
 use crate::error::MetadataError;
-use crate::json::{Value, utf8};
+use crate::json::{self, Value, utf8};
 use crate::scan::{Scanner, plain_run};
 
 /// The canonical form of `value`.
@@ -53,7 +52,7 @@ pub fn to_json(canonical: &str) -> String {
 /// The members that are left of a container whose beginning is written.
 enum Left<'v> {
     Array(slice::Iter<'v, Value>),
-    Object(btree_map::Iter<'v, String, Value>),
+    Object(json::Iter<'v>),
 }
 
 /// Without recursion: a caller's value may nest as deeply as it likes.
@@ -66,7 +65,7 @@ pub(crate) fn write(out: &mut String, value: &Value) {
                 out.push('[');
                 open.push(Left::Array(items.iter()));
             }
-            // A BTreeMap of strings iterates in UTF-8 byte order, which is code-point order.
+            // Strings compare in UTF-8 byte order, which is code-point order.
             Value::Object(members) => {
                 out.push('{');
                 open.push(Left::Object(members.iter()));

@@ -1,10 +1,13 @@
-//! The RustCrypto back end: Ed25519, P-256 and, with feature `p384`, P-384. RSA keys are treated as keys of an unknown
-//! type here: they count nothing, so a repository that needs them is refused, never accepted.
+//! The RustCrypto back end: Ed25519 and, with the features of these names, P-256 and P-384. Other keys are treated as
+//! keys of an unknown type here: they count nothing, so a repository that needs them is refused, never accepted.
 
-use ed25519_dalek::VerifyingKey;
-use p256::ecdsa::signature::Verifier as _;
+#[cfg(feature = "p384")]
+use sha2::Sha384;
 use sha2::{Digest, Sha256, Sha512};
 
+#[cfg(any(feature = "p256", feature = "p384"))]
+use crate::curve;
+use crate::ed25519;
 use crate::key::PublicKey;
 
 pub(super) fn sha256(data: &[u8]) -> [u8; 32] {
@@ -16,31 +19,20 @@ pub(super) fn sha512(data: &[u8]) -> [u8; 64] {
 }
 
 pub(super) fn verify(key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
-    check(key, message, signature).is_some()
-}
-
-fn check(key: &PublicKey, message: &[u8], signature: &[u8]) -> Option<()> {
     match key {
         PublicKey::Ed25519(point) => {
-            let signature = ed25519_dalek::Signature::from_slice(signature).ok()?;
-            VerifyingKey::from_bytes(point)
-                .ok()?
-                .verify(message, &signature)
-                .ok()
+            ed25519::start(point, signature).is_some_and(|mut verifier| {
+                verifier.update(message);
+                ed25519::finish(verifier)
+            })
         }
-        PublicKey::EcdsaP256(point) => {
-            let signature = p256::ecdsa::Signature::from_der(signature).ok()?;
-            let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(point).ok()?;
-            key.verify(message, &signature).ok()
-        }
+        #[cfg(feature = "p256")]
+        PublicKey::EcdsaP256(point) => curve::p256::signature(signature)
+            .is_some_and(|signature| curve::p256::verify(point, &sha256(message), &signature)),
         #[cfg(feature = "p384")]
-        PublicKey::EcdsaP384(point) => {
-            let signature = p384::ecdsa::Signature::from_der(signature).ok()?;
-            let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(point).ok()?;
-            key.verify(message, &signature).ok()
-        }
-        #[cfg(not(feature = "p384"))]
-        PublicKey::EcdsaP384(_) => None,
-        PublicKey::Rsa { .. } => None,
+        PublicKey::EcdsaP384(point) => curve::p384::signature(signature).is_some_and(|signature| {
+            curve::p384::verify(point, &Sha384::digest(message), &signature)
+        }),
+        _ => false,
     }
 }

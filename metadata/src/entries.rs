@@ -57,7 +57,7 @@ pub(crate) fn read_entry(scanner: &mut Scanner<'_>) -> Result<RawEntry, Metadata
     let mut keyid = None;
     let (mut signature, mut hash) = (None, None);
     let (mut method, mut hash_function) = (None, None);
-    scanner.unique_object(|scanner, name| {
+    scanner.unique_object(&mut |scanner, name| {
         match (name, scanner.peek()) {
             ("keyid", _) => keyid = Some(KeyId::new(scanner.string()?.0)?),
             ("sig", Some(b'"')) => signature = hex::decode(&*scanner.string()?.0).ok(),

@@ -1,6 +1,7 @@
 //! The envelope around every signed document: the bytes as received, the canonical payload in them,
 //! and the proof that somebody's threshold signed exactly that payload.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -10,8 +11,9 @@ use core::ops::{Deref, Range};
 use crate::authority::{Authority, Tally};
 use crate::canonical;
 use crate::document::{Decode, Document};
-use crate::entries;
+use crate::entries::{self, RawEntry};
 use crate::error::MetadataError;
+use crate::field::Fields;
 use crate::json::{self, Value, not_utf8};
 use crate::key::KeyId;
 use crate::root::Root;
@@ -93,24 +95,7 @@ impl<T: Document> Signed<T> {
     /// [`MetadataError::Malformed`] or [`MetadataError::Field`] when it is not strict JSON with
     /// `signed` and `signatures`, or when a key id stands in `signatures` twice (TUF 4.2).
     pub fn parse(received: Vec<u8>) -> Result<Self, MetadataError> {
-        let received =
-            Arc::new(String::from_utf8(received).map_err(|error| not_utf8(error.utf8_error()))?);
-        let mut scanner = Scanner::new(&received);
-        let mut payload = None;
-        let mut signatures = None;
-        scanner.white_space();
-        scanner.unique_object(|scanner, name| {
-            match name {
-                "signed" => payload = Some(read_payload(&received, scanner)?),
-                "signatures" => signatures = Some(entries::read(scanner)?),
-                _ => entries::pass_over(scanner)?,
-            }
-            Ok(())
-        })?;
-        scanner.end()?;
-        let missing = |name: &str| MetadataError::field(name, "is missing");
-        let payload = payload.ok_or_else(|| missing("signed"))?;
-        let signatures = signatures.ok_or_else(|| missing("signatures"))?;
+        let (received, payload, signatures) = read(received)?;
         Ok(Self {
             signatures: entries::judge(signatures, T::SIGNATURES, &payload),
             payload,
@@ -164,13 +149,22 @@ impl<T: Document> Signed<T> {
     /// # Errors
     /// [`MetadataError::SignatureThreshold`], or what is wrong with the content.
     pub fn verify(self, authority: &Authority) -> Result<Verified<T>, MetadataError> {
-        authority.check(self.payload.as_bytes(), &self.signatures)?;
+        self.check(authority)?;
         let content = T::decode(&self.payload)?;
-        Ok(Verified {
+        Ok(self.with(content))
+    }
+
+    fn check(&self, authority: &Authority) -> Result<(), MetadataError> {
+        authority.check(self.payload.as_bytes(), &self.signatures)
+    }
+
+    /// With its content, once those have signed it who have to.
+    fn with(self, content: T) -> Verified<T> {
+        Verified {
             received: self.received,
             payload: self.payload,
             content,
-        })
+        }
     }
 }
 
@@ -198,8 +192,9 @@ impl Signed<Root> {
     /// # Errors
     /// As [`Signed::verify`].
     pub fn verify_by_itself(self) -> Result<Verified<Root>, MetadataError> {
-        let own = self.decode_unverified()?.root_authority();
-        self.verify(&own)
+        let content = self.decode_unverified()?;
+        self.check(&content.root_authority())?;
+        Ok(self.with(content))
     }
 }
 
@@ -244,14 +239,15 @@ impl Successor {
     ///
     /// # Errors
     /// As [`Verified::verify_next`].
+    // Not inlined: what its caller holds beside would stand above the checks on a small device's stack.
+    #[inline(never)]
     pub fn verify(&self, next: Signed<Root>) -> Result<Verified<Root>, MetadataError> {
-        let signatures = next.signatures.clone();
-        let next = next.verify(&self.authority)?;
-        let own = next.content.root_authority();
-        own.check(next.payload.as_bytes(), &signatures)?;
-        let (trusted, found) = (self.version, next.content.header.version);
+        next.check(&self.authority)?;
+        let content = next.decode_unverified()?;
+        next.check(&content.root_authority())?;
+        let (trusted, found) = (self.version, content.header.version);
         match trusted.checked_add(1) == Some(found) {
-            true => Ok(next),
+            true => Ok(next.with(content)),
             false => Err(MetadataError::RootVersion { trusted, found }),
         }
     }
@@ -271,6 +267,11 @@ impl Folded {
         self.received.as_bytes()
     }
 
+    /// Its `custom`, where given, without the unknown fields.
+    pub(crate) fn custom(&self) -> Result<Option<Fields<'_>>, MetadataError> {
+        Fields::of_text("signed", &self.payload)?.optional_fields("custom")
+    }
+
     /// The Root with its content.
     pub fn unfold(&self) -> Verified<Root> {
         // What was read once reads again. If it ever did not, it would be a Root that nobody can sign
@@ -285,19 +286,36 @@ impl Folded {
     }
 }
 
+/// Reads the envelope, whatever stands in it.
+fn read(received: Vec<u8>) -> Result<(Arc<String>, Payload, Vec<RawEntry>), MetadataError> {
+    let received = String::from_utf8(received).map_err(|error| not_utf8(error.utf8_error()))?;
+    let received = Arc::new(received);
+    let mut scanner = Scanner::new(&received);
+    let mut payload = None;
+    let mut signatures = None;
+    scanner.white_space();
+    scanner.unique_object(&mut |scanner, name| {
+        match name {
+            "signed" => payload = Some(read_payload(&received, scanner)?),
+            "signatures" => signatures = Some(entries::read(scanner)?),
+            _ => entries::pass_over(scanner)?,
+        }
+        Ok(())
+    })?;
+    scanner.end()?;
+    let missing = |name: &str| MetadataError::field(name, "is missing");
+    let payload = payload.ok_or_else(|| missing("signed"))?;
+    let signatures = signatures.ok_or_else(|| missing("signatures"))?;
+    Ok((received, payload, signatures))
+}
+
 fn read_payload(text: &Arc<String>, scanner: &mut Scanner<'_>) -> Result<Payload, MetadataError> {
     let start = scanner.position();
-    let canonical = scanner.skip_canonical()?;
-    let range = start..scanner.position();
-    if canonical {
-        return Ok(Payload {
+    Ok(match scanner.canonical_form()? {
+        Cow::Borrowed(_) => Payload {
             text: Arc::clone(text),
-            range,
-        });
-    }
-    // White space, another key order, escapes, or duplicate keys: one more pass, which encodes
-    // what it reads and refuses the last.
-    let mut encoded = String::new();
-    Scanner::within(text, range).canonicalise(&mut encoded)?;
-    Ok(Payload::encoded(encoded))
+            range: start..scanner.position(),
+        },
+        Cow::Owned(encoded) => Payload::encoded(encoded),
+    })
 }

@@ -39,7 +39,7 @@ pub enum MetadataError {
         what: String,
     },
     /// `_type` names another role than the one that was asked for.
-    #[error("wrong role type: expected {expected}, the file says {found:?}")]
+    #[error("wrong role type: expected {expected}, the file says \"{}\"", shown(.found))]
     WrongRoleType {
         /// The role that was asked for.
         expected: RoleType,
@@ -48,7 +48,7 @@ pub enum MetadataError {
     },
     /// `spec_version` is of a major version other than 1.
     #[error(
-        "unsupported specification version {found:?}: this implementation reads major version 1"
+        "unsupported specification version \"{}\": this implementation reads major version 1", shown(.found)
     )]
     UnsupportedSpecVersion {
         /// What `spec_version` says.

@@ -33,6 +33,10 @@ enum Members<'a> {
 enum Unknown {
     Kept,
     /// They cost nothing, whatever a file holds that nobody has vouched for.
+    #[cfg_attr(
+        not(feature = "rustcrypto"),
+        allow(dead_code, reason = "for what passes in a stream")
+    )]
     LeftOut,
 }
 
@@ -48,6 +52,10 @@ impl<'a> Fields<'a> {
     }
 
     /// Of canonical text, without the unknown fields.
+    #[cfg_attr(
+        not(feature = "rustcrypto"),
+        allow(dead_code, reason = "for what passes in a stream")
+    )]
     pub(crate) fn of_text(path: impl Into<String>, text: &'a str) -> Result<Self> {
         Self::of_part(path.into(), Part::Text(text, Unknown::LeftOut))
     }
@@ -159,7 +167,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Shows the members of this object, each of them an object itself.
-    pub(crate) fn each(self, mut show: impl FnMut(&str, Self) -> Result<()>) -> Result<()> {
+    pub(crate) fn each(self, show: &mut dyn FnMut(&str, Self) -> Result<()>) -> Result<()> {
         let Self { path, members } = self;
         let mut show = |name: &str, part| {
             let fields = Self::of_part(format!("{path}.{name}"), part)?;

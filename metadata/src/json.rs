@@ -1,7 +1,6 @@
 //! A strict JSON value: no duplicate keys, no floats, integers from -2^63 to 2^64-1, no `-0`,
 //! valid UTF-8 without lone surrogates, nesting of at most [`limits::MAX_DEPTH`](crate::limits).
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::str::Utf8Error;
@@ -9,8 +8,9 @@ use core::str::Utf8Error;
 use crate::error::MetadataError;
 use crate::scan::Scanner;
 
-/// The members of an object, in code-point order of their keys.
-pub type Object = BTreeMap<String, Value>;
+mod object;
+
+pub use self::object::{Iter, Object};
 
 /// A JSON value without floats.
 ///
@@ -47,7 +47,7 @@ pub fn parse(text: &[u8]) -> Result<Value, MetadataError> {
 
 /// Reads one value in canonical form.
 pub(crate) fn parse_canonical(text: &str) -> Result<Value, MetadataError> {
-    Scanner::canonical(text).value()
+    Scanner::canonical(text).canonical_value()
 }
 
 pub(crate) fn utf8(text: &[u8]) -> Result<&str, MetadataError> {

@@ -5,18 +5,16 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use der::asn1::{AnyRef, ObjectIdentifier, UintRef};
-use der::pem::{LineEnding, PemLabel};
-use der::{Decode, Encode, EncodePem, Reader, SliceReader};
-use p256::elliptic_curve::sec1::ToSec1Point as _;
-use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfo, SubjectPublicKeyInfoRef};
-
 use crate::canonical;
 use crate::crypto;
+#[cfg(any(feature = "p256", feature = "p384"))]
+use crate::curve;
 use crate::error::MetadataError;
 use crate::field::{Fields, with};
 use crate::json::{Object, Value};
 use crate::limits::{MAX_KEYID_LEN, RSA_BITS};
+use crate::pem;
+use crate::spki;
 
 /// The name of a key. Opaque (TAP 12): nothing is concluded from its spelling.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,11 +107,6 @@ pub enum PublicKey {
     },
 }
 
-const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
-const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
-const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-
 impl PublicKey {
     /// The scheme this key signs with.
     pub fn scheme(&self) -> Scheme {
@@ -126,22 +119,13 @@ impl PublicKey {
     }
 
     /// A point on P-256 (65 or 33 bytes) or P-384 (97 or 49 bytes) in SEC 1 form.
-    /// `None` if it is not on the curve; for P-384 also without the feature `p384`.
+    /// `None` if it is not on the curve, or without the feature of that curve.
     pub fn from_sec1(point: &[u8]) -> Option<Self> {
         match point.len() {
-            33 | 65 => {
-                let key = p256::PublicKey::from_sec1_bytes(point).ok()?;
-                Some(Self::EcdsaP256(
-                    key.to_sec1_point(false).as_bytes().try_into().ok()?,
-                ))
-            }
+            #[cfg(feature = "p256")]
+            33 | 65 => curve::p256::uncompressed(point).map(Self::EcdsaP256),
             #[cfg(feature = "p384")]
-            49 | 97 => {
-                let key = p384::PublicKey::from_sec1_bytes(point).ok()?;
-                Some(Self::EcdsaP384(
-                    key.to_sec1_point(false).as_bytes().try_into().ok()?,
-                ))
-            }
+            49 | 97 => curve::p384::uncompressed(point).map(Self::EcdsaP384),
             _ => None,
         }
     }
@@ -161,47 +145,31 @@ impl PublicKey {
         (RSA_BITS.contains(&bits) && odd).then_some(Self::Rsa { modulus, exponent })
     }
 
-    /// From a DER SubjectPublicKeyInfo (RFC 5280) with a P-256, P-384 or RSA key.
+    /// From a DER SubjectPublicKeyInfo (RFC 5280) with a P-256, P-384 or RSA key. RSA keys are unknown without
+    /// the feature `ring`.
     pub fn from_spki_der(der: &[u8]) -> Option<Self> {
-        let info = SubjectPublicKeyInfoRef::from_der(der).ok()?;
-        let bits = info.subject_public_key.as_bytes()?;
-        match info.algorithm.oid {
-            EC => {
-                let curve: ObjectIdentifier = info.algorithm.parameters?.decode_as().ok()?;
-                let key = Self::from_sec1(bits)?;
-                let stated = matches!(
-                    (&key, curve),
-                    (Self::EcdsaP256(_), P256) | (Self::EcdsaP384(_), P384)
-                );
-                stated.then_some(key)
+        for (curve, scheme) in [
+            (spki::P256, Scheme::EcdsaP256),
+            (spki::P384, Scheme::EcdsaP384),
+        ] {
+            if let Some(point) = spki::point(der, curve) {
+                return Self::from_sec1(point).filter(|key| key.scheme() == scheme);
             }
-            RSA => {
-                let mut reader = SliceReader::new(bits).ok()?;
-                let (modulus, exponent) = reader
-                    .sequence(|inner| {
-                        let modulus: UintRef<'_> = inner.decode()?;
-                        let exponent: UintRef<'_> = inner.decode()?;
-                        der::Result::Ok((modulus, exponent))
-                    })
-                    .ok()?;
-                reader.finish().ok()?;
-                Self::from_rsa(modulus.as_bytes(), exponent.as_bytes())
-            }
-            _ => None,
         }
+        let (modulus, exponent) = spki::rsa(der)?;
+        Self::from_rsa(modulus, exponent)
     }
 
     /// As metadata writes it in `keyval.public`: hexadecimal for Ed25519, a PEM
     /// SubjectPublicKeyInfo for the others.
     pub fn to_text(&self) -> String {
-        match self {
-            Self::Ed25519(key) => hex::encode(key),
-            Self::EcdsaP256(point) => pem(EC, Some(AnyRef::from(&P256)), point),
-            Self::EcdsaP384(point) => pem(EC, Some(AnyRef::from(&P384)), point),
-            Self::Rsa { modulus, exponent } => {
-                pem(RSA, Some(AnyRef::NULL), &rsa_public_key(modulus, exponent))
-            }
-        }
+        let info = match self {
+            Self::Ed25519(key) => return hex::encode(key),
+            Self::EcdsaP256(point) => spki::encode(spki::P256, point),
+            Self::EcdsaP384(point) => spki::encode(spki::P384, point),
+            Self::Rsa { modulus, exponent } => spki::encode_rsa(modulus, exponent),
+        };
+        pem::encode(&info)
     }
 
     /// Names the key by its material: SHA-256 of the scheme and the bytes of the public key.
@@ -261,9 +229,7 @@ impl Key {
                 PublicKey::Ed25519(key)
             }
             "ecdsa" | "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "rsa" => {
-                let (label, der) = der::pem::decode_vec(text.trim().as_bytes()).ok()?;
-                SubjectPublicKeyInfoRef::validate_pem_label(label).ok()?;
-                PublicKey::from_spki_der(&der)?
+                PublicKey::from_spki_der(&pem::decode(text.trim())?)?
             }
             _ => return None,
         };
@@ -311,7 +277,7 @@ impl Key {
 /// Keys by their ids, as Root and delegations list them.
 pub(crate) fn decode_keys(listed: Fields<'_>) -> Result<BTreeMap<KeyId, Key>, MetadataError> {
     let mut keys = BTreeMap::new();
-    listed.each(|id, key| {
+    listed.each(&mut |id, key| {
         keys.insert(KeyId::new(id)?, Key::decode(key)?);
         Ok(())
     })?;
@@ -321,24 +287,4 @@ pub(crate) fn decode_keys(listed: Fields<'_>) -> Result<BTreeMap<KeyId, Key>, Me
 pub(crate) fn keys_to_value(keys: &BTreeMap<KeyId, Key>) -> Value {
     let members = keys.iter().map(|(id, key)| (id.0.clone(), key.to_value()));
     Value::Object(members.collect())
-}
-
-fn pem(oid: ObjectIdentifier, parameters: Option<AnyRef<'_>>, key: &[u8]) -> String {
-    let info = der::asn1::BitStringRef::from_bytes(key).map(|bits| SubjectPublicKeyInfo {
-        algorithm: AlgorithmIdentifierRef { oid, parameters },
-        subject_public_key: bits,
-    });
-    // Encoding fails only for lengths beyond 256 MiB, which no key here has.
-    info.and_then(|info| info.to_pem(LineEnding::LF))
-        .unwrap_or_default()
-}
-
-/// RSAPublicKey (RFC 8017 A.1.1).
-fn rsa_public_key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
-    let encode = || -> der::Result<Vec<u8>> {
-        let mut inner = UintRef::new(modulus)?.to_der()?;
-        inner.extend(UintRef::new(exponent)?.to_der()?);
-        AnyRef::new(der::Tag::Sequence, &inner)?.to_der()
-    };
-    encode().unwrap_or_default()
 }

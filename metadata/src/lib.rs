@@ -32,11 +32,16 @@ mod crypto;
 pub mod json;
 mod scan;
 
+mod asn1;
 mod authority;
 mod bins;
+#[cfg(any(feature = "p256", feature = "p384"))]
+mod curve;
 mod delegated_role;
 mod delegation;
 mod document;
+#[cfg(feature = "rustcrypto")]
+mod ed25519;
 mod entries;
 mod envelope;
 mod error;
@@ -47,8 +52,10 @@ mod key;
 pub mod limits;
 mod path;
 mod path_set;
+mod pem;
 mod root;
 mod snapshot;
+mod spki;
 #[cfg(feature = "rustcrypto")]
 pub mod stream;
 mod targets;

@@ -1,10 +1,10 @@
 //! The one JSON lexer. It validates everything except duplicate keys while it walks, and says
-//! whether what it passed over was already in canonical form; [`Scanner::value`] builds a
-//! [`Value`] and checks for duplicates too.
+//! whether what it passed over was already in canonical form; [`Scanner::canonicalise`] puts it into that
+//! form and refuses duplicates, and [`Scanner::value`] builds a [`Value`], without duplicates too.
 
 use alloc::borrow::Cow;
-use alloc::collections::BTreeSet;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -62,6 +62,11 @@ impl<'a> Scanner<'a> {
     }
 
     /// As if `levels` of arrays and objects were open around it.
+    #[cfg(feature = "rustcrypto")]
+    #[cfg_attr(
+        not(feature = "rustcrypto"),
+        allow(dead_code, reason = "for what passes in a stream")
+    )]
     pub(crate) fn nested(mut self, levels: usize) -> Self {
         self.depth = levels;
         self
@@ -104,8 +109,13 @@ impl<'a> Scanner<'a> {
         build::value(self)
     }
 
+    /// Builds one value of canonical text.
+    pub(crate) fn canonical_value(&mut self) -> Result<Value> {
+        build::canonical_value(self)
+    }
+
     /// Reads one value without building it; whether it is in canonical form. Where the answer is
-    /// "no", duplicate keys have not been ruled out: read it again with [`Self::value`].
+    /// "no", duplicate keys have not been ruled out: [`Self::canonicalise`] does.
     pub(crate) fn skip_canonical(&mut self) -> Result<bool> {
         let mut check = FormCheck {
             canonical: true,
@@ -113,6 +123,19 @@ impl<'a> Scanner<'a> {
         };
         self.walk(&mut check)?;
         Ok(check.canonical)
+    }
+
+    /// Reads one value; its canonical form, which may be the text that stands there.
+    pub(crate) fn canonical_form(&mut self) -> Result<Cow<'a, str>> {
+        let start = self.at;
+        if self.skip_canonical()? {
+            return Ok(Cow::Borrowed(self.since(start)));
+        }
+        // White space, another key order, escapes, or duplicate keys: one more pass, which encodes
+        // what it reads and refuses the last. Canonical form is never the longer one.
+        let mut encoded = String::with_capacity(self.at - start);
+        Self::within(self.text, start..self.at).canonicalise(&mut encoded)?;
+        Ok(Cow::Owned(encoded))
     }
 
     /// Passes over a value in canonical text; the text it has.
@@ -127,74 +150,65 @@ impl<'a> Scanner<'a> {
         self.expect(b':', "':' was expected after an object key")
     }
 
-    /// Walks an object; `member` gets each key, its offset, and must read the value. Whether the
-    /// object itself was written plainly: no white space, no escape in a key that canonical form
-    /// would not have.
+    /// Walks an object; `member` gets each key, its offset, and must read the value.
     pub(crate) fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, Cow<'a, str>, usize) -> Result<()>,
-    ) -> Result<bool> {
-        let mut plain = true;
+    ) -> Result<()> {
         self.open(b'{', "an object was expected")?;
-        plain &= !self.white_space();
+        self.white_space();
         if self.take(b'}') {
             self.depth -= 1;
-            return Ok(plain);
+            return Ok(());
         }
         loop {
             let at = self.at;
-            let (key, canonical) = self.string()?;
-            plain &= canonical & !self.white_space();
-            self.expect(b':', "':' was expected after an object key")?;
-            plain &= !self.white_space();
+            let (key, _) = self.string()?;
+            self.white_space();
+            self.colon()?;
+            self.white_space();
             member(self, key, at)?;
-            plain &= !self.white_space();
+            self.white_space();
             if self.take(b'}') {
                 self.depth -= 1;
-                return Ok(plain);
+                return Ok(());
             }
             self.expect(b',', "',' or '}' was expected in an object")?;
-            plain &= !self.white_space();
+            self.white_space();
         }
     }
 
     /// Walks an object as [`Self::object`] does, and refuses duplicate keys.
     pub(crate) fn unique_object(
         &mut self,
-        mut member: impl FnMut(&mut Self, &str) -> Result<()>,
+        member: &mut dyn FnMut(&mut Self, &str) -> Result<()>,
     ) -> Result<()> {
-        let mut names = BTreeSet::new();
+        let mut members = Vec::new();
         self.object(|scanner, key, at| {
             member(scanner, &key)?;
-            match names.contains(&key) {
-                true => Err(duplicate(at, &key)),
-                false => {
-                    names.insert(key);
-                    Ok(())
-                }
-            }
+            members.push((key, at, 0..0));
+            Ok(())
         })?;
-        Ok(())
+        canonicalise::order(&mut members).map(drop)
     }
 
-    /// Walks an array; `item` must read each value. Whether there was no white space.
-    pub(crate) fn array(&mut self, mut item: impl FnMut(&mut Self) -> Result<()>) -> Result<bool> {
-        let mut plain = true;
+    /// Walks an array; `item` must read each value.
+    pub(crate) fn array(&mut self, mut item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
         self.open(b'[', "an array was expected")?;
-        plain &= !self.white_space();
+        self.white_space();
         if self.take(b']') {
             self.depth -= 1;
-            return Ok(plain);
+            return Ok(());
         }
         loop {
             item(self)?;
-            plain &= !self.white_space();
+            self.white_space();
             if self.take(b']') {
                 self.depth -= 1;
-                return Ok(plain);
+                return Ok(());
             }
             self.expect(b',', "',' or ']' was expected in an array")?;
-            plain &= !self.white_space();
+            self.white_space();
         }
     }
 

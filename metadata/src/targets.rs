@@ -122,7 +122,7 @@ impl Decode for Targets {
         scanner.object(|scanner, name, _| {
             match &*name {
                 "targets" => entries = Some(index(scanner)?),
-                _ => drop(rest.insert(name.into_owned(), scanner.value()?)),
+                _ => drop(rest.insert(name.into_owned(), scanner.canonical_value()?)),
             }
             Ok(())
         })?;

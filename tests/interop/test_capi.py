@@ -1,35 +1,19 @@
 """The C ABI, as those use it who write C and C++: installed, compiled, run against a served repository."""
 
+import json
 import os
-import subprocess
-from collections.abc import Callable
+import struct
 from pathlib import Path
 
 import pytest
-from capi import CAPI, SANITIZED, Installed, run, valgrind
+from capi import CAPI, EXAMPLES, KINDS, PROGRAMS, SANITIZED, STRICT, WATCHED, WORKSPACE, Installed, run, run_as
+from capi import installed, with_library  # noqa: F401 - fixtures
 from conftest import binary
 from our_client import Client, refused
 from our_repo import RepoTool
-from serving import Server, Site
+from serving import Server
 
 IMAGE = b"firmware " * 30_000
-
-
-@pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    return Installed(tmp_path_factory.mktemp("prefix"), binary("libcountersign.a"))
-
-
-@pytest.fixture(scope="session")
-def programs(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The C examples, each plain and with AddressSanitizer."""
-    folder = tmp_path_factory.mktemp("programs")
-    made = {}
-    for name in ("update", "own_io"):
-        source = CAPI / "examples" / "c" / f"{name}.c"
-        made[name] = installed.compile(source, folder / name)
-        made[f"{name}-asan"] = installed.compile(source, folder / f"{name}-asan", *SANITIZED)
-    return made
 
 
 @pytest.fixture
@@ -37,20 +21,12 @@ def published(tool: RepoTool) -> RepoTool:
     """A repository with one image, published."""
     tool.init()
     tool.add("fw.img", IMAGE)
-    tool.run("sign")
-    tool.run("publish")
+    tool.release()
     return tool
 
 
-def with_library(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in installed.environment.items():
-        monkeypatch.setenv(name, value)
-
-
-def run_as(words: list[str], code: int) -> str:
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == code, f"{words}\n{done.stdout}{done.stderr}"
-    return done.stdout + done.stderr
+def first_root(repository: RepoTool) -> Path:
+    return repository.published / "metadata" / "1.root.json"
 
 
 def tamper(repository: RepoTool) -> None:
@@ -64,45 +40,13 @@ def tamper(repository: RepoTool) -> None:
         file.write_bytes(content)
 
 
-def test_only_our_symbols_are_there_with_their_version(installed: Installed) -> None:
-    library = installed.prefix / "lib" / "libcountersign.so"
-    listed = run("nm", "--dynamic", "--defined-only", library).split("\n")
-    names = [line.split()[-1] for line in listed if line and " A " not in line]
-    assert len(names) > 80
-    assert all(name.startswith("countersign_") and name.endswith("@@COUNTERSIGN_0.1") for name in names), names
-    assert "libcountersign.so.0.1" in run("readelf", "-d", library)
-
-
-def test_the_library_needs_no_more_than_the_system_has(installed: Installed) -> None:
-    needed = run("readelf", "-d", installed.prefix / "lib" / "libcountersign.so")
-    libraries = {line.split("[")[1].rstrip("]") for line in needed.splitlines() if "(NEEDED)" in line}
-    assert libraries <= {"libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"}, libraries
-
-
-@pytest.mark.parametrize("kind", ["update", "update-asan", "valgrind", "static"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_c_example_updates_and_refuses(
-    kind: str,
-    installed: Installed,
-    programs: dict[str, Path],
-    published: RepoTool,
-    server: Server,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    kind: str, with_library: Installed, published: RepoTool, server: Server, tmp_path: Path
 ) -> None:
-    with_library(installed, monkeypatch)
-    match kind:
-        case "valgrind":
-            command = valgrind(programs["update"])
-        case "static":
-            source = CAPI / "examples" / "c" / "update.c"
-            command = [str(installed.compile(source, tmp_path / "static", static=True))]
-            monkeypatch.delenv("LD_LIBRARY_PATH")
-        case _:
-            command = [str(programs[kind])]
-    site = server.static(published.published)
-    client = Client(command, tmp_path / "client", site)
-    root = (published.published / "metadata" / "1.root.json").read_bytes()
-    assert client.init(root).ok
+    command = with_library.command(kind, EXAMPLES / "update.c", tmp_path)
+    client = Client([str(word) for word in command], tmp_path / "client", server.static(published.published))
+    assert client.init(first_root(published).read_bytes()).ok
     outcome = client.download("fw.img")
     assert outcome.ok, outcome
     assert (client.target_dir / "fw.img").read_bytes() == IMAGE
@@ -113,64 +57,93 @@ def test_the_c_example_updates_and_refuses(
     assert refused(client.download("none.img"), "target-not-found")
 
 
-def test_the_c_example_refuses_its_arguments(
-    installed: Installed, programs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with_library(installed, monkeypatch)
-    program = str(programs["update-asan"])
-    state = str(tmp_path / "state")
-    assert "usage" in run_as([program], 1)
-    assert "cannot read" in run_as([program, "--metadata-dir", state, "init", "/none"], 1)
-    assert "misuse" in run_as([program, "--metadata-dir", state, "refresh"], 1)
+def test_the_c_example_refuses_its_arguments(with_library: Installed, tmp_path: Path) -> None:
+    program = with_library.command("asan", EXAMPLES / "update.c", tmp_path)
+    state = ["--metadata-dir", tmp_path / "state"]
+    assert "usage" in run_as(program, 1)
+    assert "cannot read" in run_as([*program, *state, "init", "/none"], 1)
+    assert "misuse" in run_as([*program, *state, "refresh"], 1)
     url = ["--metadata-url", "http://127.0.0.1:1/metadata"]
-    assert "no-trusted-root" in run_as([program, "--metadata-dir", state, *url, "refresh"], 1)
-    assert "usage" in run_as([program, "--metadata-dir", state, "--metadata-url", "gopher://x/", "refresh"], 1)
+    assert "no-trusted-root" in run_as([*program, *state, *url, "refresh"], 1)
+    assert "usage" in run_as([*program, *state, "--metadata-url", "gopher://x/", "refresh"], 1)
 
 
 def test_the_cplusplus_example_through_cmake(
-    installed: Installed, published: RepoTool, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    with_library: Installed, published: RepoTool, server: Server, tmp_path: Path
 ) -> None:
-    with_library(installed, monkeypatch)
     build = tmp_path / "build"
-    flags = " ".join(SANITIZED)
+    flags = " ".join([*SANITIZED, *STRICT])
+    include = with_library.prefix / "include"
+    run("cc", *SANITIZED, f"-I{include}", "-c", PROGRAMS / "no_handles_left.c", "-o", tmp_path / "no_handles_left.o")
+    (tmp_path / "more.cmake").write_text(f"link_libraries({tmp_path / 'no_handles_left.o'})\n")
     run(
-        "cmake", "-S", CAPI / "examples" / "cpp", "-B", build,
-        f"-DCMAKE_PREFIX_PATH={installed.prefix}", f"-DCMAKE_CXX_FLAGS={flags} -Wall -Wextra -Werror",
+        "cmake", "-S", CAPI / "examples" / "cpp", "-B", build, f"-DCMAKE_PREFIX_PATH={with_library.prefix}",
+        f"-DCMAKE_CXX_FLAGS={flags}", f"-DCMAKE_PROJECT_INCLUDE={tmp_path / 'more.cmake'}",
     )
     run("cmake", "--build", build)
-    program = str(build / "update")
+    assert "no_handle_is_left" in run("nm", build / "update")
     site = server.static(published.published)
-    state, images = str(tmp_path / "state"), tmp_path / "images"
-    root = published.published / "metadata" / "1.root.json"
-    run_as([program, state, "init", str(root)], 0)
-    base = site.metadata_url.removesuffix("/metadata")
+    update, images = [build / "update", tmp_path / "state"], tmp_path / "images"
+    run_as([*update, "init", first_root(published)], 0)
+    asked = [*update, site.metadata_url.removesuffix("/metadata"), "fw.img", images]
     images.mkdir()
-    assert "verified" in run_as([program, state, base, "fw.img", str(images)], 0)
+    assert "verified" in run_as(asked, 0)
     assert (images / "fw.img").read_bytes() == IMAGE
     (images / "fw.img").unlink()
     tamper(published)
-    assert "image-hash (602)" in run_as([program, state, base, "fw.img", str(images)], 1)
+    assert "image-hash (602)" in run_as(asked, 1)
     assert not (images / "fw.img").exists()
 
 
-@pytest.mark.parametrize("kind", ["own_io-asan", "valgrind"])
-def test_own_transport_and_storage(
-    kind: str,
-    installed: Installed,
-    programs: dict[str, Path],
-    published: RepoTool,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_cplusplus_wrappers(
+    kind: str, with_library: Installed, published: RepoTool, tmp_path: Path
 ) -> None:
-    with_library(installed, monkeypatch)
-    command = valgrind(programs["own_io"]) if kind == "valgrind" else [str(programs[kind])]
-    state, output = str(tmp_path / "state"), tmp_path / "fw.img"
-    update = [*command, state, "update", str(published.published), "fw.img", str(output)]
+    command = with_library.command(kind, PROGRAMS / "wrappers.cpp", tmp_path)
+    vector = WORKSPACE / "test-vectors" / "vectors" / "uptane-director" / "honest" / "1"
+    run_as([*command, published.published, vector, tmp_path / "home"], 0)
+
+
+def test_no_example_installs_what_has_expired_since(
+    with_library: Installed, published: RepoTool, tmp_path: Path
+) -> None:
+    include = with_library.prefix / "include"
+    run("cc", "-shared", "-fPIC", f"-I{include}", PROGRAMS / "stale.c", "-o", tmp_path / "stale.so")
+    stale = {"LD_PRELOAD": tmp_path / "stale.so"}
+    root, output = first_root(published), tmp_path / "out.img"
+    base = published.published.as_uri()
+
+    own_io = [*with_library.command("plain", EXAMPLES / "own_io.c", tmp_path), tmp_path / "own"]
+    run_as([*own_io, "init", root], 0)
+    run_as([*own_io, "update", published.published, "fw.img", output], 1, **stale)
+    assert not output.exists() and not output.with_name("out.img.unproven").exists()
+    run_as([*own_io, "update", published.published, "fw.img", output], 0)
+
+    update = [*with_library.command("plain", EXAMPLES / "update.c", tmp_path), "--metadata-dir", tmp_path / "c"]
+    run_as([*update, "init", root], 0)
+    update += ["--metadata-url", f"{base}/metadata", "--target-base-url", f"{base}/targets"]
+    update += ["--target-dir", tmp_path / "images", "--target-name", "fw.img", "download"]
+    assert "installing" not in run_as(update, 1, **stale)
+    assert "installing" in run_as(update, 0)
+
+    cpp = with_library.compile(CAPI / "examples" / "cpp" / "update.cpp", tmp_path / "cpp")
+    run_as([cpp, tmp_path / "state", "init", root], 0)
+    assert "installing" not in run_as([cpp, tmp_path / "state", base, "fw.img", tmp_path / "images"], 1, **stale)
+    assert "installing" in run_as([cpp, tmp_path / "state", base, "fw.img", tmp_path / "images"], 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_own_transport_and_storage(
+    kind: str, with_library: Installed, published: RepoTool, tmp_path: Path
+) -> None:
+    command = with_library.command(kind, EXAMPLES / "own_io.c", tmp_path)
+    state, output = tmp_path / "state", tmp_path / "fw.img"
+    update = [*command, state, "update", published.published, "fw.img", output]
     assert "no-trusted-root" in run_as(update, 1)
-    run_as([*command, state, "init", str(published.published / "metadata" / "1.root.json")], 0)
+    run_as([*command, state, "init", first_root(published)], 0)
     run_as(update, 0)
     assert output.read_bytes() == IMAGE
-    assert {"root", "root+1", "timestamp", "snapshot", "targets"} <= set(os.listdir(state))
+    assert {"root", "root+1", "timestamp", "snapshot", "targets"} == set(os.listdir(state))
     output.unlink()
     tamper(published)
     assert "image-hash" in run_as(update, 1)
@@ -179,41 +152,94 @@ def test_own_transport_and_storage(
     (tmp_path / "old").mkdir()
     run("cp", "-r", published.published, tmp_path / "old")
     published.add("fw2.img", IMAGE)
-    published.run("sign")
-    published.run("publish")
-    run_as([*update[:-2], "fw2.img", str(output)], 0)
-    replayed = [*command, state, "update", str(tmp_path / "old" / "published"), "fw2.img", str(output)]
+    published.release()
+    run_as([*update[:-2], "fw2.img", output], 0)
+    replayed = [*command, state, "update", tmp_path / "old" / "published", "fw2.img", output]
     assert "version-rollback" in run_as(replayed, 1)
 
 
-@pytest.mark.parametrize("kind", ["plain", "asan", "valgrind"])
-def test_every_function_called_wrongly(
-    kind: str, installed: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_trusted_root_is_not_provisioned_anew(
+    with_library: Installed, published: RepoTool, tmp_path: Path
 ) -> None:
-    with_library(installed, monkeypatch)
-    header = installed.prefix / "include" / "countersign" / "countersign.h"
-    source = tmp_path / "misuse.c"
-    source.write_text(run("python3", CAPI / "tests" / "misuse.py", header))
-    options = SANITIZED if kind == "asan" else []
-    program = installed.compile(source, tmp_path / "misuse", *options)
-    run_as(valgrind(program) if kind == "valgrind" else [str(program)], 0)
+    own_io = [*with_library.command("asan", EXAMPLES / "own_io.c", tmp_path), tmp_path / "state"]
+    run_as([*own_io, "init", first_root(published)], 0)
+    for _ in range(2):
+        published.replace_key("timestamp")
+        published.release()
+    run_as([*own_io, "update", published.published, "fw.img", tmp_path / "fw.img"], 0)
+    trusted = (tmp_path / "state" / "root").read_bytes()
+    assert trusted == struct.pack("=Q", 3) + published.metadata("3.root.json")
+    assert "File exists" in run_as([*own_io, "init", first_root(published)], 1)
+    assert (tmp_path / "state" / "root").read_bytes() == trusted
 
 
-def test_the_header_stands_alone(installed: Installed, tmp_path: Path) -> None:
-    include = f"-I{installed.prefix / 'include'}"
-    for compiler, suffix, standard in [("cc", "c", "c99"), ("c++", "cpp", "c++17")]:
-        source = tmp_path / f"alone.{suffix}"
-        source.write_text('#include <countersign/countersign.h>\nint main(void) { return COUNTERSIGN_OK; }\n')
-        run(compiler, f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-pedantic", include, "-c", source,
-            "-o", tmp_path / "alone.o")
-
-
-def test_vectors_through_the_c_example(
-    installed: Installed, programs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+def test_own_storage_fails_rather_than_forget(
+    with_library: Installed, published: RepoTool, tmp_path: Path
 ) -> None:
+    own_io = with_library.command("plain", EXAMPLES / "own_io.c", tmp_path, *WATCHED)
+    state, output = tmp_path / "state", tmp_path / "fw.img"
+    update = [*own_io, state, "update", published.published, "fw.img", output]
+    run_as([*own_io, state, "init", first_root(published)], 0)
+    run_as(update, 0)
+    for name in ("timestamp", "snapshot", "targets"):
+        whole = (state / name).read_bytes()
+        for length in (0, 1, 7):
+            (state / name).write_bytes(whole[:length])
+            assert f"{name} is damaged" in run_as(update, 1)
+        (state / name).write_bytes(whole)
+    output.unlink()
+    # The disk is full when the image is closed; the memory when a file is read.
+    assert "cannot copy" in run_as(update, 1, WATCH_FAIL="fclose")
+    assert not output.exists()
+    (tmp_path / "custom.json").write_text(json.dumps({"notes": "x" * 5000}))
+    published.add("fw2.img", IMAGE, "--custom", tmp_path / "custom.json")
+    published.release()
+    assert "cannot read" in run_as(update, 1, WATCH_FAIL="realloc")
+    assert "name a file" in run_as([*own_io, "x" * 4093, "update", published.published, "fw.img", output], 1)
+    run_as(update, 0)
+
+
+def test_own_storage_is_durable_before_it_is_relied_on(
+    with_library: Installed, published: RepoTool, tmp_path: Path
+) -> None:
+    own_io = with_library.command("plain", EXAMPLES / "own_io.c", tmp_path, *WATCHED)
+    state, output, log = tmp_path / "state", tmp_path / "out" / "fw.img", tmp_path / "log"
+    output.parent.mkdir()
+
+    def kept(name: str) -> list[str]:
+        whole = f"{state}/unfinished+"
+        return [f"fsync {whole}", f"rename {whole} {state}/{name}", f"fsync {state}"]
+
+    run_as([*own_io, state, "init", first_root(published)], 0, WATCH_LOG=log)
+    assert log.read_text().splitlines() == [f"fsync {tmp_path}", *kept("root+1"), *kept("root")]
+    log.unlink()
+    run_as([*own_io, state, "update", published.published, "fw.img", output], 0, WATCH_LOG=log)
+    image = [f"fsync {output}.unproven", f"rename {output}.unproven {output}", f"fsync {output.parent}"]
+    assert log.read_text().splitlines()[-12:] == [*kept("timestamp"), *kept("snapshot"), *kept("targets"), *image]
+
+
+def test_roles_called_like_directories_in_own_storage(with_library: Installed, tmp_path: Path) -> None:
+    case = WORKSPACE / "test-vectors" / "vectors" / "paths" / "role-name-dots" / "1"
+    own_io = [*with_library.command("asan", EXAMPLES / "own_io.c", tmp_path), tmp_path / "state"]
+    run_as([*own_io, "init", case / "metadata" / "1.root.json"], 0)
+    run_as([*own_io, "update", case, "fw/a.img", tmp_path / "a.img"], 0)
+    kept = set(os.listdir(tmp_path / "state"))
+    assert len(kept) == 6 and kept > {"root", "root+1", "timestamp", "snapshot", "targets"}, kept
+
+
+def test_a_file_that_does_not_fit_into_memory_is_no_shorter_file(
+    with_library: Installed, tmp_path: Path
+) -> None:
+    update = with_library.command("plain", EXAMPLES / "update.c", tmp_path, *WATCHED)
+    (tmp_path / "root.json").write_bytes(b"{" * 5000)
+    words = [*update, "--metadata-dir", tmp_path / "state", "init", tmp_path / "root.json"]
+    assert "malformed" in run_as(words, 1)
+    assert "cannot read" in run_as(words, 1, WATCH_FAIL="realloc")
+
+
+def test_vectors_through_the_c_example(with_library: Installed, tmp_path: Path) -> None:
     """As a process of its own, like any other client. Without processes all vectors go through the same
     functions in client-verifier/capi/tests."""
-    with_library(installed, monkeypatch)
+    program = with_library.compile(EXAMPLES / "update.c", tmp_path / "update")
     areas = [word for area in ("root/", "delegations/", "images/") for word in ("--filter", area)]
-    client = ["--jobs", "3", "--client", str(programs["update"])]
-    run_as([str(binary("test-vectors")), "run", *areas, *client], 0)
+    run_as([binary("test-vectors"), "run", *areas, "--jobs", "3", "--client", program], 0)

@@ -5,7 +5,8 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 
-use countersign_metadata::{Folded, Role, Root, Successor, UtcTime, Verified};
+use countersign_metadata::uptane::folded_time_server;
+use countersign_metadata::{Authority, Folded, Role, Root, Successor, UtcTime, Verified};
 
 use super::misuse;
 use crate::chain::{Chain, Rotations};
@@ -25,6 +26,7 @@ pub struct Followed {
     /// As text: a small device has no memory for more.
     trusted: Folded,
     version: u64,
+    expires: UtcTime,
     rotations: Rotations,
 }
 
@@ -32,6 +34,16 @@ impl Followed {
     /// The Root.
     pub fn root(&self) -> Verified<Root> {
         self.trusted.unfold()
+    }
+
+    /// When it expires.
+    pub(crate) fn expires(&self) -> UtcTime {
+        self.expires
+    }
+
+    /// Who may sign time attestations, as it says.
+    pub(crate) fn time_server(&self) -> Result<Option<Authority>, Reject> {
+        folded_time_server(&self.trusted).map_err(|error| Reject::metadata(ROLE, error))
     }
 
     /// TUF 5.3.10: only the last Root has to be unexpired.
@@ -45,6 +57,7 @@ impl Followed {
     fn of(trusted: Verified<Root>, rotations: Rotations) -> Self {
         Self {
             version: trusted.content().version(),
+            expires: trusted.content().expires(),
             trusted: trusted.fold(),
             rotations,
         }
@@ -190,11 +203,17 @@ impl Chained {
         };
         link::within(ROLE, &bytes, limits.root_len)?;
         let Self {
-            last: Followed { mut rotations, .. },
+            last,
             successor,
             steps,
         } = *self;
-        // The text of the Root before is let go here.
+        let Followed {
+            trusted,
+            mut rotations,
+            ..
+        } = last;
+        // A small device has no memory for the text of two Roots.
+        drop(trusted);
         let next = successor
             .verify(link::parse::<Root>(bytes, ROLE)?)
             .map_err(|error| Reject::metadata(ROLE, error))?;

@@ -58,8 +58,9 @@ pub enum Origin {
 pub struct Directed {
     vin: Vin,
     ecu: Ecu,
-    target: ListedTarget,
-    terms: Terms,
+    // These are large, and a small device's stack is not.
+    target: Box<ListedTarget>,
+    terms: Box<Terms>,
     verification: Verification,
 }
 
@@ -72,8 +73,9 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    pub(super) fn of(mut custom: DirectorCustom, serial: &EcuSerial) -> Self {
-        let wrapped = custom.wrapped_keys.remove(serial);
+    pub(super) fn of(custom: DirectorCustom, serial: &EcuSerial) -> Self {
+        // A copy takes less code than taking it out.
+        let wrapped = custom.wrapped_keys.get(serial).cloned();
         Self {
             release_counter: custom.release_counter,
             encryption: custom.encrypted.zip(wrapped),
@@ -93,8 +95,8 @@ impl Directed {
         Self {
             vin: vin.clone(),
             ecu,
-            target,
-            terms,
+            target: Box::new(target),
+            terms: Box::new(terms),
             verification,
         }
     }
@@ -174,7 +176,7 @@ impl Directed {
                     path: encrypted.filename.clone(),
                     file: TargetFile::new(encrypted.length, encrypted.hashes.clone()),
                     consistent: true,
-                    ..self.target.clone()
+                    ..ListedTarget::clone(&self.target)
                 };
                 Ok(Origin::Director(served.remote_path()?))
             }
@@ -217,7 +219,7 @@ impl Directed {
             return Err(self.reject(Code::HardwareMismatch, detail));
         }
         self.check_installed(installed)?;
-        let mut stream = self.target.clone().open(now)?;
+        let mut stream = ListedTarget::clone(&self.target).open(now)?;
         stream.direct(Box::new(self.clone()));
         Ok(stream)
     }

@@ -9,8 +9,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use countersign_metadata::uptane::{Nonce, TimeAttestation, time_server};
-use countersign_metadata::{Authority, Role, Signed, UtcTime, sha256};
+use countersign_metadata::uptane::{Nonce, TimeAttestation};
+use countersign_metadata::{Authority, Signed, UtcTime, sha256};
 
 use crate::refresh::Followed;
 use crate::reject::{Code, Reject};
@@ -51,12 +51,7 @@ pub fn attested_time(
     nonce: &Nonce,
     floor: Option<&TimeFloor>,
 ) -> Result<Option<Attested>, Reject> {
-    let root = followed.root();
-    let server = time_server(root.content()).map_err(|error| Reject::metadata("root", error))?;
-    // The Root itself is let go: a small device has no memory for it and an attestation.
-    let expires = root.content().expires();
-    drop(root);
-    let Some(authority) = server else {
+    let Some(authority) = followed.time_server()? else {
         return Ok(None);
     };
     let refuse = |code, detail: String| Err(Reject::new(code, ROLE, detail));
@@ -82,7 +77,7 @@ pub fn attested_time(
         let detail = format!("{now} is attested, and {} was before", floor.time);
         return refuse(Code::TimeWentBack, detail);
     }
-    let capped = now.min(expires);
+    let capped = now.min(followed.expires());
     let time = floor.map_or(capped, |floor| floor.time.max(capped));
     Ok(Some(Attested {
         now,
@@ -100,9 +95,7 @@ pub fn latest_attested(
     followed: &Followed,
     floor: Option<&TimeFloor>,
 ) -> Result<Option<UtcTime>, Reject> {
-    let root = followed.root();
-    let server = time_server(root.content()).map_err(|error| Reject::metadata("root", error))?;
-    let Some(authority) = server else {
+    let Some(authority) = followed.time_server()? else {
         return Ok(None);
     };
     let keys = fingerprint(&authority);

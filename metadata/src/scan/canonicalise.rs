@@ -29,9 +29,12 @@ struct Encoder<'a, 'o> {
 struct Open<'a> {
     /// Where it starts in the output.
     start: usize,
-    /// Of an object: key, offset of the key in the input, and the place in the output after `start`.
-    members: Vec<(Cow<'a, str>, usize, Range<usize>)>,
+    /// Of an object; the places are those after `start`.
+    members: Vec<Member<'a>>,
 }
+
+/// Key, offset of the key in the input, and the place in an output.
+pub(super) type Member<'a> = (Cow<'a, str>, usize, Range<usize>);
 
 impl Open<'_> {
     /// The last member reaches to here.
@@ -103,8 +106,24 @@ impl<'a> Visit<'a> for Encoder<'a, '_> {
 
 /// Puts the members of an object that has just been written in order.
 fn sort(out: &mut String, Open { start, mut members }: Open<'_>) -> Result<()> {
-    if members.is_sorted_by(|(a, ..), (b, ..)| a < b) {
+    if order(&mut members)? {
         return Ok(());
+    }
+    let unsorted = String::from(out.get(start..).unwrap_or_default());
+    // Not `truncate`, which would ask with a panic whether this is the end of a character.
+    while out.len() > start {
+        out.pop();
+    }
+    canonical::write_members(out, members, |out, (_, _, range)| {
+        out.push_str(unsorted.get(range).unwrap_or_default());
+    });
+    Ok(())
+}
+
+/// Puts members in order and refuses duplicate keys; whether they were in order before.
+pub(super) fn order(members: &mut [Member<'_>]) -> Result<bool> {
+    if members.is_sorted_by(|(a, ..), (b, ..)| a < b) {
+        return Ok(true);
     }
     // By offset too, so that of two equal keys the later one is reported. In place: a stable
     // sort would take half as much memory again.
@@ -116,13 +135,5 @@ fn sort(out: &mut String, Open { start, mut members }: Open<'_>) -> Result<()> {
             return Err(duplicate(*at, second));
         }
     }
-    let unsorted = String::from(out.get(start..).unwrap_or_default());
-    // Not `truncate`, which would ask with a panic whether this is the end of a character.
-    while out.len() > start {
-        out.pop();
-    }
-    canonical::write_members(out, members, |out, (_, _, range)| {
-        out.push_str(unsorted.get(range).unwrap_or_default());
-    });
-    Ok(())
+    Ok(false)
 }

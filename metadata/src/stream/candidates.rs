@@ -4,14 +4,16 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ed25519_dalek::{StreamVerifier, VerifyingKey};
-use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
+use ed25519_dalek::StreamVerifier;
 #[cfg(feature = "p384")]
 use sha2::Sha384;
 use sha2::{Digest, Sha256};
 
 use crate::authority::Authority;
 use crate::crypto;
+#[cfg(any(feature = "p256", feature = "p384"))]
+use crate::curve;
+use crate::ed25519;
 use crate::entries::{self, RawEntry};
 use crate::error::MetadataError;
 use crate::key::{KeyId, PublicKey};
@@ -32,9 +34,10 @@ pub(super) struct Candidates {
 /// A signature by a key that the role lists.
 enum Check {
     Ed25519(Box<StreamVerifier>),
-    P256(p256::ecdsa::Signature),
+    #[cfg(feature = "p256")]
+    P256(curve::p256::Signature),
     #[cfg(feature = "p384")]
-    P384(Box<p384::ecdsa::Signature>),
+    P384(Box<curve::p384::Signature>),
 }
 
 impl core::fmt::Debug for Candidates {
@@ -77,6 +80,8 @@ impl Candidates {
             if matches!(check, Check::P384(_)) {
                 self.sha384.get_or_insert_with(Sha384::new);
             }
+            // They are few, and large.
+            self.signatures.reserve_exact(1);
             self.signatures.push((entry.keyid, check));
         }
         Ok(())
@@ -90,8 +95,10 @@ impl Candidates {
             sha384.update(payload);
         }
         for (_, check) in &mut self.signatures {
-            if let Check::Ed25519(verifier) = check {
-                verifier.update(payload);
+            match check {
+                Check::Ed25519(verifier) => verifier.update(payload),
+                #[cfg(any(feature = "p256", feature = "p384"))]
+                _ => {}
             }
         }
     }
@@ -109,14 +116,18 @@ impl Candidates {
             checks.push(check);
         }
         let signatures = ids.iter().zip(checks).map(|(id, check)| {
-            let is_valid = |key: &PublicKey| {
-                let valid = match check {
-                    Check::Ed25519(verifier) => verifier.finalize_and_verify().ok(),
-                    Check::P256(signature) => of_p256(key, &sha256, &signature),
-                    #[cfg(feature = "p384")]
-                    Check::P384(signature) => of_p384(key, &sha384, &signature),
-                };
-                valid.is_some()
+            let is_valid = |key: &PublicKey| match (check, key) {
+                (Check::Ed25519(verifier), _) => ed25519::finish(verifier),
+                #[cfg(feature = "p256")]
+                (Check::P256(signature), PublicKey::EcdsaP256(point)) => {
+                    curve::p256::verify(point, &sha256, &signature)
+                }
+                #[cfg(feature = "p384")]
+                (Check::P384(signature), PublicKey::EcdsaP384(point)) => {
+                    curve::p384::verify(point, &sha384, &signature)
+                }
+                #[cfg(any(feature = "p256", feature = "p384"))]
+                _ => false,
             };
             (id, is_valid)
         });
@@ -128,39 +139,14 @@ impl Candidates {
 impl Check {
     fn new(key: &PublicKey, signature: &[u8]) -> Option<Self> {
         match key {
-            PublicKey::Ed25519(point) => {
-                let signature = ed25519_dalek::Signature::from_slice(signature).ok()?;
-                let key = VerifyingKey::from_bytes(point).ok()?;
-                let verifier = key.verify_stream(&signature).ok()?;
-                Some(Self::Ed25519(Box::new(verifier)))
-            }
-            PublicKey::EcdsaP256(_) => {
-                let signature = p256::ecdsa::Signature::from_der(signature).ok()?;
-                Some(Self::P256(signature))
-            }
+            PublicKey::Ed25519(point) => ed25519::start(point, signature).map(Self::Ed25519),
+            #[cfg(feature = "p256")]
+            PublicKey::EcdsaP256(_) => curve::p256::signature(signature).map(Self::P256),
             #[cfg(feature = "p384")]
             PublicKey::EcdsaP384(_) => {
-                let signature = p384::ecdsa::Signature::from_der(signature).ok()?;
-                Some(Self::P384(Box::new(signature)))
+                curve::p384::signature(signature).map(|signature| Self::P384(Box::new(signature)))
             }
             _ => None,
         }
     }
-}
-
-fn of_p256(key: &PublicKey, digest: &[u8], signature: &p256::ecdsa::Signature) -> Option<()> {
-    let PublicKey::EcdsaP256(point) = key else {
-        return None;
-    };
-    let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(point).ok()?;
-    key.verify_prehash(digest, signature).ok()
-}
-
-#[cfg(feature = "p384")]
-fn of_p384(key: &PublicKey, digest: &[u8], signature: &p384::ecdsa::Signature) -> Option<()> {
-    let PublicKey::EcdsaP384(point) = key else {
-        return None;
-    };
-    let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(point).ok()?;
-    key.verify_prehash(digest, signature).ok()
 }

@@ -124,15 +124,17 @@ fn ecus(fields: &mut Fields<'_>) -> Result<BTreeMap<EcuSerial, HardwareId>, Meta
     let wrong_count =
         || MetadataError::field(path.as_str(), format!("must list 1 to {MAX_ECUS} ECUs"));
     let mut ecus = BTreeMap::new();
-    fields.fields("ecuIdentifiers")?.each(|serial, mut ecu| {
-        if ecus.len() == MAX_ECUS {
-            return Err(wrong_count());
-        }
-        let hardware = ecu.string("hardwareId")?;
-        let hardware = HardwareId::at(&ecu.path_of("hardwareId"), &hardware)?;
-        ecus.insert(EcuSerial::at(&path, serial)?, hardware);
-        Ok(())
-    })?;
+    fields
+        .fields("ecuIdentifiers")?
+        .each(&mut |serial, mut ecu| {
+            if ecus.len() == MAX_ECUS {
+                return Err(wrong_count());
+            }
+            let hardware = ecu.string("hardwareId")?;
+            let hardware = HardwareId::at(&ecu.path_of("hardwareId"), &hardware)?;
+            ecus.insert(EcuSerial::at(&path, serial)?, hardware);
+            Ok(())
+        })?;
     match ecus.is_empty() {
         true => Err(wrong_count()),
         false => Ok(ecus),
@@ -153,7 +155,7 @@ fn wrapped_keys(
     }
     let path = fields.path_of("wrappedKeys");
     let mut keys = BTreeMap::new();
-    fields.fields("wrappedKeys")?.each(|serial, key| {
+    fields.fields("wrappedKeys")?.each(&mut |serial, key| {
         // No more than there are ECUs: what is beyond cannot be theirs.
         match ecus.contains_key(serial) {
             true => keys.insert(EcuSerial::at(&path, serial)?, WrappedKey::decode(key)?),

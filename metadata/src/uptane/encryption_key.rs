@@ -2,14 +2,12 @@
 
 use alloc::vec::Vec;
 
-use p256::elliptic_curve::sec1::ToSec1Point as _;
-
 use crate::canonical;
 use crate::crypto;
 use crate::error::MetadataError;
 use crate::field::{Fields, with};
 use crate::json::{Object, Value};
-use crate::key::KeyId;
+use crate::key::{KeyId, PublicKey};
 
 /// What an encryption key is for: one HPKE suite (RFC 9180) in base mode each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,14 +50,14 @@ impl EncryptionKey {
     /// A point on P-256 in SEC 1 form, compressed or not.
     ///
     /// # Errors
-    /// [`MetadataError::Field`] when it is not a point on the curve.
+    /// [`MetadataError::Field`] when it is not a point on the curve, or without the feature `p256`.
     pub fn p256(point: &[u8]) -> Result<Self, MetadataError> {
-        match p256::PublicKey::from_sec1_bytes(point) {
-            Ok(key) => Ok(Self {
+        match PublicKey::from_sec1(point) {
+            Some(PublicKey::EcdsaP256(point)) => Ok(Self {
                 algorithm: EncryptionAlgorithm::P256,
-                public: key.to_sec1_point(false).as_bytes().to_vec(),
+                public: point.into(),
             }),
-            Err(_) => Err(MetadataError::field(
+            _ => Err(MetadataError::field(
                 "keyval.public",
                 "is not a point on P-256",
             )),

@@ -30,6 +30,7 @@ pub use offline::{OfflineCustom, OfflineName};
 pub use report::{DetectedAttack, EcuVersionReport, InstalledImage, Outcome};
 pub use root_custom::{OfflineUpdates, offline_authority, offline_updates, set_offline_updates};
 pub use root_custom::{
-    TimeServer, set_time_server, set_time_server_keys, time_server, time_server_keys,
+    TimeServer, folded_time_server, set_time_server, set_time_server_keys, time_server,
+    time_server_keys,
 };
 pub use vehicle::{custom_with_vin, vin_of};

@@ -3,9 +3,9 @@
 
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::String;
 
 use crate::authority::{Authority, RoleKeys};
+use crate::envelope::Folded;
 use crate::error::MetadataError;
 use crate::field::{Fields, with};
 use crate::header::RoleType;
@@ -13,7 +13,7 @@ use crate::json::{Object, Value};
 use crate::key::{Key, KeyId, decode_keys, keys_to_value};
 use crate::limits::MAX_ROLE_KEYIDS;
 use crate::root::Root;
-use crate::uptane::vehicle::top_custom;
+use crate::uptane::vehicle::CUSTOM;
 
 const TIME_SERVER: &str = "timeServer";
 const OFFLINE_UPDATES: &str = "offlineUpdates";
@@ -33,11 +33,20 @@ pub struct TimeServer {
 /// # Errors
 /// [`MetadataError::Field`] names what is wrong in it.
 pub fn time_server(root: &Root) -> Result<Option<Authority>, MetadataError> {
-    let server = time_server_keys(root)?;
-    Ok(server.map(|TimeServer { keys, threshold }| {
-        let role_keys = RoleKeys::new(keys.keys().cloned(), threshold);
-        Authority::assume("time-server", &role_keys, &keys)
-    }))
+    Ok(time_server_keys(root)?.map(TimeServer::into_authority))
+}
+
+/// The same of a Root that is kept as text: nothing else of it is read.
+///
+/// # Errors
+/// As [`time_server`].
+pub fn folded_time_server(root: &Folded) -> Result<Option<Authority>, MetadataError> {
+    let Some(mut custom) = root.custom()? else {
+        return Ok(None);
+    };
+    let server = custom.optional_fields(TIME_SERVER)?;
+    let server = server.map(TimeServer::decode).transpose()?;
+    Ok(server.map(TimeServer::into_authority))
 }
 
 /// `custom.timeServer` as it stands there, for whoever edits a Root.
@@ -45,16 +54,24 @@ pub fn time_server(root: &Root) -> Result<Option<Authority>, MetadataError> {
 /// # Errors
 /// As [`time_server`].
 pub fn time_server_keys(root: &Root) -> Result<Option<TimeServer>, MetadataError> {
-    let Some(mut fields) = part(root, TIME_SERVER)? else {
-        return Ok(None);
-    };
-    let keys = decode_keys(fields.fields("keys")?)?;
-    if keys.len() > MAX_ROLE_KEYIDS {
-        return fields.fail("keys", format!("lists more than {MAX_ROLE_KEYIDS} keys"));
+    part(root, TIME_SERVER)?.map(TimeServer::decode).transpose()
+}
+
+impl TimeServer {
+    fn decode(mut fields: Fields<'_>) -> Result<Self, MetadataError> {
+        let keys = decode_keys(fields.fields("keys")?)?;
+        if keys.len() > MAX_ROLE_KEYIDS {
+            return fields.fail("keys", format!("lists more than {MAX_ROLE_KEYIDS} keys"));
+        }
+        let threshold = fields.unsigned("threshold", 1)?;
+        let threshold = u32::try_from(threshold).unwrap_or(u32::MAX);
+        Ok(Self { keys, threshold })
     }
-    let threshold = fields.unsigned("threshold", 1)?;
-    let threshold = u32::try_from(threshold).unwrap_or(u32::MAX);
-    Ok(Some(TimeServer { keys, threshold }))
+
+    fn into_authority(self) -> Authority {
+        let role_keys = RoleKeys::new(self.keys.keys().cloned(), self.threshold);
+        Authority::assume("time-server", &role_keys, &self.keys)
+    }
 }
 
 /// Sets who signs time attestations: `threshold` of `keys`.
@@ -129,24 +146,26 @@ pub fn offline_updates(root: &Root) -> Result<Option<OfflineUpdates>, MetadataEr
 
 /// One member of Root's `custom`, where given.
 fn part(root: &Root, name: &str) -> Result<Option<Fields<'static>>, MetadataError> {
-    let Some(mut custom) = top_custom(root)? else {
+    let Some(custom) = root.extra.get("custom") else {
         return Ok(None);
     };
-    let path = custom.path_of(name);
-    let value = custom.take(name);
-    value.map(|value| Fields::of(path, value)).transpose()
+    let Some(custom) = custom.as_object() else {
+        return Err(MetadataError::field(CUSTOM, "must be an object"));
+    };
+    let value = custom.get(name).cloned();
+    value
+        .map(|value| Fields::of(format!("{CUSTOM}.{name}"), value))
+        .transpose()
 }
 
 /// Sets `members` of one member of `custom`. What else stands beside them stays.
 fn set<const N: usize>(root: &mut Root, name: &str, members: [(&str, Value); N]) {
-    let custom = root.extra.entry(String::from("custom"));
-    let custom = custom.or_insert_with(|| Object::new().into());
-    if !matches!(custom, Value::Object(_)) {
-        *custom = Object::new().into();
-    }
-    if let Value::Object(custom) = custom {
-        let before = custom.get(name).and_then(Value::as_object);
-        let part = with(before.unwrap_or(&Object::new()), members);
-        custom.insert(name.into(), part.into());
-    }
+    let mut custom = match root.extra.remove("custom") {
+        Some(Value::Object(custom)) => custom,
+        _ => Object::new(),
+    };
+    let before = custom.get(name).and_then(Value::as_object);
+    let part = with(before.unwrap_or(&Object::new()), members);
+    custom.insert(name.into(), part.into());
+    root.extra.insert("custom".into(), custom.into());
 }

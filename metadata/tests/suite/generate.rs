@@ -36,7 +36,8 @@ pub fn value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(6, 60, 6, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..6).prop_map(Value::Array),
-            btree_map(text(), inner, 0..6).prop_map(Value::Object),
+            btree_map(text(), inner, 0..6)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
 }
@@ -111,7 +112,8 @@ pub fn time() -> impl Strategy<Value = UtcTime> {
 
 /// Unknown fields. The names cannot collide with known ones.
 pub fn extra() -> impl Strategy<Value = Object> {
-    btree_map(text().prop_map(|name| format!("x{name}")), value(), 0..3)
+    let name = text().prop_map(|name| format!("x{name}"));
+    btree_map(name, value(), 0..3).prop_map(|members| members.into_iter().collect())
 }
 
 fn key() -> impl Strategy<Value = Key> {

@@ -154,28 +154,24 @@ fn signature(number: u8, payload: &str) -> (Key, String) {
     use p256::ecdsa::signature::Signer as _;
     let secret = [number / 3 + 1; 48];
     match number % 3 {
-        0 => {
-            let key = TestKey::new(secret[0]);
-            (key.key(), key.sign(payload))
-        }
-        1 => {
+        1 if cfg!(feature = "p256") => {
             let signer = p256::ecdsa::SigningKey::from_slice(&secret[..32]).unwrap();
             let point = signer.verifying_key().to_sec1_point(false);
             let signature: p256::ecdsa::Signature = signer.sign(payload.as_bytes());
             let key = PublicKey::from_sec1(point.as_bytes()).unwrap();
             (Key::new(&key), hex(signature.to_der().as_bytes()))
         }
+        #[cfg(feature = "p384")]
+        2 => {
+            let signer = p384::ecdsa::SigningKey::from_slice(&secret).unwrap();
+            let point = signer.verifying_key().to_sec1_point(false);
+            let signature: p384::ecdsa::Signature = signer.sign(payload.as_bytes());
+            let key = PublicKey::from_sec1(point.as_bytes()).unwrap();
+            (Key::new(&key), hex(signature.to_der().as_bytes()))
+        }
         _ => {
-            #[cfg(feature = "p384")]
-            {
-                let signer = p384::ecdsa::SigningKey::from_slice(&secret).unwrap();
-                let point = signer.verifying_key().to_sec1_point(false);
-                let signature: p384::ecdsa::Signature = signer.sign(payload.as_bytes());
-                let key = PublicKey::from_sec1(point.as_bytes()).unwrap();
-                (Key::new(&key), hex(signature.to_der().as_bytes()))
-            }
-            #[cfg(not(feature = "p384"))]
-            signature(number - 2, payload)
+            let key = TestKey::new(secret[0]);
+            (key.key(), key.sign(payload))
         }
     }
 }

@@ -1,16 +1,17 @@
 //! Whom a Director's files are for, whom its Root names, and the mapping of repositories.
 
+use countersign_metadata::canonical;
 use countersign_metadata::json::{Object, Value, parse};
 use countersign_metadata::uptane::{
     Mapping, OfflineCustom, OfflineName, OfflineUpdates, TimeServer, Vin, custom_with_vin,
-    offline_authority, offline_updates, set_offline_updates, set_time_server, set_time_server_keys,
-    time_server, time_server_keys, vin_of,
+    folded_time_server, offline_authority, offline_updates, set_offline_updates, set_time_server,
+    set_time_server_keys, time_server, time_server_keys, vin_of,
 };
 use countersign_metadata::{
-    Key, KeyId, RoleKeys, RoleType, Root, Snapshot, TargetPath, Targets, TargetsBuilder,
+    Key, KeyId, RoleKeys, RoleType, Root, Signed, Snapshot, TargetPath, Targets, TargetsBuilder,
 };
 
-use crate::common::{TestKey, decode, hex, time};
+use crate::common::{TestKey, decode, hex, signed_file, time};
 
 fn vin(text: &str) -> Vin {
     Vin::new(text).unwrap()
@@ -199,6 +200,37 @@ fn a_root_names_who_signs_offline_updates() {
         (None, None)
     );
     assert!(time_server(&root).unwrap().is_some());
+}
+
+#[test]
+fn a_root_that_is_kept_as_text_says_the_same_of_its_time_server() {
+    let key = TestKey::new(2).key().to_value();
+    let key = canonical::to_json(&canonical::encode(&key));
+    for custom in [
+        String::from("7"),
+        "[]".into(),
+        "{}".into(),
+        r#"{"vin":"x"}"#.into(),
+        r#"{"timeServer":null}"#.into(),
+        r#"{"timeServer":{"keys":{},"threshold":0}}"#.into(),
+        format!(r#"{{"timeServer":{{"keys":{{"k":{key}}},"threshold":2}}}}"#),
+        format!(r#"{{"timeServer":{{"keys":{{"k":{key}}},"threshold":1,"x":1}},"z":1}}"#),
+    ] {
+        let mut root = root();
+        let value = parse(custom.as_bytes()).unwrap();
+        root.extra.insert("custom".into(), value);
+        let file = signed_file::<Root>(&root.to_payload(), &TestKey::new(1));
+        let signed = Signed::<Root>::parse(file).unwrap();
+        let verified = signed.verify_by_itself().unwrap();
+        let expected = time_server(verified.content());
+        let is_object = custom.starts_with('{');
+        assert_eq!(
+            offline_updates(verified.content()).is_ok(),
+            is_object,
+            "{custom}"
+        );
+        assert_eq!(folded_time_server(&verified.fold()), expected, "{custom}");
+    }
 }
 
 #[test]

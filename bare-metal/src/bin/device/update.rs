@@ -1,10 +1,11 @@
 //! One update.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 
 use countersign_metadata::UtcTime;
-use countersign_metadata::uptane::{Mapping, Nonce};
+use countersign_metadata::uptane::{Mapping, Nonce, Vin};
 use countersign_verifier::uptane::{
     Directed, Ecu, Installed, Partial, PartialStream, StreamReply, StreamStep, attested_time,
 };
@@ -35,16 +36,23 @@ pub(crate) fn update(flash: &mut Flash, bus: &mut Bus) -> Result<(), Reject> {
     let (vin, ecu) = flash.identity()?;
     let followed = follow_root(flash, bus)?;
     let now = time(&followed, flash, bus)?;
+    let session = targets(followed, vin, ecu.clone(), now);
+    match drive_stream(session, flash, bus)?.image {
+        Some(directed) => install(&directed, &ecu, now, flash, bus),
+        None => Ok(()),
+    }
+}
+
+/// Follows the Director's Targets. In a function of its own, and boxed: what stands on the stack now stands
+/// above every check of a signature.
+#[inline(never)]
+fn targets(followed: Followed, vin: Vin, ecu: Ecu, now: UtcTime) -> Box<PartialStream> {
     let context = Context {
         limits: LIMITS,
         repository: Mapping::DIRECTOR.into(),
         ..Context::new(now)
     };
-    let session = PartialStream::new(followed, vin, ecu.clone(), context);
-    match drive_stream(session, flash, bus)?.image {
-        Some(directed) => install(&directed, &ecu, now, flash, bus),
-        None => Ok(()),
-    }
+    Box::new(PartialStream::new(followed, vin, ecu, context))
 }
 // [end update]
 
@@ -99,7 +107,7 @@ fn record(name: &StoreName) -> String {
 /// counts only once the session says that it is to be kept.
 #[inline(never)]
 fn drive_stream(
-    mut session: PartialStream,
+    mut session: Box<PartialStream>,
     flash: &mut Flash,
     bus: &mut Bus,
 ) -> Result<Partial, Reject> {

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 #include <unistd.h>
 
 enum { FOUND, ABSENT, FAILED, LONGER };
+
+typedef char path_text[4096];
 
 static int refused(countersign_error *error) {
     fprintf(stderr, "own_io: %s: %s\n", countersign_error_name(error), countersign_error_message(error));
@@ -29,6 +32,14 @@ static int refused(countersign_error *error) {
 static int failed(const char *what, const char *path) {
     fprintf(stderr, "own_io: cannot %s %s: %s\n", what, path, strerror(errno));
     return 1;
+}
+
+/* FOLDER/NAME. A path that was cut would be another one. */
+static int join(path_text path, const char *folder, const char *name) {
+    int len = snprintf(path, sizeof(path_text), "%s/%s", folder, name);
+    if (len >= 0 && (size_t)len < sizeof(path_text)) return 0;
+    errno = ENAMETOOLONG;
+    return failed("name a file in", folder);
 }
 
 /* Reads a file of at most `max` bytes. That it cannot be read is not that it is not there. */
@@ -55,13 +66,22 @@ static int read_file(const char *path, uint64_t max, unsigned char **bytes, size
     return result;
 }
 
+/* Makes the names in a directory durable. */
+static int sync_directory(const char *path) {
+    int directory = open(path, O_RDONLY | O_DIRECTORY);
+    if (directory < 0) return failed("open", path);
+    int wrong = fsync(directory) != 0;
+    wrong |= close(directory) != 0;
+    return wrong ? failed("sync", path) : 0;
+}
+
 // [save]
 /* Keeps a file durably: after a power cut there is the old one or this one. The first eight bytes are the
  * Root version that it was accepted under. */
 static int save(const char *state, const char *name, const uint8_t *bytes, size_t len, uint64_t under) {
-    char path[4096], unfinished[4096];
-    snprintf(path, sizeof path, "%s/%s", state, name);
-    snprintf(unfinished, sizeof unfinished, "%s/unfinished", state);
+    path_text path, unfinished;
+    /* No name of the store ends with a `+`, whatever a role is called. */
+    if (join(path, state, name) || join(unfinished, state, "unfinished+")) return 1;
     int file = open(unfinished, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (file < 0) return failed("make", unfinished);
     int wrong = write(file, &under, sizeof under) != (ssize_t)sizeof under;
@@ -73,156 +93,190 @@ static int save(const char *state, const char *name, const uint8_t *bytes, size_
     wrong |= fsync(file) != 0;
     wrong |= close(file) != 0;
     if (wrong || rename(unfinished, path) != 0) return failed("write", path);
-    int directory = open(state, O_RDONLY);
-    if (directory < 0) return failed("open", state);
-    wrong = fsync(directory) != 0;
-    close(directory);
-    return wrong ? failed("sync", state) : 0;
+    return sync_directory(state);
 }
 // [end save]
 
+// [load]
+/* Answers COUNTERSIGN_STEP_LOAD. Say "not found" only of what was never kept: a device that took a damaged
+ * record for none would forget how far it has come. */
+static int load(countersign_session *session, const char *state, const char *name) {
+    countersign_error *error = NULL;
+    unsigned char *bytes = NULL;
+    size_t len = 0;
+    uint64_t under = 0;
+    path_text path;
+    if (join(path, state, name)) return 1;
+    int found = read_file(path, 1u << 30, &bytes, &len), status = 0;
+    if (found == ABSENT) {
+        status = countersign_session_supply_not_found(session, &error);
+    } else if (found != FOUND || len < sizeof under) {
+        free(bytes);
+        fprintf(stderr, "own_io: %s is damaged, or cannot be read\n", path);
+        return 1;
+    } else {
+        memcpy(&under, bytes, sizeof under);
+        status = countersign_session_supply_stored(session, bytes + sizeof under, len - sizeof under, under, &error);
+    }
+    free(bytes);
+    return status ? refused(error) : 0;
+}
+// [end load]
+
 // [drive]
-/* Answers every step of a session: files of the repository from `repository`/metadata, trusted files from
- * `state`. */
+/* Answers COUNTERSIGN_STEP_FETCH out of `repository`/metadata. */
+static int fetch(countersign_session *session, const char *repository, const countersign_step *step) {
+    countersign_error *error = NULL;
+    unsigned char *bytes = NULL;
+    size_t len = 0;
+    path_text folder, path;
+    if (join(folder, repository, "metadata") || join(path, folder, step->name)) return 1;
+    int found = read_file(path, step->max_len, &bytes, &len), status = 0;
+    if (found == FOUND) status = countersign_session_supply_fetched(session, bytes, len, &error);
+    if (found == ABSENT) status = countersign_session_supply_not_found(session, &error);
+    if (found == LONGER) status = countersign_session_supply_too_large(session, &error);
+    free(bytes);
+    if (found == FAILED) return failed("read", path);
+    return status ? refused(error) : 0;
+}
+
+/* Answers every step of a session: what is trusted is kept in `state`. */
 static int drive(countersign_session *session, const char *state, const char *repository) {
     countersign_step step;
     countersign_error *error = NULL;
-    for (;;) {
-        unsigned char *bytes = NULL;
-        size_t len = 0;
-        char path[4096];
-        int status = countersign_session_next(session, &step, &error);
-        if (status) return refused(error);
+    int wrong = 0;
+    while (!wrong) {
+        if (countersign_session_next(session, &step, &error)) return refused(error);
         switch (step.kind) {
         case COUNTERSIGN_STEP_DONE:
             return 0;
         case COUNTERSIGN_STEP_LOAD:
-            snprintf(path, sizeof path, "%s/%s", state, step.name);
-            switch (read_file(path, 1u << 30, &bytes, &len)) {
-            case FOUND: {
-                uint64_t under = 0;
-                size_t skip = len < sizeof under ? len : sizeof under;
-                memcpy(&under, bytes, skip);
-                status = countersign_session_supply_stored(session, bytes + skip, len - skip, under, &error);
-                break;
-            }
-            case ABSENT:
-                status = countersign_session_supply_not_found(session, &error);
-                break;
-            default:
-                free(bytes);
-                return failed("read", path);
-            }
+            wrong = load(session, state, step.name);
             break;
         case COUNTERSIGN_STEP_FETCH:
-            snprintf(path, sizeof path, "%s/metadata/%s", repository, step.name);
-            switch (read_file(path, step.max_len, &bytes, &len)) {
-            case FOUND:
-                status = countersign_session_supply_fetched(session, bytes, len, &error);
-                break;
-            case ABSENT:
-                status = countersign_session_supply_not_found(session, &error);
-                break;
-            case LONGER:
-                status = countersign_session_supply_too_large(session, &error);
-                break;
-            default:
-                free(bytes);
-                return failed("read", path);
-            }
+            wrong = fetch(session, repository, &step);
             break;
         case COUNTERSIGN_STEP_SAVE:
-            if (step.history_name && save(state, step.history_name, step.bytes, step.len, step.accepted_under))
-                return 1;
-            if (save(state, step.name, step.bytes, step.len, step.accepted_under)) return 1;
-            status = countersign_session_supply_saved(session, &error);
+            /* The history first: a Root in force that is missing there could not be explained later. */
+            if (step.history_name)
+                wrong = save(state, step.history_name, step.bytes, step.len, step.accepted_under);
+            if (!wrong) wrong = save(state, step.name, step.bytes, step.len, step.accepted_under);
+            if (!wrong && countersign_session_supply_saved(session, &error)) return refused(error);
             break;
+        default:
+            fputs("own_io: the library is newer than this program\n", stderr);
+            return 1;
         }
-        free(bytes);
-        if (status) return refused(error);
     }
+    return wrong;
 }
 // [end drive]
 
 // [image]
-/* Copies the image to `output` while it is checked. Only what passes the gate keeps its name. */
-static int fetch(countersign_target *target, const char *repository, const char *output, int64_t now) {
+/* Copies the image to `staged` while it is checked. The proof is all that makes it more than bytes. */
+static int stage(countersign_target *target, const char *repository, const char *staged, int64_t now,
+                 countersign_verified **verified) {
     countersign_error *error = NULL;
     countersign_image *image = NULL;
-    countersign_verified *verified = NULL;
-    char path[4096], staged[4096];
+    path_text folder, path;
     if (countersign_target_open(target, now, &image, &error)) return refused(error);
-    /* As it stands in a URL: a name with other than plain characters would have to be decoded. */
-    snprintf(path, sizeof path, "%s/targets/%s", repository, countersign_target_remote_path(target));
-    snprintf(staged, sizeof staged, "%s.unproven", output);
-    FILE *from = fopen(path, "rb");
-    if (!from) {
-        countersign_image_free(image);
-        return failed("read", path);
-    }
-    FILE *to = fopen(staged, "wb");
+    /* As it stands in a URL: a name with other than plain characters would have to be decoded. What can be opened
+     * has a hash that is known, and so a place. */
+    const char *remote = countersign_target_remote_path(target);
+    int status = 0, wrong = join(folder, repository, "targets") || join(path, folder, remote);
+    FILE *from = wrong ? NULL : fopen(path, "rb"), *to = from ? fopen(staged, "wb") : NULL;
     if (!to) {
-        fclose(from);
+        if (!wrong) failed(from ? "make" : "read", from ? staged : path);
+        if (from) fclose(from);
         countersign_image_free(image);
-        return failed("make", staged);
+        return 1;
     }
     unsigned char buffer[16384];
     size_t n;
-    int status = 0;
-    while (!status && (n = fread(buffer, 1, sizeof buffer, from)) > 0) {
+    while (!status && !wrong && (n = fread(buffer, 1, sizeof buffer, from)) > 0) {
         status = countersign_image_update(image, buffer, n, &error);
-        if (!status && fwrite(buffer, 1, n, to) != n) {
-            status = -1;
-        }
+        wrong = !status && fwrite(buffer, 1, n, to) != n;
     }
-    if (!status && ferror(from)) status = -1;
-    if (!status) {
-        status = countersign_image_finish(image, &verified, &error);
+    wrong |= ferror(from) || fflush(to) || fsync(fileno(to));
+    wrong |= fclose(to) != 0;
+    fclose(from);
+    if (!status && !wrong) {
+        status = countersign_image_finish(image, verified, &error);
         image = NULL; /* Given up, whatever came of it. */
     }
     countersign_image_free(image);
-    fclose(from);
-    if ((fflush(to) || fsync(fileno(to))) && !status) status = -1;
-    fclose(to);
-    /* Activating takes the proof: here that is giving the file its name. */
-    if (!status && verified && rename(staged, output)) status = -1;
-    countersign_verified_free(verified);
-    if (status) remove(staged);
-    if (status > 0) return refused(error);
-    return status ? failed("copy", output) : 0;
+    if (status) return refused(error);
+    return wrong ? failed("copy", staged) : 0;
 }
 // [end image]
 
+// [install]
+/* Takes the proof, and asks it once more whether the metadata is still fresh: between staging and installing
+ * there may be days. Here installing is giving the file its name. */
+static int install(const countersign_verified *verified, const char *staged, const char *output) {
+    countersign_error *error = NULL;
+    int64_t now;
+    if (countersign_system_time(&now, &error)) return refused(error);
+    if (countersign_verified_check_fresh(verified, now, &error)) return refused(error);
+    char *folder = strdup(output);
+    if (!folder || rename(staged, output)) {
+        free(folder);
+        return failed("rename", staged);
+    }
+    /* Only then would the new name survive a power cut. */
+    int wrong = sync_directory(dirname(folder));
+    free(folder);
+    return wrong;
+}
+// [end install]
+
 // [init]
-static int init(const char *state, const char *path) {
+/* At manufacture, once: the first Root, which came here out of band. Putting another one in the place of a
+ * trusted Root would take the device back to what that one believes. */
+static int init(const char *state, const char *first) {
     countersign_error *error = NULL;
     unsigned char *root;
     size_t len;
     uint64_t version;
     char history[32];
-    if (read_file(path, 1u << 20, &root, &len) != FOUND) {
+    path_text path;
+    if (join(path, state, "root")) return 1;
+    if (access(path, F_OK) == 0) errno = EEXIST;
+    if (errno != ENOENT) return failed("begin with a new Root: look at", path);
+    if (read_file(first, 1u << 20, &root, &len) != FOUND) {
         free(root);
-        return failed("read", path);
+        return failed("read", first);
     }
     if (countersign_provision_root(root, len, &version, &error)) {
         free(root);
         return refused(error);
     }
+    int wrong = mkdir(state, 0700) && errno != EEXIST ? failed("make", state) : 0;
+    if (!wrong) wrong = join(path, state, "..") || sync_directory(path);
     snprintf(history, sizeof history, "root+%llu", (unsigned long long)version);
-    mkdir(state, 0700);
-    int status = save(state, history, root, len, version) || save(state, "root", root, len, version);
+    /* Under its own name last: that is what makes this device one that trusts it. */
+    if (!wrong) wrong = save(state, history, root, len, version) || save(state, "root", root, len, version);
     free(root);
-    return status;
+    return wrong;
 }
 // [end init]
+
+static int usage(void) {
+    fputs("usage: own_io STATE init ROOT | own_io STATE update REPOSITORY NAME OUTPUT\n", stderr);
+    return 1;
+}
 
 static int update(const char *state, const char *repository, const char *name, const char *output) {
     countersign_error *error = NULL;
     countersign_session *session = NULL;
     countersign_trusted *trusted = NULL;
     countersign_target *target = NULL;
+    countersign_verified *verified = NULL;
     countersign_context context = {.repository = repository};
+    path_text staged;
     int status;
+    /* In the same directory, so that a rename can give it its name. */
+    if (snprintf(staged, sizeof staged, "%s.unproven", output) >= (int)sizeof staged) return usage();
     if (countersign_system_time(&context.now, &error)) return refused(error);
 
     if (countersign_session_refresh(&context, &session, &error)) return refused(error);
@@ -236,7 +290,10 @@ static int update(const char *state, const char *repository, const char *name, c
     if (!status && countersign_session_take_target(session, &target, &error)) status = refused(error);
     countersign_session_free(session);
 
-    if (!status) status = fetch(target, repository, output, context.now);
+    if (!status) status = stage(target, repository, staged, context.now, &verified);
+    if (!status) status = install(verified, staged, output);
+    if (status) remove(staged);
+    countersign_verified_free(verified);
     countersign_target_free(target);
     countersign_trusted_free(trusted);
     return status;
@@ -245,6 +302,5 @@ static int update(const char *state, const char *repository, const char *name, c
 int main(int argc, char **argv) {
     if (argc == 4 && !strcmp(argv[2], "init")) return init(argv[1], argv[3]);
     if (argc == 6 && !strcmp(argv[2], "update")) return update(argv[1], argv[3], argv[4], argv[5]);
-    fputs("usage: own_io STATE init ROOT | own_io STATE update REPOSITORY NAME OUTPUT\n", stderr);
-    return 1;
+    return usage();
 }

@@ -77,18 +77,20 @@ static unsigned char *read_file(const char *path, size_t *len) {
     unsigned char *bytes = NULL;
     size_t room = 0;
     *len = 0;
+    int wrong = 0;
     if (!file) return NULL;
     for (;;) {
         if (*len == room) {
             unsigned char *more = realloc(bytes, room = room ? 2 * room : 4096);
-            if (!more) break;
+            if (!more) { wrong = 1; break; }
             bytes = more;
         }
         size_t n = fread(bytes + *len, 1, room - *len, file);
         if (n == 0) break;
         *len += n;
     }
-    if (ferror(file)) { free(bytes); bytes = NULL; }
+    /* Some of a file is not the file. */
+    if (wrong || ferror(file)) { free(bytes); bytes = NULL; }
     fclose(file);
     return bytes;
 }
@@ -112,6 +114,16 @@ static void progress(void *name, uint64_t received, uint64_t length) {
             (unsigned long long)received, (unsigned long long)length);
 }
 
+/* Takes the proof, not a path: and asks it whether the metadata is still fresh, for between downloading and
+ * installing there may be days. Switching to the image would go here. */
+static int install(const countersign_verified *verified, countersign_error **error) {
+    int64_t now;
+    int status = countersign_system_time(&now, error);
+    if (!status) status = countersign_verified_check_fresh(verified, now, error);
+    if (!status) fprintf(stderr, "\n%s: verified, installing\n", countersign_verified_file(verified));
+    return status;
+}
+
 /* Brings the image `name` into a directory; it has its name there only once it is proven. */
 static int fetch(countersign_client *client, countersign_trusted *trusted, const char *name,
                  const char *targets_url, const char *directory, countersign_error **error) {
@@ -121,10 +133,7 @@ static int fetch(countersign_client *client, countersign_trusted *trusted, const
     if (!status)
         status = countersign_client_download(client, trusted, target, targets_url, directory, NULL,
                                              progress, (void *)name, &verified, error);
-    if (!status) {
-        /* `verified` is the proof that an installer should ask for. */
-        fprintf(stderr, "\n%s: verified\n", countersign_verified_file(verified));
-    }
+    if (!status) status = install(verified, error);
     countersign_verified_free(verified);
     countersign_target_free(target);
     return status;

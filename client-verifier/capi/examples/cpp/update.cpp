@@ -11,9 +11,11 @@
 #include <vector>
 
 // [install]
-// Takes proof, not bytes: nothing else makes a Verified.
+// Takes the proof, not bytes or a path. Between downloading and installing there may be days: ask it whether
+// the metadata that names the image is still fresh. Switching to the image would go here.
 void install(const countersign::Verified &image) {
-    std::cout << image.file() << ": " << image.length() << " bytes, verified\n";
+    image.check_fresh();
+    std::cout << image.file() << ": " << image.length() << " bytes, verified, installing\n";
 }
 // [end install]
 

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -40,6 +41,9 @@ using ServerHandle = std::unique_ptr<countersign_server, Deleter<countersign_ser
 using PrimaryHandle = std::unique_ptr<countersign_primary, Deleter<countersign_primary_free>>;
 using CycleHandle = std::unique_ptr<countersign_cycle, Deleter<countersign_cycle_free>>;
 
+/* What the library says; empty where it says nothing, as of an object that was moved from. */
+inline std::string text(const char *said) { return said ? said : ""; }
+
 /* A refusal. */
 class Refused : public std::runtime_error {
   public:
@@ -63,8 +67,6 @@ class Refused : public std::runtime_error {
     const std::string &repository() const noexcept { return repository_; }
 
   private:
-    static std::string text(const char *text) { return text ? text : ""; }
-
     countersign_status code_, cause_;
     std::string name_, attack_, role_, repository_;
 };
@@ -75,29 +77,46 @@ template <class Function, class... Arguments> void call(Function function, Argum
     if (function(arguments..., &error) != COUNTERSIGN_OK) throw Refused(error);
 }
 
-/* As `call`, for a function that makes a handle as its last result. */
+/* As `call`, for a function that makes a handle as its last result. One that comes with a refusal is freed: see
+ * Primary::cycle where it is wanted. */
 template <class Handle, class Function, class... Arguments>
 Handle make(Function function, Arguments... arguments) {
     typename Handle::pointer handle = nullptr;
-    call(function, arguments..., &handle);
-    return Handle(handle);
+    countersign_error *error = nullptr;
+    const countersign_status status = function(arguments..., &handle, &error);
+    Handle owned(handle);
+    if (status != COUNTERSIGN_OK) throw Refused(error);
+    return owned;
 }
 
-/* The proof that an image is the one that was signed: what an installer should ask for. Only this library
- * makes one. */
+/* A handle that is there: what says something of an image never stands for nothing. */
+template <class Handle> Handle present(Handle handle) {
+    if (!handle) throw std::invalid_argument("countersign: there is no handle");
+    return handle;
+}
+
+/* The time of the system's clock, in seconds since 1970-01-01T00:00:00Z. */
+inline std::int64_t system_time() {
+    std::int64_t now = 0;
+    call(countersign_system_time, &now);
+    return now;
+}
+
+/* The proof that an image is the one that was signed: what an installer should ask for. It takes over a handle
+ * that the library has made, and throws std::invalid_argument if there is none. Whoever forges pointers can
+ * make one up: then the library refuses it with COUNTERSIGN_MISUSE, in check_fresh and wherever else it is asked. */
 class Verified {
   public:
-    explicit Verified(VerifiedHandle handle) : handle_(std::move(handle)) {}
+    explicit Verified(VerifiedHandle handle) : handle_(present(std::move(handle))) {}
 
-    std::string path() const { return countersign_verified_path(handle_.get()); }
+    std::string path() const { return text(countersign_verified_path(handle_.get())); }
     std::uint64_t length() const { return countersign_verified_length(handle_.get()); }
     /* Where it is; empty if it went through the caller's hands. */
-    std::string file() const {
-        const char *file = countersign_verified_file(handle_.get());
-        return file ? file : "";
+    std::string file() const { return text(countersign_verified_file(handle_.get())); }
+    /* Throws if the metadata that names it has expired. Ask before you install. */
+    void check_fresh(std::int64_t now = system_time()) const {
+        call(countersign_verified_check_fresh, handle_.get(), now);
     }
-    /* Throws if the metadata that names it has expired. */
-    void check_fresh(std::int64_t now) const { call(countersign_verified_check_fresh, handle_.get(), now); }
     const countersign_verified *get() const noexcept { return handle_.get(); }
 
   private:
@@ -107,9 +126,9 @@ class Verified {
 /* An image that current metadata lists. */
 class Target {
   public:
-    explicit Target(TargetHandle handle) : handle_(std::move(handle)) {}
+    explicit Target(TargetHandle handle) : handle_(present(std::move(handle))) {}
 
-    std::string path() const { return countersign_target_path(handle_.get()); }
+    std::string path() const { return text(countersign_target_path(handle_.get())); }
     std::uint64_t length() const { return countersign_target_length(handle_.get()); }
     const countersign_target *get() const noexcept { return handle_.get(); }
 
@@ -120,7 +139,7 @@ class Target {
 /* The current state of a repository. */
 class Trusted {
   public:
-    explicit Trusted(TrustedHandle handle) : handle_(std::move(handle)) {}
+    explicit Trusted(TrustedHandle handle) : handle_(present(std::move(handle))) {}
 
     countersign_versions versions() const { return countersign_trusted_versions(handle_.get()); }
     countersign_trusted *get() noexcept { return handle_.get(); }
@@ -179,6 +198,41 @@ class Client {
     }
 
     ClientHandle handle_;
+};
+
+/* What a cycle came to: its handle, and why it was refused, if it was. */
+struct Cycle {
+    CycleHandle handle;
+    std::optional<Refused> refusal;
+};
+
+/* The Primary of a vehicle. */
+class Primary {
+  public:
+    /* Gives the ECU up, whatever comes of it. */
+    Primary(const countersign_primary_options &options, EcuHandle ecu)
+        : handle_(make<PrimaryHandle>(countersign_primary_open, &options, ecu.release())) {}
+
+    /* One cycle. That it was refused is in what it returns, with what came of it until then; it throws only if
+     * this machine failed, and there is nothing to say of a cycle. */
+    Cycle cycle() { return run(countersign_primary_cycle); }
+    /* The first half: verifies metadata and images, and installs nothing. */
+    Cycle fetch() { return run(countersign_primary_fetch); }
+
+    countersign_primary *get() noexcept { return handle_.get(); }
+
+  private:
+    Cycle run(decltype(&countersign_primary_cycle) function) {
+        countersign_cycle *cycle = nullptr;
+        countersign_error *error = nullptr;
+        const countersign_status status = function(handle_.get(), &cycle, &error);
+        Cycle came{CycleHandle(cycle), std::nullopt};
+        if (status != COUNTERSIGN_OK) came.refusal.emplace(error);
+        if (!came.handle) throw *came.refusal;
+        return came;
+    }
+
+    PrimaryHandle handle_;
 };
 
 } // namespace countersign

@@ -104,13 +104,14 @@ impl Rules {
     }
 
     /// The Root has to be fresh, and to name who signs the file.
+    #[inline(never)]
     pub(super) fn start(&self, followed: Followed) -> Result<Anchor, Reject> {
         let chain = followed.fresh(self.context.now)?;
         let authority = match self.file {
             File::Targets => chain.root.authority(RoleType::Targets),
             File::Offline(_) => authority_of(&chain, RoleType::Targets)?,
         };
-        Ok(Anchor::of(chain, authority))
+        Ok(Anchor::of(chain, &authority))
     }
 
     pub(super) fn role(&self) -> &str {
@@ -259,11 +260,11 @@ impl Own {
     pub(super) fn of(
         path: TargetPath,
         file: TargetFile,
-        mut custom: DirectorCustom,
+        custom: DirectorCustom,
         serial: &EcuSerial,
     ) -> Option<Box<Self>> {
         Some(Box::new(Self {
-            hardware_id: custom.ecus.remove(serial)?,
+            hardware_id: custom.ecus.get(serial)?.clone(),
             path,
             file,
             terms: Terms::of(custom, serial),
@@ -272,14 +273,20 @@ impl Own {
 }
 
 impl Anchor {
-    fn of(chain: Chain, authority: Authority) -> Self {
-        let root = chain.root.content();
+    fn of(chain: Chain, authority: &Authority) -> Self {
+        let Chain { root, rotations } = chain;
+        let content = root.content();
+        let (version, expires) = (content.version(), content.expires());
+        let consistent = content.consistent_snapshot;
+        drop(root);
+        // Copies, which go to where the Root was: what lives long would stand in the middle of a small
+        // device's heap otherwise, and leave no room on either side for a part of Targets.
         Self {
-            authority: Arc::new(authority),
-            version: root.version(),
-            expires: root.expires(),
-            consistent: root.consistent_snapshot,
-            rotations: chain.rotations,
+            authority: Arc::new(authority.clone()),
+            rotations: rotations.clone(),
+            version,
+            expires,
+            consistent,
         }
     }
 }

@@ -116,10 +116,6 @@ pub struct PartialStream {
 
 /// What a [`PartialStream`] needs next. It stays the same until it is answered.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a step is looked at at once, and one in four is the last"
-)]
 pub enum StreamStep {
     /// A file from the local store: [`PartialStream::feed`] it, then answer
     /// [`StreamReply::Stored`]; or [`StreamReply::NotFound`].
@@ -273,7 +269,11 @@ impl PartialStream {
                 let floor = floor.map(|floor| self.rules.floor(floor));
                 Ok(self.recall(anchor, floor, accepted_under))
             }
-            (State::Stored(anchor, _), StreamReply::NotFound) => Ok(self.fetch(anchor, None)),
+            (State::Stored(anchor, intake), StreamReply::NotFound) => {
+                // Its buffer makes room for the next one.
+                drop(intake);
+                Ok(self.fetch(anchor, None))
+            }
             (State::History(mut anchor, floor, accepted_under, former), reply) => {
                 match anchor.rotations.add_history(former.answer(reply)) {
                     Ok(()) => Ok(self.recall(anchor, Some(floor), accepted_under)),
@@ -281,7 +281,7 @@ impl PartialStream {
                 }
             }
             (State::Fetch(anchor, floor, intake), reply) => {
-                self.fetched(anchor, floor, *intake, reply)
+                self.fetched(anchor, floor, intake, reply)
             }
             (State::Keep(anchor, accepted), StreamReply::Kept) => self.conclude(&anchor, *accepted),
             (State::Refused(reject), _) => Err(reject),
@@ -319,7 +319,7 @@ impl PartialStream {
         &self,
         anchor: Box<Anchor>,
         floor: Option<Read>,
-        intake: Intake,
+        intake: Box<Intake>,
         reply: StreamReply,
     ) -> Transition {
         let rules = &self.rules;
@@ -385,8 +385,14 @@ impl Intake {
     }
 
     /// What is needed of the file, if it was signed.
-    fn finish(self, rules: &Rules) -> Result<Read, MetadataError> {
-        let targets = self.stream.finish()?;
+    #[inline(never)]
+    #[expect(
+        clippy::boxed_local,
+        reason = "unboxed it would stand on the stack above a signature's check"
+    )]
+    fn finish(self: Box<Self>, rules: &Rules) -> Result<Read, MetadataError> {
+        let Self { stream, pick, .. } = *self;
+        let targets = stream.finish()?;
         let header = targets.header();
         Ok(Read {
             mark: Mark {
@@ -394,7 +400,7 @@ impl Intake {
                 digest: *targets.sha256(),
             },
             expires: header.expires,
-            own: rules.streamed(&targets, self.pick.own),
+            own: rules.streamed(&targets, pick.own),
         })
     }
 }
