@@ -28,7 +28,7 @@ def main() -> int:
         meter=Meter(arguments.bin / "bench-peers"),
         tools=Tools(
             ours=arguments.bin / "client-verifier",
-            python=arguments.peers / "venv/bin/python",
+            python=Path(sys.executable),
             pytuf=HOME / "benches/peers/pytuf.py",
             tuftool=arguments.peers / "bin/tuftool",
             sigstore=arguments.peers / "bin/sigstore-client",

@@ -53,7 +53,10 @@ pub(crate) fn make(folder: &Path, targets: u64, rotations: u64, layout: &Layout)
             let file = maker.publish("1.targets.json", top.to_payload())?;
             // Clients take a large file only where its length is known beforehand.
             let mut named = MetaFile::describing(1, &file);
-            named.hashes.iter_mut().for_each(|hashes| hashes.sha512 = None);
+            named
+                .hashes
+                .iter_mut()
+                .for_each(|hashes| hashes.sha512 = None);
             snapshot.set_role("targets", named);
         }
         Layout::Succinct { bits } => maker.bins(&mut snapshot, targets, bits, true)?,

@@ -70,7 +70,10 @@ fn signature(text: &str) -> Result<Vec<u8>> {
     let (_, rest) = text.split_once("\"sig\":\"").ok_or("it is not signed")?;
     let digits = rest.get(..128).ok_or("it is not signed")?;
     let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16);
-    Ok((0..128).step_by(2).map(byte).collect::<std::result::Result<_, _>>()?)
+    Ok((0..128)
+        .step_by(2)
+        .map(byte)
+        .collect::<std::result::Result<_, _>>()?)
 }
 
 /// Processor time of this process so far.
