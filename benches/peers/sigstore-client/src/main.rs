@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use sigstore_tuf::{FileStore, HttpRepository, Updater};
+use sigstore_tuf::{FileStore, HttpRepository, Updater, UpdaterConfig};
 use tokio::runtime::Builder;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -18,7 +18,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let image = runtime.block_on(async {
         let repository = HttpRepository::new(&format!("{url}/metadata"))?
             .with_targets_base(&format!("{url}/targets"))?;
-        let mut updater = Updater::new(repository, &root)?.with_store(FileStore::new(state));
+        let mut config = UpdaterConfig::default();
+        config.snapshot_max_length = 1 << 30;
+        config.targets_max_length = 1 << 30;
+        let mut updater = Updater::new(repository, &root)?
+            .with_config(config)
+            .with_store(FileStore::new(state));
         let now = jiff::Timestamp::now();
         updater.refresh(now).await?;
         updater.get_target(name, now).await
