@@ -38,11 +38,11 @@ export COUNTERSIGN_FIRMWARE_DIR := $(abspath $(S)/firmware)
 # Features that only tests have; what they test is built once more with them.
 OF_THEIR_OWN := countersign-client-cli/crash-points,countersign-vehicle-sim/crash-points,countersign-ceremony/crash-points,countersign-signing/yubihsm-mock
 
-.PHONY: help demo test test-all check bench fuzz install audit setup clean
+.PHONY: help demo test test-all check bench bench-peers fuzz install audit setup clean
 .PHONY: fmt clippy deny docs conformance no-std features semver unit doctest vectors abi bare-metal interop demo-quick unit-long mutants audit-if-online
 
 help: ## this list
-	grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 demo: $(S)/debian.stamp $(S)/firmware.stamp ## sign real firmware in tokens, update a client, refuse every attack
 	cargo build --locked --release $(BINS)
@@ -61,6 +61,10 @@ bench: $(S)/toolchain.stamp $(S)/debian.stamp ## criterion benchmarks (release b
 	cargo bench --locked --workspace --benches
 	cargo build --locked --quiet $(BUILT)
 	scripts/bare-metal.sh bench
+
+bench-peers: $(S)/toolchain.stamp $(S)/python.stamp $(S)/peers.stamp ## costs of whole commands beside python-tuf, tuftool and sigstore-tuf (an hour)
+	cargo build --locked --release -p countersign-bench-peers -p countersign-client-cli -p countersign-repo --bins
+	$(S)/venv/bin/python benches/peers/run.py --bin $(TARGET_DIR)/release --work $(TARGET_DIR)/bench-peers
 
 fuzz: $(S)/toolchain.stamp $(S)/debian.stamp ## ten minutes of fuzzing, from seeds out of the test vectors (FUZZ_SECONDS for each target)
 	scripts/fuzz.sh $(FUZZ_SECONDS)
@@ -206,6 +210,10 @@ $(S)/python.stamp: tests/interop/requirements.txt $(S)/debian.stamp
 
 $(S)/tools.stamp: scripts/setup.sh
 	scripts/setup.sh tools
+	touch $@
+
+$(S)/peers.stamp: scripts/setup.sh benches/peers/sigstore-client/Cargo.lock
+	scripts/setup.sh peers
 	touch $@
 
 $(S)/firmware.stamp: scripts/firmware.sh $(S)/debian.stamp

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the Makefile's targets need, and only what is missing.
-# Usage: scripts/setup.sh [toolchain|debian|python|tools|semver|lists]...
-# Without arguments: toolchain, debian, python and tools. `semver` is for scripts/semver.sh; `lists` renews the package lists.
+# Usage: scripts/setup.sh [toolchain|debian|python|tools|semver|peers|lists]...
+# Without arguments: toolchain, debian, python and tools. `semver` is for scripts/semver.sh, `peers` for `make bench-peers`;
+# `lists` renews the package lists.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,6 +10,7 @@ readonly setup_dir=.setup
 readonly rust_minimum=1.95.0
 readonly cargo_deny_version=0.20.2
 readonly cargo_semver_checks_version=0.51.0
+readonly tuftool_version=0.17.0
 # softhsm2: the PKCS#11 token of the tests and the demo. swtpm, libtpm2-pkcs11-1: a TPM in software and its PKCS#11 library,
 # opencryptoki: another soft token, both for tests. openssl: makes foreign keys in tests. faketime: moves the clock of a
 # client under test. cmake, g++, valgrind: programs in C and C++ over the C library; libssl-dev: one of them has its key in OpenSSL. postgresql: the director's tests, see postgres.sh. qemu-system-arm: the microcontroller of bare-metal.sh. shellcheck: checks the scripts of examples/. Firmware packages are only unpacked, see firmware.sh.
@@ -22,8 +24,8 @@ main() {
     ((${#parts[@]})) || parts=(toolchain debian python tools)
     for part in "${parts[@]}"; do
         case "$part" in
-            toolchain | debian | python | tools | semver | lists) "setup_$part" ;;
-            *) die "unknown part '$part': choose from toolchain, debian, python, tools, semver, lists" ;;
+            toolchain | debian | python | tools | semver | peers | lists) "setup_$part" ;;
+            *) die "unknown part '$part': choose from toolchain, debian, python, tools, semver, peers, lists" ;;
         esac
     done
 }
@@ -77,6 +79,20 @@ setup_tools() {
 setup_semver() {
     setup_toolchain
     cargo_tool cargo-semver-checks "$cargo_semver_checks_version"
+}
+
+# Whom `make bench-peers` compares with: built for speed, as their users build them.
+setup_peers() {
+    setup_toolchain
+    install_missing nginx-light
+    local home=$setup_dir/peers
+    if ! grep -qs "^\"tuftool $tuftool_version " "$home/.crates.toml"; then
+        say "building tuftool $tuftool_version (ten minutes, once)"
+        cargo install --quiet --locked --root "$home" --target-dir "$home/build" --version "$tuftool_version" tuftool
+    fi
+    say "building sigstore-tuf's client"
+    cargo install --quiet --locked --root "$home" --target-dir "$home/build" --path benches/peers/sigstore-client
+    rm -rf "$home/build"
 }
 
 # cargo_tool NAME VERSION: built into .setup/tools, unless that version is there.
