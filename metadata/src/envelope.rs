@@ -183,6 +183,11 @@ impl<T: Document> Verified<T> {
     pub fn received(&self) -> &[u8] {
         self.received.as_bytes()
     }
+
+    /// Where in the file the payload stands, if it stands there as it was signed.
+    pub(crate) fn payload_in_file(&self) -> Option<Range<usize>> {
+        Arc::ptr_eq(&self.received, &self.payload.text).then(|| self.payload.range.clone())
+    }
 }
 
 impl Signed<Root> {

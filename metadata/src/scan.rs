@@ -15,12 +15,14 @@ use crate::limits::MAX_DEPTH;
 mod build;
 mod canonicalise;
 mod members;
+mod plain;
 mod text;
 mod walk;
 
 use self::walk::{Kind, Scalar, Visit};
 
 pub(crate) use members::Members;
+pub(crate) use plain::{PlainFile, is_hexadecimal};
 pub(crate) use text::plain_run;
 
 type Result<T> = core::result::Result<T, MetadataError>;
@@ -113,12 +115,20 @@ impl<'a> Scanner<'a> {
     /// Reads one value without building it; whether it is in canonical form. Where the answer is
     /// "no", duplicate keys have not been ruled out: [`Self::canonicalise`] does.
     pub(crate) fn skip_canonical(&mut self) -> Result<bool> {
+        let mut check = FormCheck::default();
+        self.walk(&mut check)?;
+        Ok(!check.differs)
+    }
+
+    /// The same by looking at everything.
+    #[cfg(test)]
+    pub(crate) fn walk_canonical(&mut self) -> Result<bool> {
         let mut check = FormCheck {
-            canonical: true,
-            last: Vec::new(),
+            everything: true,
+            ..FormCheck::default()
         };
         self.walk(&mut check)?;
-        Ok(check.canonical)
+        Ok(!check.differs)
     }
 
     /// Reads one value; its canonical form, which may be the text that stands there.
@@ -144,6 +154,11 @@ impl<'a> Scanner<'a> {
     /// Passes over the `:` between a key and its value in canonical text.
     pub(crate) fn colon(&mut self) -> Result<()> {
         self.expect(b':', "':' was expected after an object key")
+    }
+
+    /// Passes over the `,` between two members in canonical text.
+    pub(crate) fn comma(&mut self) -> Result<()> {
+        self.expect(b',', "',' was expected after a member")
     }
 
     /// Walks an object; `member` gets each key, its offset, and must read the value.
@@ -240,8 +255,12 @@ impl<'a> Scanner<'a> {
 }
 
 /// Looks whether a value is in canonical form.
+#[derive(Default)]
 struct FormCheck<'a> {
-    canonical: bool,
+    /// It is not.
+    differs: bool,
+    /// It looks at descriptions of files in their usual form too.
+    everything: bool,
     /// The last key of each object that is open.
     last: Vec<Option<Cow<'a, str>>>,
 }
@@ -253,21 +272,25 @@ impl<'a> Visit<'a> for FormCheck<'a> {
         }
     }
 
+    fn passes_plain_files(&self) -> bool {
+        !self.everything
+    }
+
     fn space(&mut self, found: bool) {
-        self.canonical &= !found;
+        self.differs |= found;
     }
 
     fn key(&mut self, key: Cow<'a, str>, plain: bool, _: usize) -> Result<()> {
         if let Some(last) = self.last.last_mut() {
             let sorted = last.as_deref().is_none_or(|last| last < &*key);
-            self.canonical &= plain & sorted;
+            self.differs |= !(plain & sorted);
             *last = Some(key);
         }
         Ok(())
     }
 
     fn string(&mut self, _: Cow<'a, str>, plain: bool) -> Result<()> {
-        self.canonical &= plain;
+        self.differs |= !plain;
         Ok(())
     }
 

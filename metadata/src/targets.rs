@@ -17,7 +17,7 @@ use crate::hashes::Hashes;
 use crate::header::{Header, Role, RoleType};
 use crate::json::{Object, Value, parse_canonical};
 use crate::path::TargetPath;
-use crate::scan::{Members, Scanner};
+use crate::scan::{Members, PlainFile, Scanner, is_hexadecimal};
 
 /// The content of a Targets file, top-level or delegated. Read-only; see
 /// [`TargetsBuilder`](crate::TargetsBuilder) for making one.
@@ -26,6 +26,8 @@ pub struct Targets {
     payload: Payload,
     /// Where each key of `targets` starts in the payload.
     entries: Vec<u32>,
+    /// Where `targets` ends in the payload, before its `}`.
+    end: usize,
     header: Header,
     delegations: Option<Delegations>,
     extra: Object,
@@ -93,11 +95,22 @@ impl Targets {
         self.delegations.as_ref()
     }
 
+    /// Where in the payload each image is listed.
+    pub(crate) fn places(&self) -> &[u32] {
+        &self.entries
+    }
+
+    /// Where in the payload the list of images ends, before the `}`.
+    pub(crate) fn end_of_targets(&self) -> usize {
+        self.end
+    }
+
     fn scanner_at(&self, at: u32) -> Scanner<'_> {
         Scanner::canonical(self.payload.get(at as usize..).unwrap_or_default())
     }
 
-    fn key_at(&self, at: u32) -> Option<Cow<'_, str>> {
+    /// The path of the image that is listed there.
+    pub(crate) fn key_at(&self, at: u32) -> Option<Cow<'_, str>> {
         Some(self.scanner_at(at).string().ok()?.0)
     }
 
@@ -116,12 +129,12 @@ impl Decode for Targets {
         if u32::try_from(payload.len()).is_err() {
             return Err(MetadataError::field("signed", "is larger than 4 GiB"));
         }
-        let mut entries = None;
+        let mut listed = None;
         let mut rest = Object::new();
         let mut scanner = Scanner::canonical(payload);
         scanner.object(|scanner, name, _| {
             match &*name {
-                "targets" => entries = Some(index(scanner)?),
+                "targets" => listed = Some((index(scanner)?, scanner.position() - 1)),
                 _ => drop(rest.insert(name.into_owned(), scanner.canonical_value()?)),
             }
             Ok(())
@@ -132,12 +145,13 @@ impl Decode for Targets {
             Some(value) => Some(Delegations::decode(fields.path_of("delegations"), value)?),
             None => None,
         };
-        let Some(entries) = entries else {
+        let Some((entries, end)) = listed else {
             return fields.fail("targets", "is missing");
         };
         Ok(Self {
             payload: payload.clone(),
             entries,
+            end,
             header,
             delegations,
             extra: fields.rest(),
@@ -163,7 +177,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) length: u64,
     sha256: Option<HexDigest<'a, 32>>,
     sha512: Option<HexDigest<'a, 64>>,
-    /// The text of `hashes`, of `custom` and of the entry as a whole.
+    /// The text of `hashes`, of `custom` and of the entry as a whole; empty where nothing is left in it.
     hashes: &'a str,
     pub(crate) custom: Option<&'a str>,
     whole: &'a str,
@@ -171,6 +185,28 @@ pub(crate) struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     pub(crate) fn read(scanner: &mut Scanner<'a>) -> Result<Self, MetadataError> {
+        match scanner.plain_file(Self::of_plain) {
+            Some(entry) => Ok(entry),
+            None => Self::read_any(scanner),
+        }
+    }
+
+    /// An entry of `hashes` and `length`, and nothing else.
+    fn of_plain(file: PlainFile<'a>) -> Option<Self> {
+        if file.version.is_some() || file.sha256.or(file.sha512).is_none() {
+            return None;
+        }
+        Some(Self {
+            length: file.length?,
+            sha256: file.sha256.map(HexDigest::of),
+            sha512: file.sha512.map(HexDigest::of),
+            hashes: "",
+            custom: None,
+            whole: "",
+        })
+    }
+
+    fn read_any(scanner: &mut Scanner<'a>) -> Result<Self, MetadataError> {
         let mut entry = Entry {
             length: 0,
             sha256: None,
@@ -232,7 +268,7 @@ impl<'a> Entry<'a> {
         })
     }
 
-    fn to_target_file(&self) -> Result<TargetFile, MetadataError> {
+    pub(crate) fn to_target_file(&self) -> Result<TargetFile, MetadataError> {
         Ok(TargetFile {
             length: self.length,
             hashes: Hashes {
@@ -261,13 +297,14 @@ fn members_but(object: &str, known: &[&str]) -> Result<Object, MetadataError> {
 struct HexDigest<'a, const N: usize>(Cow<'a, str>);
 
 impl<'a, const N: usize> HexDigest<'a, N> {
+    /// Of digits that were counted already.
+    fn of(digits: &'a str) -> Self {
+        Self(digits.into())
+    }
+
     fn read(scanner: &mut Scanner<'a>, at: usize) -> Result<Self, MetadataError> {
         let (text, _) = scanner.string()?;
-        // Without an early exit, so that the compiler can check many digits at once.
-        let all_digits = text
-            .bytes()
-            .fold(true, |all, byte| all & byte.is_ascii_hexdigit());
-        match all_digits && text.len() == 2 * N {
+        match text.len() == 2 * N && is_hexadecimal(&text) {
             true => Ok(Self(text)),
             false => Err(MetadataError::malformed(
                 at,

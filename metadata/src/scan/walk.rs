@@ -39,6 +39,11 @@ pub(super) trait Visit<'a> {
     /// A container begins.
     fn open(&mut self, kind: Kind);
 
+    /// Whether the description of a file may pass without being shown, in the form that [`Scanner::plain_file`] reads.
+    fn passes_plain_files(&self) -> bool {
+        false
+    }
+
     /// Whether there was white space, at each place where it may be.
     fn space(&mut self, _found: bool) {}
 
@@ -66,6 +71,7 @@ impl<'a> Scanner<'a> {
         let mut objects = 0_u64;
         loop {
             match self.peek() {
+                Some(b'{') if visit.passes_plain_files() && self.plain_file(Some).is_some() => {}
                 Some(b'{') => {
                     self.open(b'{', "an object was expected")?;
                     visit.open(Kind::Object);
