@@ -21,6 +21,9 @@ pub struct Context {
     pub repository: String,
     /// Whose rules hold.
     pub profile: Profile,
+    /// Whether an outline of top-level Targets is kept and used, so that a file that is trusted already need not be
+    /// read again: for a store that answers [`Step::LoadPart`](crate::Step::LoadPart).
+    pub outlines: bool,
 }
 
 /// Whose rules hold, where TUF and Uptane differ.
@@ -96,6 +99,7 @@ impl Context {
             limits: Limits::default(),
             repository: String::new(),
             profile: Profile::Tuf,
+            outlines: false,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::format;
 
-use countersign_metadata::{Authority, Role, RoleType, Root, Targets, UtcTime, Verified};
+use countersign_metadata::{Authority, Role, RoleType, Root, UtcTime, Verified};
 
 use crate::reject::{Code, Reject};
 
@@ -53,12 +53,5 @@ impl Current<Root> {
     /// Who may sign a top-level role now.
     pub fn authority(&self, role: RoleType) -> Authority {
         self.content().claimed_authority(role)
-    }
-}
-
-impl Current<Targets> {
-    /// Who may sign the role `name` that this file delegates to.
-    pub(crate) fn delegate(&self, name: &str) -> Option<Authority> {
-        self.content().delegations()?.claimed_authority(name)
     }
 }

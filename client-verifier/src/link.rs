@@ -111,6 +111,11 @@ pub(crate) fn check_versions<C: PartialEq>(
     Ok(())
 }
 
+/// The SHA-256 of the file that was found to be the one that `meta` names, where that lists it.
+pub(crate) fn known_sha256(meta: &MetaFile) -> Option<[u8; 32]> {
+    meta.hashes.as_ref()?.sha256
+}
+
 fn check_bytes(bytes: &[u8], meta: &MetaFile, role: &str) -> Result<(), Reject> {
     let found = bytes.len() as u64;
     if let Some(length) = meta.length.filter(|length| *length != found) {

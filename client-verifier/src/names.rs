@@ -18,6 +18,9 @@ pub enum StoreName {
     Snapshot,
     /// The trusted top-level Targets.
     Targets,
+    /// What is kept of the trusted top-level Targets to look images up in it: no file of the repository's. When
+    /// [`StoreName::Targets`] is saved, whatever is kept under this name has to be forgotten first.
+    TargetsOutline,
     /// The trusted file of a delegated role, by its name.
     Delegated(String),
     /// The trusted Offline Snapshot (PURE-2).

@@ -1,6 +1,7 @@
 //! The protocol between a session and whoever drives it.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::names::{RemoteName, StoreName};
 use crate::reject::Reject;
@@ -12,6 +13,14 @@ pub enum Step<'a, T> {
     Load {
         /// Which file.
         name: StoreName,
+    },
+    /// Some bytes of a file from the local store, if [`Context::outlines`](crate::Context::outlines) is set. Answer
+    /// [`Reply::Stored`], whose bytes are those, or [`Reply::NotFound`], also where the file ends before.
+    LoadPart {
+        /// Which file.
+        name: StoreName,
+        /// Which bytes of it.
+        range: Range<u64>,
     },
     /// A file from the repository. Answer [`Reply::Fetched`], [`Reply::NotFound`] if the
     /// repository says that it is not there, or [`Reply::TooLarge`]. When the repository cannot
@@ -31,6 +40,8 @@ pub enum Step<'a, T> {
         version: u64,
         /// The file as received.
         bytes: &'a [u8],
+        /// Their SHA-256, where it is known.
+        sha256: Option<[u8; 32]>,
         /// Version of the Root that was current when the file was accepted.
         accepted_under: u64,
     },
@@ -43,16 +54,19 @@ impl<'a, T> Step<'a, T> {
     pub(crate) fn map<U>(self, make: impl FnOnce(T) -> Result<U, Reject>) -> Step<'a, U> {
         match self {
             Self::Load { name } => Step::Load { name },
+            Self::LoadPart { name, range } => Step::LoadPart { name, range },
             Self::Fetch { what, max_len } => Step::Fetch { what, max_len },
             Self::Save {
                 name,
                 version,
                 bytes,
+                sha256,
                 accepted_under,
             } => Step::Save {
                 name,
                 version,
                 bytes,
+                sha256,
                 accepted_under,
             },
             Self::Done(outcome) => Step::Done(outcome.and_then(make)),
@@ -75,6 +89,16 @@ pub enum Reply {
     Saved,
 }
 
+impl Reply {
+    /// What a [`Step::LoadPart`] asks for.
+    pub fn part(bytes: Vec<u8>) -> Self {
+        Self::Stored(Stored {
+            bytes,
+            accepted_under: None,
+        })
+    }
+}
+
 /// A file from the local store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
@@ -82,6 +106,14 @@ pub struct Stored {
     pub bytes: Vec<u8>,
     /// What it was saved with; `None` if the store does not know.
     pub accepted_under: Option<u64>,
+}
+
+impl Stored {
+    /// Some of its bytes; `None` if there are not so many.
+    pub fn part(&self, range: Range<u64>) -> Option<Vec<u8>> {
+        let range = usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?;
+        self.bytes.get(range).map(<[u8]>::to_vec)
+    }
 }
 
 /// Anything that is driven in two calls: a [`Session`](crate::Session) or a

@@ -5,11 +5,12 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use countersign_metadata::{Authority, Role, Root, Snapshot, Targets, Timestamp, UtcTime};
+use countersign_metadata::{Authority, Role, Root, Snapshot, Timestamp, UtcTime};
 
 use crate::chain::Chain;
 use crate::context::Context;
 use crate::current::Current;
+use crate::listing::Listing;
 use crate::search::Search;
 
 /// The four top-level roles, all current at one time, and the delegated roles met so far.
@@ -19,7 +20,7 @@ pub struct Trusted {
     /// `None` out of an offline bundle.
     timestamp: Option<Current<Timestamp>>,
     pub(crate) snapshot: Current<Snapshot>,
-    pub(crate) targets: Arc<Current<Targets>>,
+    pub(crate) targets: Arc<Listing>,
     /// Delegated roles verified in this session, by name and by who vouched for them: the same
     /// role may be acceptable to one delegator's keys and not to another's.
     delegated: BTreeMap<String, Vec<Vouched>>,
@@ -27,14 +28,14 @@ pub struct Trusted {
 }
 
 /// A delegated role and who vouched for it.
-type Vouched = (Authority, Arc<Current<Targets>>);
+type Vouched = (Authority, Arc<Listing>);
 
 impl Trusted {
     pub(crate) fn new(
         chain: Chain,
         timestamp: Option<Current<Timestamp>>,
         snapshot: Current<Snapshot>,
-        targets: Current<Targets>,
+        targets: Listing,
         context: Context,
     ) -> Self {
         let targets = Arc::new(targets);
@@ -69,7 +70,7 @@ impl Trusted {
     }
 
     /// The current top-level Targets.
-    pub fn targets(&self) -> &Current<Targets> {
+    pub fn targets(&self) -> &Listing {
         &self.targets
     }
 
@@ -81,7 +82,7 @@ impl Trusted {
     /// When the first of the four expires. Without a Timestamp the age of Snapshot does not count.
     pub(crate) fn valid_until(&self) -> UtcTime {
         let kept = self.root().content().expires();
-        let until = kept.min(self.targets.content().expires());
+        let until = kept.min(self.targets.expires());
         match &self.timestamp {
             Some(timestamp) => until
                 .min(timestamp.content().expires())
@@ -91,11 +92,7 @@ impl Trusted {
     }
 
     /// A delegated role as verified under `authority`.
-    pub(crate) fn delegated(
-        &self,
-        role: &str,
-        authority: &Authority,
-    ) -> Option<Arc<Current<Targets>>> {
+    pub(crate) fn delegated(&self, role: &str, authority: &Authority) -> Option<Arc<Listing>> {
         let known = self.delegated.get(role)?;
         let (_, file) = known.iter().find(|(known, _)| known == authority)?;
         Some(Arc::clone(file))
@@ -104,17 +101,21 @@ impl Trusted {
     /// Bytes of all delegated files held.
     pub(crate) fn delegated_len(&self) -> u64 {
         let files = self.delegated.values().flatten();
-        files
-            .map(|(_, file)| file.verified().received().len() as u64)
-            .sum()
+        files.map(|(_, file)| file.held()).sum()
+    }
+
+    /// Top-level Targets, the same as before, but all of it.
+    pub(crate) fn replace_targets(&mut self, file: Listing) -> Arc<Listing> {
+        self.targets = Arc::new(file);
+        Arc::clone(&self.targets)
     }
 
     pub(crate) fn add_delegated(
         &mut self,
         role: &str,
         authority: Authority,
-        file: Current<Targets>,
-    ) -> Arc<Current<Targets>> {
+        file: Listing,
+    ) -> Arc<Listing> {
         let file = Arc::new(file);
         let known = self.delegated.entry(role.into()).or_default();
         known.push((authority, Arc::clone(&file)));

@@ -132,8 +132,8 @@ impl Tree<'_> {
                 store.kept.insert(name, bytes.to_vec());
                 Reply::Saved
             }
-            // The driver keeps the end to itself.
-            Step::Done(_) => Reply::NotFound,
+            // No outline is kept, and the driver keeps the end to itself.
+            Step::LoadPart { .. } | Step::Done(_) => Reply::NotFound,
         };
         Ok(reply)
     }
@@ -217,8 +217,13 @@ impl<'a> Store<'a> {
             }
             (_, StoreName::Targets) => self.targets("targets"),
             (_, StoreName::Delegated(role)) => self.targets(role),
-            // A Director's; an image repository publishes none.
-            (_, StoreName::OfflineSnapshot | StoreName::OfflineTargets(_)) => Ok(None),
+            // Nobody publishes the first, and an image repository none of the others.
+            (
+                _,
+                StoreName::TargetsOutline
+                | StoreName::OfflineSnapshot
+                | StoreName::OfflineTargets(_),
+            ) => Ok(None),
         };
         let bytes = match self.kept.get(name) {
             Some(bytes) => Some(bytes.clone()),

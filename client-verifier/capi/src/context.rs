@@ -75,6 +75,7 @@ pub(crate) fn context(
         limits: context.limits.over(defaults),
         repository: name_of(context)?,
         profile,
+        outlines: false,
     })
 }
 

@@ -49,7 +49,7 @@ impl TrustedObject {
                 root: trusted.root().content().version(),
                 timestamp: timestamp.unwrap_or_default(),
                 snapshot: trusted.snapshot().content().version(),
-                targets: trusted.targets().content().version(),
+                targets: trusted.targets().version(),
             },
             now: unix(trusted.now()),
             state: Mutex::new(Some(trusted)),

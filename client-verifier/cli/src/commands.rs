@@ -125,7 +125,7 @@ fn summary(trusted: &Trusted) -> String {
         trusted.root().content().version(),
         timestamp.unwrap_or_default(),
         trusted.snapshot().content().version(),
-        trusted.targets().content().version(),
+        trusted.targets().version(),
     )
 }
 

@@ -81,6 +81,7 @@ fn key(name: &StoreName) -> String {
         StoreName::Timestamp => "timestamp".into(),
         StoreName::Snapshot => "snapshot".into(),
         StoreName::Targets => "targets".into(),
+        StoreName::TargetsOutline => "targets-outline".into(),
         StoreName::Delegated(role) => format!("role/{role}"),
         StoreName::OfflineSnapshot => "offline-snapshot".into(),
         StoreName::OfflineTargets(name) => format!("offline-targets/{name}"),

@@ -96,7 +96,8 @@ impl<F: Fetcher, S: Store> Client<F, S> {
     ///
     /// # Errors
     /// [`ClientError`]; what was verified until then is kept and the next refresh goes on from it.
-    pub fn refresh(&mut self, context: Context) -> Result<Trusted, ClientError> {
+    pub fn refresh(&mut self, mut context: Context) -> Result<Trusted, ClientError> {
+        context.outlines |= self.store.reads_parts();
         check_base_url(&self.metadata_url).map_err(ClientError::BaseUrl)?;
         self.drive(&mut Session::with_context(context))
     }
@@ -181,14 +182,19 @@ pub fn run_session<P: Protocol>(
             Some(stored) => Reply::Stored(stored),
             None => Reply::NotFound,
         }),
+        Step::LoadPart { name, range } => Ok(match store.load_part(&name, range)? {
+            Some(part) => Reply::part(part),
+            None => Reply::NotFound,
+        }),
         Step::Fetch { what, max_len } => fetch(fetcher, urls, &what, max_len),
         Step::Save {
             name,
             bytes,
+            sha256,
             accepted_under,
             ..
         } => {
-            store.save(&name, bytes, accepted_under)?;
+            store.save_hashed(&name, bytes, sha256, accepted_under)?;
             Ok(Reply::Saved)
         }
         // `drive` answers the last step itself.

@@ -1,7 +1,8 @@
 //! Reading and writing files such that a power cut leaves the old one or the new one.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -52,6 +53,21 @@ pub(crate) fn read(path: &Path, max_len: u64) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
+/// Some bytes of a regular file; `None` if there is none, or it ends before.
+pub(crate) fn read_part(path: &Path, range: Range<u64>) -> io::Result<Option<Vec<u8>>> {
+    let Some((mut file, length)) = open_regular(path)? else {
+        return Ok(None);
+    };
+    if range.end > length || range.start > range.end {
+        return Ok(None);
+    }
+    file.seek(SeekFrom::Start(range.start))?;
+    let mut bytes = Vec::new();
+    file.take(range.end - range.start).read_to_end(&mut bytes)?;
+    let expected = range.end - range.start;
+    Ok((bytes.len() as u64 == expected).then_some(bytes))
+}
+
 /// Replaces `directory/name` by `bytes`; when this returns, a power cut does not undo it.
 pub(crate) fn write(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let unfinished = directory.join(UNFINISHED);
@@ -83,6 +99,18 @@ fn write_and_rename(
     sync_directory(directory)?;
     crash::point();
     Ok(())
+}
+
+/// Removes `path`, which is in `directory`, if it is there; when this returns, a power cut does not bring it back.
+pub(crate) fn remove(directory: &Path, path: &Path) -> io::Result<()> {
+    crash::point();
+    match fs::remove_file(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e),
+        Ok(()) => {}
+    }
+    crash::point();
+    sync_directory(directory)
 }
 
 /// Makes the names in `directory` durable.

@@ -51,6 +51,10 @@ fn follow<P: Protocol>(
                 Some(stored) => Reply::Stored(stored),
                 None => Reply::NotFound,
             },
+            Step::LoadPart { name, range } => {
+                let part = store.load_part(&name, range).unwrap();
+                part.map_or(Reply::NotFound, Reply::part)
+            }
             Step::Fetch { what, .. } => match state.files.get(&what.file_name()) {
                 Some(file) => Reply::Fetched(file.clone()),
                 None => Reply::NotFound,

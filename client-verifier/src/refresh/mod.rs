@@ -4,6 +4,7 @@
 //! it waits for. After a refusal there is no state left to misuse.
 
 mod offline;
+pub(crate) mod outline;
 mod root;
 mod snapshot;
 mod timestamp;
@@ -18,6 +19,7 @@ use crate::session::{Protocol, Reply, Step};
 use crate::trusted::Trusted;
 
 use self::offline::OfflineState;
+use self::outline::{ExpectOutline, ExpectOutlineSaved};
 pub use self::root::{FollowRoot, Followed};
 use self::root::{RootNext, RootState};
 pub(crate) use self::snapshot::check_entries;
@@ -47,9 +49,11 @@ enum State {
     SnapshotHistory(Box<ExpectFileHistory<Snapshot>>),
     Snapshot(Box<ExpectFile<Snapshot>>),
     SnapshotSaved(Box<ExpectFileSaved<Snapshot>>),
+    Outline(Box<ExpectOutline>),
     StoredTargets(Box<ExpectStoredFile<Targets>>),
     TargetsHistory(Box<ExpectFileHistory<Targets>>),
     Targets(Box<ExpectFile<Targets>>),
+    OutlineSaved(Box<ExpectOutlineSaved>),
     TargetsSaved(Box<ExpectFileSaved<Targets>>),
     Done(Box<Trusted>),
     Refused(Reject),
@@ -111,9 +115,11 @@ impl Protocol for Session {
             State::SnapshotHistory(state) => state.request(),
             State::Snapshot(state) => state.request(limits),
             State::SnapshotSaved(state) => state.request(),
+            State::Outline(state) => state.request(),
             State::StoredTargets(state) => state.request(),
             State::TargetsHistory(state) => state.request(),
             State::Targets(state) => state.request(limits),
+            State::OutlineSaved(state) => state.request(),
             State::TargetsSaved(state) => state.request(),
             State::Done(_) | State::Refused(_) | State::Over => {
                 Step::Done(Err(misuse("the session is over")))
@@ -138,9 +144,11 @@ impl Protocol for Session {
             State::SnapshotHistory(state) => state.supply(reply, context),
             State::Snapshot(state) => state.supply(reply, context),
             State::SnapshotSaved(state) => state.supply(reply, context),
+            State::Outline(state) => state.supply(reply, context),
             State::StoredTargets(state) => state.supply(reply, context),
             State::TargetsHistory(state) => state.supply(reply, context),
             State::Targets(state) => state.supply(reply, context),
+            State::OutlineSaved(state) => state.supply(reply, context),
             State::TargetsSaved(state) => state.supply(reply, context),
             State::Done(_) | State::Refused(_) | State::Over => {
                 Err(misuse("the session waits for no answer"))

@@ -43,6 +43,7 @@ impl OfflineState {
                 name: StoreName::Snapshot,
                 version: file.content().version(),
                 bytes: file.received(),
+                sha256: None,
                 accepted_under: chain.version(),
             },
         }
@@ -58,7 +59,7 @@ impl OfflineState {
             }
             (Self::Fetch(chain, floor), reply) => fetched(chain, floor, reply, context),
             (Self::Saved(chain, file), Reply::Saved) => {
-                after_snapshot(chain, None, Current::of_any_age(file))
+                after_snapshot(chain, None, Current::of_any_age(file), context)
             }
             _ => Err(misuse("the answer does not fit the step")),
         }
@@ -98,7 +99,7 @@ fn fetched(
     let file: Verified<Snapshot> = link::accept(bytes, ROLE, &authority)?;
     match floor {
         Some(floor) if floor.content().version() > file.content().version() => {
-            after_snapshot(chain, None, Current::of_any_age(floor))
+            after_snapshot(chain, None, Current::of_any_age(floor), context)
         }
         floor => {
             if let Some(floor) = &floor {

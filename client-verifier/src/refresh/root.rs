@@ -162,6 +162,7 @@ impl RootState {
                 name: StoreName::Root,
                 version: chained.last.version,
                 bytes: chained.last.trusted.received(),
+                sha256: None,
                 accepted_under: chained.last.version,
             },
         }

@@ -7,6 +7,7 @@ use countersign_metadata::{
     Authority, MetaFile, Role, RoleType, Snapshot, Targets, Timestamp, Verified,
 };
 
+use super::outline::{self, ExpectOutline};
 use super::{State, Transition, misuse};
 use crate::chain::{Chain, KeyGroup, Recall};
 use crate::context::{Context, Profile};
@@ -16,7 +17,6 @@ use crate::link;
 use crate::names::{RemoteName, StoreName};
 use crate::reject::{Code, Reject, versions};
 use crate::session::{Reply, Step, Stored};
-use crate::trusted::Trusted;
 
 /// What distinguishes the two.
 pub(super) trait Linked: Role + Sized + core::fmt::Debug {
@@ -42,13 +42,13 @@ pub(super) trait Linked: Role + Sized + core::fmt::Debug {
 /// The proofs so far and the entry that names the file.
 #[derive(Debug)]
 pub(super) struct Link<T: Linked> {
-    chain: Chain,
-    before: T::Before,
-    meta: MetaFile,
+    pub(super) chain: Chain,
+    pub(super) before: T::Before,
+    pub(super) meta: MetaFile,
 }
 
 impl<T: Linked> Link<T> {
-    fn authority(&self) -> Authority {
+    pub(super) fn authority(&self) -> Authority {
         self.chain.root.authority(T::TYPE)
     }
 }
@@ -56,7 +56,7 @@ impl<T: Linked> Link<T> {
 /// The file trusted so far.
 #[derive(Debug)]
 pub(super) struct ExpectStoredFile<T: Linked> {
-    link: Link<T>,
+    pub(super) link: Link<T>,
 }
 
 impl ExpectStoredFile<Snapshot> {
@@ -135,8 +135,8 @@ fn recall<T: Linked>(link: Link<T>, stored: Stored, context: &Context) -> Transi
 /// TUF 5.5.1 to 5.5.6, 5.6.1 to 5.6.5.
 #[derive(Debug)]
 pub(super) struct ExpectFile<T: Linked> {
-    link: Link<T>,
-    floor: Option<Verified<T>>,
+    pub(super) link: Link<T>,
+    pub(super) floor: Option<Verified<T>>,
 }
 
 impl<T: Linked> ExpectFile<T> {
@@ -184,6 +184,7 @@ impl<T: Linked> ExpectFileSaved<T> {
             name: T::STORE,
             version: self.file.content().version(),
             bytes: self.file.verified().received(),
+            sha256: link::known_sha256(&self.link.meta),
             accepted_under: self.link.chain.version(),
         }
     }
@@ -218,8 +219,8 @@ impl Linked for Snapshot {
         profile.check(self, Self::TYPE.name())
     }
 
-    fn go_on(link: Link<Self>, snapshot: Current<Self>, _: &Context) -> Transition {
-        after_snapshot(link.chain, Some(link.before), snapshot)
+    fn go_on(link: Link<Self>, snapshot: Current<Self>, context: &Context) -> Transition {
+        after_snapshot(link.chain, Some(link.before), snapshot, context)
     }
 
     fn stored(state: ExpectStoredFile<Self>) -> State {
@@ -244,20 +245,22 @@ pub(super) fn after_snapshot(
     chain: Chain,
     timestamp: Option<Current<Timestamp>>,
     snapshot: Current<Snapshot>,
+    context: &Context,
 ) -> Transition {
     let role = RoleType::Targets.name();
     let Some(meta) = snapshot.content().role(role).cloned() else {
         let detail = "Snapshot does not list targets.json";
         return Err(Reject::new(Code::RoleNotInSnapshot, role, detail));
     };
-    let before = (timestamp, snapshot);
-    Ok(Targets::stored(ExpectStoredFile {
-        link: Link {
-            chain,
-            before,
-            meta,
-        },
-    }))
+    let link = Link {
+        chain,
+        before: (timestamp, snapshot),
+        meta,
+    };
+    Ok(match context.outlines {
+        true => State::Outline(Box::new(ExpectOutline { link })),
+        false => Targets::stored(ExpectStoredFile { link }),
+    })
 }
 
 /// TUF 5.5.5: no Targets file that was listed may go back in version or vanish.
@@ -300,9 +303,7 @@ impl Linked for Targets {
     }
 
     fn go_on(link: Link<Self>, targets: Current<Self>, context: &Context) -> Transition {
-        let (timestamp, snapshot) = link.before;
-        let trusted = Trusted::new(link.chain, timestamp, snapshot, targets, context.clone());
-        Ok(State::Done(Box::new(trusted)))
+        Ok(outline::keep(link, targets, context))
     }
 
     fn stored(state: ExpectStoredFile<Self>) -> State {

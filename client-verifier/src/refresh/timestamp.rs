@@ -156,6 +156,7 @@ impl ExpectTimestampSaved {
             name: StoreName::Timestamp,
             version: self.timestamp.content().version(),
             bytes: self.timestamp.verified().received(),
+            sha256: None,
             accepted_under: self.chain.version(),
         }
     }

@@ -13,18 +13,20 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use countersign_metadata::uptane::HardwareId;
 use countersign_metadata::{
-    Authority, MetaFile, Role, RoleType, TargetPath, Targets, UtcTime, Verified,
+    Authority, MetaFile, Role, RoleType, TargetFile, TargetPath, Targets, UtcTime, Verified,
 };
 
 use crate::chain::{KeyGroup, Recall};
 use crate::current::Current;
 use crate::image::ListedTarget;
 use crate::link;
+use crate::listing::Listing;
 use crate::names::{RemoteName, StoreName};
-use crate::refresh::misuse;
+use crate::refresh::{misuse, outline};
 use crate::reject::{Code, Reject};
 use crate::session::{Protocol, Reply, Step, Stored};
 use crate::trusted::Trusted;
@@ -86,6 +88,7 @@ struct Wanted {
 struct Due {
     wanted: Wanted,
     role: String,
+    store: StoreName,
     /// When the first of the files that lead here expires.
     valid_until: UtcTime,
     meta: MetaFile,
@@ -94,10 +97,13 @@ struct Due {
 
 #[derive(Debug)]
 enum State {
+    /// Bytes of top-level Targets, whose outline says that they list the image if anything does.
+    Part(Wanted, Range<u64>),
     Stored(Due),
     History(Due, Stored, u64),
     Fetch(Due, Option<Verified<Targets>>),
     Saved(Due, Current<Targets>),
+    OutlineSaved(Due, Current<Targets>, Vec<u8>),
     Done(Result<ListedTarget, Reject>),
     Over,
 }
@@ -107,7 +113,9 @@ enum Go {
     /// Take the next step of the innermost walk.
     On,
     /// A role's file is at hand, with when the files that lead to it expire.
-    Visit(String, Arc<Current<Targets>>, UtcTime),
+    Visit(String, Arc<Listing>, UtcTime),
+    /// The images of top-level Targets have to be read.
+    Read(Range<u64>),
     /// The innermost walk came to its end.
     Settle(Result<ListedTarget, Reject>),
     /// The whole search did.
@@ -147,6 +155,7 @@ impl Engine {
                 Go::Visit(role, file, valid_until) => {
                     self.visit(trusted, &wanted, role, &file, valid_until)
                 }
+                Go::Read(range) => return State::Part(wanted, range),
                 Go::Settle(result) => self.settle(trusted, result),
                 Go::Done(result) => return State::Done(result),
                 Go::Obtain(visit, role) => match due(trusted, &visit, &role) {
@@ -156,6 +165,7 @@ impl Engine {
                         None => {
                             return State::Stored(Due {
                                 wanted,
+                                store: StoreName::Delegated(role.clone()),
                                 role,
                                 valid_until: visit.valid_until,
                                 meta,
@@ -175,11 +185,31 @@ impl Engine {
         trusted: &Trusted,
         wanted: &Wanted,
         role: String,
-        file: &Arc<Current<Targets>>,
+        file: &Arc<Listing>,
         valid_until: UtcTime,
     ) -> Go {
-        let valid_until = valid_until.min(file.content().expires());
-        if let Some(entry) = file.content().get(&wanted.path) {
+        let entry = match &**file {
+            Listing::Whole(file) => file.content().get(&wanted.path),
+            Listing::Outlined(outline) => match outline.part(&wanted.path) {
+                Some(range) => return Go::Read(range),
+                None => None,
+            },
+        };
+        self.visited(trusted, wanted, role, file, valid_until, entry)
+    }
+
+    /// The same when it is known what the role says of the image.
+    fn visited(
+        &mut self,
+        trusted: &Trusted,
+        wanted: &Wanted,
+        role: String,
+        file: &Arc<Listing>,
+        valid_until: UtcTime,
+        entry: Option<TargetFile>,
+    ) -> Go {
+        let valid_until = valid_until.min(file.expires());
+        if let Some(entry) = entry {
             return Go::Settle(Ok(ListedTarget {
                 path: wanted.path.clone(),
                 file: entry,
@@ -292,8 +322,49 @@ impl Engine {
         }
     }
 
+    /// Looks the image up in bytes of top-level Targets. Where these are not what they were, the file is fetched
+    /// again.
+    fn read(&mut self, trusted: &Trusted, wanted: Wanted, reply: Reply) -> State {
+        let top = Arc::clone(&trusted.targets);
+        let entry = match (&*top, reply) {
+            (Listing::Outlined(outline), Reply::Stored(part)) => {
+                outline.look_up(&wanted.path, &part.bytes).ok()
+            }
+            (_, Reply::NotFound) => None,
+            _ => return State::Done(Err(misuse("a part of a stored file was asked for"))),
+        };
+        let role = RoleType::Targets.name();
+        let Some(entry) = entry else {
+            return match trusted.snapshot.content().role(role) {
+                Some(meta) => State::Fetch(due_again(trusted, wanted, meta), None),
+                None => State::Done(Err(misuse("Snapshot lists no top-level Targets"))),
+            };
+        };
+        let until = trusted.valid_until();
+        let go = self.visited(trusted, &wanted, role.into(), &top, until, entry);
+        self.advance(trusted, wanted, go)
+    }
+
+    /// Top-level Targets has its outline made anew.
+    fn saved(&mut self, trusted: &mut Trusted, due: Due, file: Current<Targets>) -> State {
+        let outline = match due.store {
+            StoreName::Targets => {
+                outline::of(&file, &due.meta, &due.authority, trusted.chain.version())
+            }
+            _ => None,
+        };
+        match outline {
+            Some(outline) => State::OutlineSaved(due, file, outline),
+            None => self.obtained(trusted, due, file),
+        }
+    }
+
     fn obtained(&mut self, trusted: &mut Trusted, due: Due, file: Current<Targets>) -> State {
-        let file = trusted.add_delegated(&due.role, due.authority, file);
+        let file = Listing::Whole(file);
+        let file = match due.store {
+            StoreName::Targets => trusted.replace_targets(file),
+            _ => trusted.add_delegated(&due.role, due.authority, file),
+        };
         let go = Go::Visit(due.role, file, due.valid_until);
         self.advance(trusted, due.wanted, go)
     }
@@ -314,8 +385,12 @@ impl Engine {
     /// As [`Protocol::next`], while there is no outcome.
     pub(crate) fn next(&self, trusted: &Trusted) -> Step<'_, ListedTarget> {
         match &self.state {
+            State::Part(_, range) => Step::LoadPart {
+                name: StoreName::Targets,
+                range: range.clone(),
+            },
             State::Stored(due) => Step::Load {
-                name: StoreName::Delegated(due.role.clone()),
+                name: due.store.clone(),
             },
             State::History(_, _, version) => Step::Load {
                 name: StoreName::RootHistory(*version),
@@ -328,10 +403,14 @@ impl Engine {
                     max_len: max_len(trusted, due),
                 }
             }
+            State::OutlineSaved(_, file, bytes) => {
+                outline::save(file, bytes, trusted.chain.version())
+            }
             State::Saved(due, file) => Step::Save {
-                name: StoreName::Delegated(due.role.clone()),
+                name: due.store.clone(),
                 version: file.content().version(),
                 bytes: file.verified().received(),
+                sha256: link::known_sha256(&due.meta),
                 accepted_under: trusted.chain.version(),
             },
             State::Done(_) | State::Over => Step::Done(Err(misuse("the search is over"))),
@@ -342,6 +421,7 @@ impl Engine {
     pub(crate) fn supply(&mut self, trusted: &mut Trusted, reply: Reply) {
         let state = core::mem::replace(&mut self.state, State::Over);
         let next = match (state, reply) {
+            (State::Part(wanted, _), reply) => Ok(self.read(trusted, wanted, reply)),
             (State::Stored(due), Reply::Stored(stored)) => self.recall(trusted, due, stored),
             (State::Stored(due), Reply::NotFound) => Ok(State::Fetch(due, None)),
             (State::History(due, stored, _), reply) => match trusted.chain.add_history(reply) {
@@ -354,7 +434,10 @@ impl Engine {
                     Err(reject) => Err(Box::new((due.wanted, reject))),
                 }
             }
-            (State::Saved(due, file), Reply::Saved) => Ok(self.obtained(trusted, due, file)),
+            (State::Saved(due, file), Reply::Saved) => Ok(self.saved(trusted, due, file)),
+            (State::OutlineSaved(due, file, _), Reply::Saved) => {
+                Ok(self.obtained(trusted, due, file))
+            }
             _ => Ok(State::Done(Err(misuse("the answer does not fit the step")))),
         };
         self.state = match next {
@@ -378,6 +461,18 @@ fn due(trusted: &Trusted, visit: &Visit, role: &str) -> Result<(MetaFile, Author
         return Err(Reject::new(Code::RoleNotInSnapshot, role, detail));
     };
     Ok((meta, authority))
+}
+
+/// Top-level Targets once more, the very version that its outline is of.
+fn due_again(trusted: &Trusted, wanted: Wanted, meta: &MetaFile) -> Due {
+    Due {
+        wanted,
+        role: RoleType::Targets.name().into(),
+        store: StoreName::Targets,
+        valid_until: trusted.valid_until(),
+        meta: meta.clone(),
+        authority: trusted.root().authority(RoleType::Targets),
+    }
 }
 
 fn fetched(

@@ -6,9 +6,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use countersign_metadata::uptane::HardwareId;
-use countersign_metadata::{Matching, MultiRole, TargetPath, Targets, UtcTime};
+use countersign_metadata::{Matching, MultiRole, TargetPath, UtcTime};
 
-use crate::current::Current;
+use crate::listing::Listing;
 
 /// Where a walk stands.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Walk {
 /// Who delegates.
 #[derive(Debug, Clone)]
 pub(super) struct Visit {
-    pub(super) delegator: Arc<Current<Targets>>,
+    pub(super) delegator: Arc<Listing>,
     /// When the first of the files that lead to the delegator, itself included, expires.
     pub(super) valid_until: UtcTime,
 }
@@ -57,13 +57,13 @@ impl Walk {
     pub(super) fn enter(
         &mut self,
         role: String,
-        file: &Arc<Current<Targets>>,
+        file: &Arc<Listing>,
         path: &TargetPath,
         hardware_id: Option<&HardwareId>,
         valid_until: UtcTime,
     ) {
         self.visited.insert(role);
-        let Some(delegations) = file.content().delegations() else {
+        let Some(delegations) = file.delegations() else {
             return;
         };
         let matching = delegations.matching(path, hardware_id);

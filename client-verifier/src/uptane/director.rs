@@ -14,6 +14,7 @@ use super::resolve::Resolve;
 use super::vehicle::Vehicle;
 use crate::context::{Context, Profile};
 use crate::current::Current;
+use crate::refresh::misuse;
 use crate::refresh::{Followed, Session};
 use crate::session::{Protocol, Reply, Step};
 use crate::trusted::Trusted;
@@ -35,6 +36,8 @@ impl DirectorSession {
         let vehicle = Arc::new(vehicle);
         let context = Context {
             profile: Profile::Director(Arc::clone(&vehicle)),
+            // All that it lists is for this vehicle, and is looked at.
+            outlines: false,
             ..context
         };
         Self {
@@ -50,7 +53,8 @@ impl Protocol for DirectorSession {
     fn next(&mut self) -> Step<'_, Director> {
         let vehicle = &self.vehicle;
         self.session.next().map(|trusted| {
-            let targets = trusted.targets();
+            let targets = trusted.targets().whole();
+            let targets = targets.ok_or_else(|| misuse("a Director's Targets is always read"))?;
             let claims = Claims {
                 vehicle: Arc::clone(vehicle),
                 assignments: assignments(targets.content())

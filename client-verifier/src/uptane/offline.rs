@@ -297,6 +297,7 @@ fn save<'a, T: Role, O>(name: StoreName, keys: &Keys, file: &'a Current<T>) -> S
         name,
         version: file.content().version(),
         bytes: file.verified().received(),
+        sha256: None,
         accepted_under: keys.chain.root.content().version(),
     }
 }

@@ -139,6 +139,7 @@ impl Protocol for PartialSession {
                 name: self.rules.stored_as(),
                 version: accepted.mark.version,
                 bytes: file.received(),
+                sha256: None,
                 accepted_under: anchor.version,
             },
             State::Done(_) | State::Refused(_) | State::Over => {

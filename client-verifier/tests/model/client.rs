@@ -36,6 +36,8 @@ pub(crate) struct Seen {
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     pub(crate) store: BTreeMap<StoreName, Stored>,
+    /// How many visits there were. Every third neither keeps nor uses an outline.
+    visits: usize,
 }
 
 impl Client {
@@ -49,6 +51,7 @@ impl Client {
         let names = [StoreName::Root, StoreName::RootHistory(version)];
         Self {
             store: names.map(|name| (name, stored.clone())).into(),
+            visits: 0,
         }
     }
 
@@ -64,7 +67,11 @@ impl Client {
             files,
             writes,
         };
-        let mut session = Session::with_context(Context::new(now));
+        let mut session = Session::with_context(Context {
+            outlines: self.visits % 3 != 2,
+            ..Context::new(now)
+        });
+        self.visits += 1;
         let mut trusted = run.drive(&mut session)?;
         let mut images = Vec::new();
         for (role, path) in IMAGES {
@@ -77,7 +84,7 @@ impl Client {
             trusted.root().content().version(),
             trusted.timestamp().unwrap().content().version(),
             trusted.snapshot().content().version(),
-            trusted.targets().content().version(),
+            trusted.targets().version(),
         ];
         Ok(Seen { versions, images })
     }
@@ -101,6 +108,10 @@ impl Run<'_> {
                     Some(stored) => Reply::Stored(stored.clone()),
                     None => Reply::NotFound,
                 },
+                Step::LoadPart { name, range } => {
+                    let part = self.store.get(&name).and_then(|stored| stored.part(range));
+                    part.map_or(Reply::NotFound, Reply::part)
+                }
                 Step::Fetch { what, max_len } => match self.files.get(&what.file_name()) {
                     Some(file) if file.len() as u64 > max_len => Reply::TooLarge,
                     Some(file) => Reply::Fetched(file.clone()),
@@ -111,6 +122,7 @@ impl Run<'_> {
                     version,
                     bytes,
                     accepted_under,
+                    ..
                 } => {
                     let in_force = match &name {
                         StoreName::Root => version,
@@ -121,6 +133,9 @@ impl Run<'_> {
                         bytes: bytes.to_vec(),
                         accepted_under: Some(accepted_under),
                     };
+                    if name == StoreName::Targets {
+                        self.store.remove(&StoreName::TargetsOutline);
+                    }
                     if name == StoreName::Root {
                         self.write(StoreName::RootHistory(version), stored.clone())?;
                     }

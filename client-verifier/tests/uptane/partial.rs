@@ -78,7 +78,7 @@ fn fed(world: &World, chunk: usize, limits: Limits) -> Result<Partial, Reject> {
     let mut session = Fed::new(PartialSession::new(followed, vin(), brake(), context));
     loop {
         match session.next() {
-            Step::Load { .. } => session.supply(Reply::NotFound),
+            Step::Load { .. } | Step::LoadPart { .. } => session.supply(Reply::NotFound),
             Step::Save { .. } => session.supply(Reply::Saved),
             Step::Done(outcome) => return outcome,
             Step::Fetch { what, .. } => {

@@ -23,6 +23,11 @@ pub async fn run_session<P: Protocol>(
                 Some(stored) => Reply::Stored(stored),
                 None => Reply::NotFound,
             },
+            Step::LoadPart { name, range } => {
+                let stored = store.load(&name).await?;
+                let part = stored.and_then(|stored| stored.part(range));
+                part.map_or(Reply::NotFound, Reply::part)
+            }
             Step::Fetch { what, max_len } => fetch(fetcher, urls, &what, max_len).await?,
             Step::Save {
                 name,

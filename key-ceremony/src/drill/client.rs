@@ -81,6 +81,7 @@ impl Client {
                 version,
                 bytes,
                 accepted_under,
+                ..
             } => {
                 let under = match name {
                     StoreName::Root => {
@@ -93,8 +94,8 @@ impl Client {
                 self.store.insert(name, (bytes.to_vec(), under));
                 Reply::Saved
             }
-            // The driver keeps the end to itself.
-            Step::Done(_) => Reply::NotFound,
+            // No outline is kept, and the driver keeps the end to itself.
+            Step::LoadPart { .. } | Step::Done(_) => Reply::NotFound,
         })
     }
 }

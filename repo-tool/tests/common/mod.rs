@@ -233,12 +233,14 @@ impl Client {
                 }),
                 None => Reply::NotFound,
             },
+            Step::LoadPart { .. } => Reply::NotFound,
             Step::Fetch { what, max_len } => self.fetch(&what, max_len),
             Step::Save {
                 name,
                 version,
                 bytes,
                 accepted_under,
+                ..
             } => {
                 let accepted_under = match name {
                     StoreName::Root => {

@@ -68,6 +68,8 @@ fn follow_root(flash: &mut Flash, bus: &mut Bus) -> Result<Followed, Reject> {
                 Some(stored) => Reply::Stored(stored),
                 None => Reply::NotFound,
             },
+            // No outline is kept.
+            Step::LoadPart { .. } => Reply::NotFound,
             Step::Fetch { what, max_len } => match bus.ask(&what.file_name()) {
                 Some(mut file) => match file.whole(max_len)? {
                     Some(bytes) => Reply::Fetched(bytes),
@@ -80,6 +82,7 @@ fn follow_root(flash: &mut Flash, bus: &mut Bus) -> Result<Followed, Reject> {
                 version,
                 bytes,
                 accepted_under,
+                ..
             } => {
                 let parts = [bytes, &accepted_under.to_le_bytes()];
                 // The history first: the trusted Root must not be there without it.

@@ -85,6 +85,7 @@ impl Line<'_> {
                 version,
                 bytes,
                 accepted_under,
+                ..
             } => {
                 let accepted_under = Some(accepted_under);
                 if name == StoreName::Root {
@@ -97,8 +98,8 @@ impl Line<'_> {
                     bytes: bytes.to_vec(),
                 }
             }
-            // Whoever drives a session keeps the end to itself.
-            Step::Done(_) => return Ok(Reply::NotFound),
+            // No outline is kept, and whoever drives a session keeps the end to itself.
+            Step::LoadPart { .. } | Step::Done(_) => return Ok(Reply::NotFound),
         };
         match self.host.ask(&question) {
             Answer::Stored {

@@ -132,6 +132,7 @@ pub unsafe extern "C" fn countersign_client_refresh(
                 limits: client.limits,
                 repository: client.repository.clone(),
                 profile: Profile::Tuf,
+                outlines: false,
             };
             let trusted = client.client.refresh(context)?;
             out.put(handles::put(TrustedObject::of(trusted)));

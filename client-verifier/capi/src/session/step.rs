@@ -131,6 +131,7 @@ impl Plain {
                 version,
                 bytes,
                 accepted_under,
+                ..
             } => {
                 let kind = countersign_step_kind::COUNTERSIGN_STEP_SAVE;
                 let mut plain = of_kind(kind, store_name(name));
@@ -142,7 +143,8 @@ impl Plain {
                 plain.step.len = bytes.len();
                 plain
             }
-            Step::Done(_) => return None,
+            // No session of this library keeps outlines.
+            Step::LoadPart { .. } | Step::Done(_) => return None,
         })
     }
 }

@@ -3,17 +3,19 @@
 //! ```text
 //! D/root.json timestamp.json snapshot.json targets.json ROLE.json   trusted, as served
 //! D/root_history/N.root.json                                        every Root that was in force
+//! D/state/outline+targets.json                                      where targets.json lists what
 //! D/state/lock                                                      one process at a time
 //! D/state/notes/ROLE.note                                           see note.rs
 //! D/partial/HASH                                                    unfinished downloads
 //! ```
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::lock::Lock;
 use super::name::file_stem;
-use super::note::{MAX_NOTE, Note};
+use super::note::{MAX_NOTE, Note, sha256_hex, to_hex};
 use super::{MAX_FILE, Store, StoreError, StoreName, Stored};
 use crate::durable;
 
@@ -25,6 +27,7 @@ const MAX_FILE_NAME: usize = 255;
 pub struct DirStore {
     directory: PathBuf,
     history: PathBuf,
+    state: PathBuf,
     notes: PathBuf,
     _lock: Lock,
 }
@@ -45,13 +48,14 @@ impl DirStore {
                 .map_err(StoreError::io("make the directory", needed))?;
         }
         let lock = Lock::take(&state.join("lock"), directory, patience)?;
-        for written in [directory, &history, &notes] {
+        for written in [directory, &history, &state, &notes] {
             durable::remove_unfinished(written)
                 .map_err(StoreError::io("remove what a killed run left", written))?;
         }
         Ok(DirStore {
             directory: directory.to_owned(),
             history,
+            state,
             notes,
             _lock: lock,
         })
@@ -73,6 +77,7 @@ impl DirStore {
     fn folder(&self, name: &StoreName) -> &Path {
         match name {
             StoreName::RootHistory(_) => &self.history,
+            StoreName::TargetsOutline => &self.state,
             _ => &self.directory,
         }
     }
@@ -99,10 +104,16 @@ impl DirStore {
             .map_err(StoreError::io("write", &path))
     }
 
-    /// The name of the note of `name`, as long as the file's own; none for Root and its history.
+    fn remove(&self, name: &StoreName) -> Result<(), StoreError> {
+        let path = self.path_of(name)?;
+        durable::remove(self.folder(name), &path).map_err(StoreError::io("remove", &path))
+    }
+
+    /// The name of the note of `name`, as long as the file's own; none for Root and its history, and for what says
+    /// itself what it was accepted under.
     fn note_name(name: &StoreName) -> Option<String> {
         match name {
-            StoreName::Root | StoreName::RootHistory(_) => None,
+            StoreName::Root | StoreName::RootHistory(_) | StoreName::TargetsOutline => None,
             other => Some(file_stem(other) + ".note"),
         }
     }
@@ -129,10 +140,33 @@ impl Store for DirStore {
         }))
     }
 
+    fn reads_parts(&self) -> bool {
+        true
+    }
+
+    fn load_part(
+        &mut self,
+        name: &StoreName,
+        range: Range<u64>,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.path_of(name)?;
+        durable::read_part(&path, range).map_err(StoreError::io("read", &path))
+    }
+
     fn save(
         &mut self,
         name: &StoreName,
         bytes: &[u8],
+        root_version: u64,
+    ) -> Result<(), StoreError> {
+        self.save_hashed(name, bytes, None, root_version)
+    }
+
+    fn save_hashed(
+        &mut self,
+        name: &StoreName,
+        bytes: &[u8],
+        sha256: Option<[u8; 32]>,
         root_version: u64,
     ) -> Result<(), StoreError> {
         // The history first: a Root in force that is missing there could not be explained later.
@@ -142,10 +176,16 @@ impl Store for DirStore {
         if let Some(note_name) = Self::note_name(name) {
             // The name is checked before anything is written.
             self.file_name(name)?;
-            let old = self.read(name)?;
-            let note =
-                self.read_note(&note_name)?
-                    .before_replacing(old.as_deref(), bytes, root_version);
+            if *name == StoreName::Targets {
+                self.remove(&StoreName::TargetsOutline)?;
+            }
+            let known = self.read_note(&note_name)?;
+            let known = match known.has_room() {
+                true => known,
+                false => known.of(&self.read(name)?.unwrap_or_default()),
+            };
+            let sha256 = sha256.map_or_else(|| sha256_hex(bytes), |digest| to_hex(&digest));
+            let note = known.before_replacing(sha256, root_version);
             durable::write(&self.notes, &note_name, &note.to_bytes())
                 .map_err(StoreError::io("write", &self.notes.join(&note_name)))?;
         }

@@ -20,12 +20,15 @@ pub use memory::MemoryStore;
 pub use name::file_stem;
 pub(crate) use note::sha256_hex;
 
+use std::ops::Range;
+
 pub use countersign_verifier::{StoreName, Stored};
 
 /// The largest file that is read back. Far above what the verifier accepts for any role.
 pub const MAX_FILE: u64 = 512 * 1024 * 1024;
 
-/// Keeps trusted metadata. Nothing in it is believed: the verifier checks all of it again.
+/// Keeps trusted metadata. But for the trusted Root and the outline of Targets, nothing in it is believed: the verifier
+/// checks it again.
 pub trait Store {
     /// What is kept under `name`; `None` if nothing is.
     ///
@@ -44,4 +47,36 @@ pub trait Store {
     /// If that was not possible; then the file that was there before still is.
     fn save(&mut self, name: &StoreName, bytes: &[u8], root_version: u64)
     -> Result<(), StoreError>;
+
+    /// Whether [`Store::load_part`] reads no more than it returns, and saving Targets forgets its outline first
+    /// ([`StoreName::TargetsOutline`]). Then an outline is kept, and images are looked up in it.
+    fn reads_parts(&self) -> bool {
+        false
+    }
+
+    /// Some bytes of what is kept under `name`; `None` if there is nothing, or not so much.
+    ///
+    /// # Errors
+    /// As [`Store::load`].
+    fn load_part(
+        &mut self,
+        name: &StoreName,
+        range: Range<u64>,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.load(name)?.and_then(|stored| stored.part(range)))
+    }
+
+    /// As [`Store::save`], of bytes whose SHA-256 may be known: for a store that needs it too.
+    ///
+    /// # Errors
+    /// As [`Store::save`].
+    fn save_hashed(
+        &mut self,
+        name: &StoreName,
+        bytes: &[u8],
+        _sha256: Option<[u8; 32]>,
+        root_version: u64,
+    ) -> Result<(), StoreError> {
+        self.save(name, bytes, root_version)
+    }
 }

@@ -16,8 +16,9 @@ pub fn file_stem(name: &StoreName) -> String {
         StoreName::Timestamp => "timestamp".to_owned(),
         StoreName::Snapshot => "snapshot".to_owned(),
         StoreName::Targets => "targets".to_owned(),
-        StoreName::Delegated(role) => encode(role),
         // No encoded name of a delegated role has a `+`.
+        StoreName::TargetsOutline => "outline+targets".to_owned(),
+        StoreName::Delegated(role) => encode(role),
         StoreName::OfflineSnapshot => "offline+snapshot".to_owned(),
         StoreName::OfflineTargets(name) => format!("offline+targets+{}", encode(name)),
     }

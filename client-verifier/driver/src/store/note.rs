@@ -1,14 +1,17 @@
 //! The note beside a file: which Root version it was accepted under.
 //!
-//! A note is bound to the SHA-256 of the bytes that it speaks of. It is written before the file,
-//! with an entry for the old bytes and one for the new, so that after a cut at any point the file
-//! that stands there finds its own entry.
+//! A note is bound to the SHA-256 of the bytes that it speaks of. It is written before the file, with an entry for the
+//! new bytes before those that it has, so that after a cut at any point the file that stands there finds its own
+//! entry. When there are too many of them, all go but the one of the file.
 
 use std::fmt::Write;
 
 use ring::digest::{SHA256, digest};
 
-/// Two entries of 64 hexadecimal digits, a space, a 64-bit number and a line feed, with room.
+/// Each has 64 hexadecimal digits, a space, a 64-bit number and a line feed.
+const MAX_ENTRIES: usize = 4;
+
+/// Bytes of a note, with room.
 pub(crate) const MAX_NOTE: u64 = 1024;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,15 +43,24 @@ impl Note {
             .map(|(_, v)| *v)
     }
 
-    /// The note to write before `new` replaces `old`.
-    pub(crate) fn before_replacing(&self, old: Option<&[u8]>, new: &[u8], version: u64) -> Self {
-        let mut entries = vec![(sha256_hex(new), version)];
-        if let Some(old) = old.filter(|old| *old != new)
-            && let Some(old_version) = self.version_for(old)
-        {
-            entries.push((sha256_hex(old), old_version));
-        }
-        Note { entries }
+    /// Whether it has room for another entry without a look at the file, which may be large.
+    pub(crate) fn has_room(&self) -> bool {
+        self.entries.len() < MAX_ENTRIES
+    }
+
+    /// What it says of the file that is `bytes`.
+    pub(crate) fn of(mut self, bytes: &[u8]) -> Self {
+        let hash = sha256_hex(bytes);
+        self.entries.retain(|(known, _)| *known == hash);
+        self.entries.truncate(1);
+        self
+    }
+
+    /// The note to write before bytes of this hash replace the file.
+    pub(crate) fn before_replacing(mut self, new: String, version: u64) -> Self {
+        self.entries.retain(|(known, _)| *known != new);
+        self.entries.insert(0, (new, version));
+        self
     }
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
@@ -61,8 +73,12 @@ impl Note {
 }
 
 pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    to_hex(digest(&SHA256, bytes).as_ref())
+}
+
+pub(crate) fn to_hex(digest: &[u8]) -> String {
     let mut out = String::with_capacity(64);
-    for byte in digest(&SHA256, bytes).as_ref() {
+    for byte in digest {
         // Writing to a String cannot fail.
         let _ = write!(out, "{byte:02x}");
     }
@@ -75,20 +91,33 @@ mod tests {
 
     #[test]
     fn before_a_change_both_files_find_their_version() {
-        let first = Note::default().before_replacing(None, b"old", 1);
-        let both = Note::parse(&first.before_replacing(Some(b"old"), b"new", 2).to_bytes());
+        let first = Note::default().before_replacing(sha256_hex(b"old"), 1);
+        let both = Note::parse(&first.before_replacing(sha256_hex(b"new"), 2).to_bytes());
         assert_eq!(both.version_for(b"old"), Some(1));
         assert_eq!(both.version_for(b"new"), Some(2));
         assert_eq!(both.version_for(b"other"), None);
-        let third = both.before_replacing(Some(b"new"), b"newer", 3);
-        assert_eq!(third.version_for(b"old"), None);
-        assert!(third.to_bytes().len() as u64 <= MAX_NOTE);
+    }
+
+    #[test]
+    fn what_is_not_of_the_file_goes_when_there_is_no_room() {
+        let mut note = Note::default();
+        for version in 0..MAX_ENTRIES as u64 {
+            assert!(note.has_room());
+            note = note.before_replacing(sha256_hex(&version.to_be_bytes()), version);
+        }
+        assert!(!note.has_room());
+        assert!(note.to_bytes().len() as u64 <= MAX_NOTE);
+        let file = 1_u64.to_be_bytes();
+        let note = note.of(&file).before_replacing(sha256_hex(b"next"), 9);
+        assert_eq!(note.version_for(&file), Some(1));
+        assert_eq!(note.version_for(b"next"), Some(9));
+        assert_eq!(note.entries.len(), 2);
     }
 
     #[test]
     fn the_same_bytes_accepted_again_take_the_later_version() {
-        let note = Note::default().before_replacing(None, b"same", 1);
-        let note = note.before_replacing(Some(b"same"), b"same", 5);
+        let note = Note::default().before_replacing(sha256_hex(b"same"), 1);
+        let note = note.before_replacing(sha256_hex(b"same"), 5);
         assert_eq!(note.version_for(b"same"), Some(5));
         assert_eq!(note.entries.len(), 1);
     }

@@ -320,12 +320,17 @@ impl Device {
                     Some(stored) => Reply::Stored(stored.clone()),
                     None => Reply::NotFound,
                 },
+                Step::LoadPart { name, range } => {
+                    let part = store.get(&name).and_then(|stored| stored.part(range));
+                    part.map_or(Reply::NotFound, Reply::part)
+                }
                 Step::Fetch { what, max_len } => fetch(files, &what, max_len),
                 Step::Save {
                     name,
                     version,
                     bytes,
                     accepted_under,
+                    ..
                 } => {
                     let role = role_of(&name).unwrap();
                     let wrong = |why| Stop::Wrong(format!("kept {role} of {site}: {why}"));
@@ -394,6 +399,6 @@ fn role_of(name: &StoreName) -> Option<String> {
         StoreName::Delegated(role) => role.clone(),
         StoreName::OfflineSnapshot => "offline-snapshot".into(),
         StoreName::OfflineTargets(_) => "offline-targets".into(),
-        StoreName::RootHistory(_) => return None,
+        StoreName::RootHistory(_) | StoreName::TargetsOutline => return None,
     })
 }

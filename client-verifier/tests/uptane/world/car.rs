@@ -261,6 +261,10 @@ pub(crate) fn run<P: Protocol>(
                 Some(stored) => Reply::Stored(stored.clone()),
                 None => Reply::NotFound,
             },
+            Step::LoadPart { name, range } => {
+                let part = store.get(&name).and_then(|stored| stored.part(range));
+                part.map_or(Reply::NotFound, Reply::part)
+            }
             Step::Fetch { what, max_len } => {
                 log.push(format!("{repository}: fetch {}", what.file_name()));
                 fetch(files, &what, max_len)
@@ -270,6 +274,7 @@ pub(crate) fn run<P: Protocol>(
                 version,
                 bytes,
                 accepted_under,
+                ..
             } => {
                 log.push(format!("{repository}: save {name:?} {version}"));
                 let stored = Stored {

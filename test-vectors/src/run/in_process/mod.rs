@@ -9,6 +9,7 @@ mod tuf;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 
 use countersign_metadata::{Role as _, UtcTime};
 use countersign_verifier::{Code, Protocol, Reject, Reply, Step, StoreName, Stored};
@@ -59,6 +60,10 @@ fn directly(session: &mut dyn Protocol<Output = ()>, line: &mut Line<'_>) -> Res
         let reply = match session.next() {
             Step::Load { name } => match line.load(&name) {
                 Some(stored) => Reply::Stored(stored),
+                None => Reply::NotFound,
+            },
+            Step::LoadPart { name, range } => match line.load_part(&name, range) {
+                Some(part) => Reply::part(part),
                 None => Reply::NotFound,
             },
             Step::Fetch { what, .. } => match line.get(&what.file_name()) {
@@ -115,6 +120,7 @@ fn trusted<'s>(store: &'s Store, prefix: &'s str) -> impl Iterator<Item = (Strin
             StoreName::Targets => "targets",
             StoreName::Delegated(role) => role,
             StoreName::RootHistory(_)
+            | StoreName::TargetsOutline
             | StoreName::OfflineSnapshot
             | StoreName::OfflineTargets(_) => return None,
         };
@@ -138,6 +144,11 @@ impl Line<'_> {
     /// What is kept under `name`.
     pub fn load(&self, name: &StoreName) -> Option<Stored> {
         self.store.get(name).cloned()
+    }
+
+    /// Some bytes of it.
+    pub fn load_part(&self, name: &StoreName, range: Range<u64>) -> Option<Vec<u8>> {
+        self.store.get(name)?.part(range)
     }
 
     /// Keeps `bytes` under `name`; a Root goes into the history as well.
@@ -187,16 +198,19 @@ impl<P: Protocol> Protocol for Kept<'_, P> {
     fn next(&mut self) -> Step<'_, ()> {
         match self.protocol.next() {
             Step::Load { name } => Step::Load { name },
+            Step::LoadPart { name, range } => Step::LoadPart { name, range },
             Step::Fetch { what, max_len } => Step::Fetch { what, max_len },
             Step::Save {
                 name,
                 version,
                 bytes,
+                sha256,
                 accepted_under,
             } => Step::Save {
                 name,
                 version,
                 bytes,
+                sha256,
                 accepted_under,
             },
             Step::Done(outcome) => Step::Done(outcome.map(|done| self.outcome = Some(done))),

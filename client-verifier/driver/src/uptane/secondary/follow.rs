@@ -23,6 +23,12 @@ pub(super) fn follow<P: Protocol>(
             Some(stored) => Reply::Stored(stored),
             None => Reply::NotFound,
         }),
+        Step::LoadPart { name, range } => {
+            Ok(match store.load_part(&name, range).map_err(broken)? {
+                Some(part) => Reply::part(part),
+                None => Reply::NotFound,
+            })
+        }
         Step::Fetch { what, max_len } => fetch(repository, &what, max_len),
         Step::Save {
             name,
