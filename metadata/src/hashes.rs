@@ -6,6 +6,7 @@ use crate::crypto;
 use crate::error::MetadataError;
 use crate::field::{Fields, with};
 use crate::json::{Object, Value};
+use crate::scan::PlainFile;
 
 /// Digests of one file: those this crate can check, and the others as they were written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,6 +62,26 @@ impl Hashes {
             sha256: digest(&mut fields, "sha256")?,
             sha512: digest(&mut fields, "sha512")?,
             other: fields.rest(),
+        })
+    }
+
+    /// Those of a description in its usual form.
+    pub(crate) fn of_plain(file: &PlainFile<'_>) -> Option<Self> {
+        fn digest<const N: usize>(digits: &str) -> Option<[u8; N]> {
+            let mut digest = [0; N];
+            hex::decode_to_slice(digits, &mut digest).ok()?;
+            Some(digest)
+        }
+        Some(Self {
+            sha256: match file.sha256 {
+                Some(digits) => Some(digest(digits)?),
+                None => None,
+            },
+            sha512: match file.sha512 {
+                Some(digits) => Some(digest(digits)?),
+                None => None,
+            },
+            other: Object::new(),
         })
     }
 

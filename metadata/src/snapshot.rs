@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::canonical;
 use crate::document::{Decode, Document, SignatureForm};
@@ -11,7 +12,8 @@ use crate::error::MetadataError;
 use crate::field::{Fields, with};
 use crate::hashes::Hashes;
 use crate::header::{Header, Role, RoleType};
-use crate::json::{Object, Value, parse_canonical};
+use crate::json::{Object, Value};
+use crate::scan::{PlainFile, Scanner};
 use crate::time::UtcTime;
 
 /// What Timestamp or Snapshot says of one metadata file.
@@ -66,6 +68,18 @@ impl MetaFile {
             length,
             hashes,
             extra: fields.rest(),
+        })
+    }
+
+    fn of_plain(file: PlainFile<'_>) -> Option<Self> {
+        let hashes = match file.sha256.or(file.sha512) {
+            Some(_) => Some(Hashes::of_plain(&file)?),
+            None => None,
+        };
+        Some(Self {
+            length: file.length,
+            hashes,
+            ..Self::version(file.version.filter(|version| *version >= 1)?)
         })
     }
 
@@ -153,18 +167,44 @@ impl Snapshot {
 
 impl Decode for Snapshot {
     fn decode(payload: &Payload) -> Result<Self, MetadataError> {
-        let mut fields = Fields::of("signed", parse_canonical(payload)?)?;
+        let mut listed = None;
+        let mut rest = Object::new();
+        let mut scanner = Scanner::canonical(payload);
+        scanner.object(|scanner, name, _| {
+            match &*name {
+                "meta" if scanner.peek() == Some(b'{') => listed = Some(scanner.skip()?),
+                _ => drop(rest.insert(name.into_owned(), scanner.canonical_value()?)),
+            }
+            Ok(())
+        })?;
+        let mut fields = Fields::of("signed", rest.into())?;
         let header = Header::decode(&mut fields, Self::TYPE)?;
-        let path = fields.path_of("meta");
-        let mut meta = BTreeMap::new();
-        for (name, value) in fields.object("meta")? {
-            let file = MetaFile::decode(format!("{path}.{name}"), value)?;
-            meta.insert(name, file);
-        }
+        let meta = match listed {
+            Some(text) => read_meta(text, &fields.path_of("meta"))?,
+            None => {
+                return fields
+                    .object("meta")
+                    .and_then(|_| fields.fail_here("has no meta"));
+            }
+        };
         Ok(Self {
             header,
             meta,
             extra: fields.rest(),
         })
     }
+}
+
+/// Reads `meta` out of its text, entry by entry: there can be many.
+fn read_meta(text: &str, path: &str) -> Result<BTreeMap<String, MetaFile>, MetadataError> {
+    let mut entries = Vec::new();
+    Scanner::canonical(text).object(|scanner, name, _| {
+        let file = match scanner.plain_file(MetaFile::of_plain) {
+            Some(file) => file,
+            None => MetaFile::decode(format!("{path}.{name}"), scanner.canonical_value()?)?,
+        };
+        entries.push((name.into_owned(), file));
+        Ok(())
+    })?;
+    Ok(entries.into_iter().collect())
 }

@@ -265,9 +265,12 @@ pub(super) fn after_snapshot(
 
 /// TUF 5.5.5: no Targets file that was listed may go back in version or vanish.
 pub(crate) fn check_entries(new: &Snapshot, floor: &Snapshot) -> Result<(), Reject> {
+    // Both are in order.
+    let mut listed = new.meta.iter();
     for (name, before) in &floor.meta {
         let role = name.strip_suffix(".json").unwrap_or(name);
-        let Some(now) = new.meta.get(name) else {
+        let now = listed.find(|(now, _)| *now >= name);
+        let Some((_, now)) = now.filter(|(now, _)| *now == name) else {
             let detail = "the new Snapshot no longer lists it";
             return Err(Reject::new(Code::SnapshotEntryRemoved, role, detail));
         };

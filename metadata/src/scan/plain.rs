@@ -12,7 +12,7 @@ use crate::limits::MAX_DEPTH;
 /// {"hashes":{"sha256":"…","sha512":"…"},"length":1,"version":1}
 /// ```
 ///
-/// Each member may be missing, but there is one at least.
+/// Each member may be missing, but there is one at least, and if there are hashes, there is one of them at least.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct PlainFile<'a> {
     /// 64 hexadecimal digits.
@@ -54,6 +54,7 @@ fn read(text: &str) -> Option<(PlainFile<'_>, &str)> {
             (file.sha512, left) = some(hexadecimal(digits, 128)?);
         }
         left = left.strip_prefix('}')?;
+        file.sha256.or(file.sha512)?;
     }
     let mut first = left.len() + 1 == text.len();
     if let Some(digits) = next(left, first, "\"length\":") {
@@ -224,7 +225,6 @@ mod tests {
             format!(
                 "{{\"hashes\":{{{sha256},{sha512}}},\"length\":7,\"version\":9999999999999999999}}"
             ),
-            "{\"hashes\":{},\"version\":1}".into(),
             "{\"version\":1}".into(),
             "{\"length\":5,\"version\":1}".into(),
         ] {
@@ -234,6 +234,7 @@ mod tests {
         }
         for text in [
             "{}",
+            "{\"hashes\":{},\"version\":1}",
             "{\"length\":01}",
             "{\"length\":-1}",
             "{\"length\":10000000000000000000}",
