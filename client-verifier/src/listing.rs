@@ -18,7 +18,7 @@ impl Listing {
     pub fn header(&self) -> &Header {
         match self {
             Self::Whole(file) => file.content().header(),
-            Self::Outlined(outline) => outline.header(),
+            Self::Outlined(outline) => outline.rest().header(),
         }
     }
 
@@ -36,7 +36,7 @@ impl Listing {
     pub fn delegations(&self) -> Option<&Delegations> {
         match self {
             Self::Whole(file) => file.content().delegations(),
-            Self::Outlined(outline) => outline.delegations(),
+            Self::Outlined(outline) => outline.rest().delegations(),
         }
     }
 

@@ -47,7 +47,7 @@ impl Eq for Payload {}
 impl Payload {
     /// Around text that is canonical by construction. Not public: decoding relies on sorted,
     /// unique keys, which only the parser can promise for what comes from outside.
-    fn encoded(text: String) -> Self {
+    pub(crate) fn encoded(text: String) -> Self {
         Self {
             range: 0..text.len(),
             text: Arc::new(text),

@@ -5,14 +5,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::delegation::Delegations;
-use crate::envelope::Verified;
+use crate::canonical;
+use crate::document::Decode as _;
+use crate::envelope::{Payload, Verified};
 use crate::error::MetadataError;
-use crate::field::{Fields, with};
-use crate::header::{Header, Role, RoleType};
-use crate::json::{Object, Value};
+use crate::field::Fields;
+use crate::json::{Value, utf8};
 use crate::path::TargetPath;
-use crate::scan::Scanner;
+use crate::scan::{Members, Scanner};
 use crate::targets::{Entry, TargetFile, Targets};
 
 /// A part has at least as many bytes, unless it is the last. Reading one takes a fraction of a millisecond, and the
@@ -21,10 +21,9 @@ const PART_LEN: u64 = 128 << 10;
 
 /// The outline of a Targets file. Whoever can write it decides what an image is: keep it as you keep the trusted
 /// Root.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Outline {
-    header: Header,
-    delegations: Option<Delegations>,
+    rest: Targets,
     parts: Vec<Part>,
     /// Where the last part ends.
     end: u64,
@@ -46,18 +45,19 @@ struct Part {
 pub struct Damaged;
 
 impl Outline {
-    /// The outline of `file`; `None` if that was published in another form than the canonical one, so that what was
-    /// verified does not stand in it as it is.
-    pub fn of(file: &Verified<Targets>) -> Option<Self> {
-        Self::in_parts(file, PART_LEN)
+    /// The outline of `file`, as it is kept, with what else its keeper wants to know about the file; `None` if that was
+    /// published in another form than the canonical one, so that what was verified does not stand in it as it is.
+    pub fn encode(file: &Verified<Targets>, about: &Value) -> Option<Vec<u8>> {
+        Self::in_parts(file, about, PART_LEN)
     }
 
-    fn in_parts(file: &Verified<Targets>, part_len: u64) -> Option<Self> {
-        let payload = file.payload_in_file()?;
-        let bytes = file.received();
+    fn in_parts(file: &Verified<Targets>, about: &Value, part_len: u64) -> Option<Vec<u8>> {
+        let (bytes, payload) = (file.received(), file.payload());
+        let offset = file.payload_in_file()?.start as u64;
+        let listed = file.content().listed();
         let mut parts: Vec<Part> = Vec::new();
         for at in file.content().places() {
-            let start = payload.start as u64 + u64::from(*at);
+            let start = offset + u64::from(*at);
             if parts
                 .last()
                 .is_none_or(|part| start >= part.start + part_len)
@@ -69,33 +69,72 @@ impl Outline {
                 });
             }
         }
-        let mut outline = Self {
-            header: file.content().header().clone(),
-            delegations: file.content().delegations().cloned(),
-            parts,
-            end: (payload.start + file.content().end_of_targets()) as u64,
-        };
-        for at in 0..outline.parts.len() {
-            let range = outline.range(at);
-            let check = crc32fast::hash(bytes.get(range.start as usize..range.end as usize)?);
-            outline.parts.get_mut(at)?.check = check;
+        let end = offset + listed.end as u64;
+        let mut next = end;
+        for part in parts.iter_mut().rev() {
+            part.check = crc32fast::hash(bytes.get(part.start as usize..next as usize)?);
+            next = part.start;
         }
-        Some(outline)
+        let mut text = String::from("{\"about\":");
+        canonical::write(&mut text, about);
+        text.push_str(",\"end\":");
+        canonical::write(&mut text, &end.into());
+        text.push_str(",\"parts\":");
+        canonical::write(&mut text, &parts.iter().map(Part::to_value).collect());
+        // The payload as if no image were listed.
+        text.push_str(",\"signed\":");
+        text.push_str(payload.get(..listed.start)?);
+        text.push_str(payload.get(listed.end..)?);
+        text.push('}');
+        Some(text.into_bytes())
     }
 
-    /// The fields all roles share.
-    pub fn header(&self) -> &Header {
-        &self.header
+    /// An outline that was kept, and what was said about it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn decode(bytes: &[u8]) -> Result<(Self, Value), MetadataError> {
+        let text = utf8(bytes)?;
+        let mut scanner = Scanner::canonical(text);
+        let canonical = scanner.skip_canonical()?;
+        scanner.end()?;
+        if !canonical || !text.starts_with('{') {
+            return Err(MetadataError::malformed(0, "it is no outline"));
+        }
+        let signed = Members::find(text, "signed").unwrap_or_default();
+        let rest = Targets::decode(&Payload::encoded(signed.into()))?;
+        let mut fields = Fields::of_text("outline", text)?;
+        let parts = fields.array("parts")?;
+        let parts: Option<Vec<_>> = parts.into_iter().map(Part::of).collect();
+        let end = fields.unsigned("end", 0)?;
+        let about = fields.required("about")?;
+        let outline = parts.map(|parts| Self { rest, parts, end });
+        match outline.filter(Self::is_in_order) {
+            Some(outline) => Ok((outline, about)),
+            None => fields.fail("parts", "are not the parts of a file"),
+        }
     }
 
-    /// The delegations, where given.
-    pub fn delegations(&self) -> Option<&Delegations> {
-        self.delegations.as_ref()
+    fn is_in_order(&self) -> bool {
+        let parts = &self.parts;
+        let sorted = parts.is_sorted_by(|a, b| a.first < b.first && a.start < b.start);
+        sorted && parts.last().is_none_or(|last| last.start < self.end) && self.rest.is_empty()
+    }
+
+    /// What the file says, but for its images.
+    pub fn rest(&self) -> &Targets {
+        &self.rest
     }
 
     /// Which bytes of the file list `path`, if any do.
     pub fn part(&self, path: &TargetPath) -> Option<Range<u64>> {
-        Some(self.range(self.place(path)?))
+        let place = self.place(path)?;
+        let start = |at| {
+            self.parts
+                .get(at)
+                .map_or(self.end, |part: &Part| part.start)
+        };
+        Some(start(place)..start(place + 1))
     }
 
     /// What the file says of `path`; `part` is the bytes of it that [`Outline::part`] asks for.
@@ -117,72 +156,18 @@ impl Outline {
         let after = |part: &Part| part.first.as_str() <= path.as_str();
         self.parts.partition_point(after).checked_sub(1)
     }
-
-    fn range(&self, at: usize) -> Range<u64> {
-        let start = |at| {
-            self.parts
-                .get(at)
-                .map_or(self.end, |part: &Part| part.start)
-        };
-        start(at)..start(at + 1)
-    }
-
-    /// The form that [`Outline::from_value`] reads.
-    pub fn to_value(&self) -> Value {
-        let mut signed = self.header.to_members(RoleType::Targets, &Object::new());
-        if let Some(delegations) = &self.delegations {
-            signed.insert("delegations".into(), delegations.to_value());
-        }
-        let parts = self.parts.iter().map(|part| {
-            let part: Vec<Value> = alloc::vec![
-                part.first.as_str().into(),
-                part.start.into(),
-                part.check.into(),
-            ];
-            Value::Array(part)
-        });
-        let known = [
-            ("end", self.end.into()),
-            ("parts", Value::Array(parts.collect())),
-            ("signed", signed.into()),
-        ];
-        with(&Object::new(), known).into()
-    }
-
-    /// An outline that was kept.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn from_value(value: Value) -> Result<Self, MetadataError> {
-        let mut fields = Fields::of("outline", value)?;
-        let mut signed = fields.fields("signed")?;
-        let header = Header::decode(&mut signed, RoleType::Targets)?;
-        let delegations = match signed.take("delegations") {
-            Some(value) => Some(Delegations::decode(signed.path_of("delegations"), value)?),
-            None => None,
-        };
-        let parts: Option<Vec<_>> = fields.array("parts")?.into_iter().map(Part::of).collect();
-        let end = fields.unsigned("end", 0)?;
-        let outline = parts.map(|parts| Self {
-            header,
-            delegations,
-            parts,
-            end,
-        });
-        match outline.filter(Self::is_in_order) {
-            Some(outline) => Ok(outline),
-            None => fields.fail("parts", "are not the parts of a file"),
-        }
-    }
-
-    fn is_in_order(&self) -> bool {
-        let parts = &self.parts;
-        let sorted = parts.is_sorted_by(|a, b| a.first < b.first && a.start < b.start);
-        sorted && parts.last().is_none_or(|last| last.start < self.end)
-    }
 }
 
 impl Part {
+    fn to_value(&self) -> Value {
+        let members = [
+            self.first.as_str().into(),
+            self.start.into(),
+            self.check.into(),
+        ];
+        members.into_iter().collect()
+    }
+
     fn of(value: Value) -> Option<Self> {
         let Value::Array(members) = value else {
             return None;
@@ -231,10 +216,10 @@ mod tests {
 
     use super::*;
     use crate::authority::{Authority, RoleKeys};
-    use crate::canonical;
+    use crate::delegation::Delegations;
     use crate::envelope::Signed;
     use crate::hashes::Hashes;
-    use crate::json;
+    use crate::header::Role as _;
     use crate::key::{Key, PublicKey};
     use crate::targets_builder::TargetsBuilder;
     use crate::time::UtcTime;
@@ -288,6 +273,14 @@ mod tests {
         outline.look_up(&path(name), part).unwrap()
     }
 
+    fn outline(file: &Verified<Targets>, part_len: u64) -> Outline {
+        let about = Value::from("a test");
+        let kept = Outline::in_parts(file, &about, part_len).unwrap();
+        let (outline, said) = Outline::decode(&kept).unwrap();
+        assert_eq!(said, about);
+        outline
+    }
+
     proptest! {
         #[test]
         fn what_is_found_by_parts_is_what_the_whole_file_says(
@@ -298,12 +291,9 @@ mod tests {
             let (file, authority) = signed(&images);
             for file in [file.clone(), [&file[..], b"\n"].concat()] {
                 let file = verified(file, &authority);
-                let outline = Outline::in_parts(&file, part_len).unwrap();
-                let kept = canonical::to_json(&canonical::encode(&outline.to_value()));
-                let again = Outline::from_value(json::parse(kept.as_bytes()).unwrap()).unwrap();
-                prop_assert_eq!(&again, &outline);
-                prop_assert_eq!(outline.header(), file.content().header());
-                prop_assert_eq!(outline.delegations(), file.content().delegations());
+                let outline = outline(&file, part_len);
+                prop_assert_eq!(outline.rest().header(), file.content().header());
+                prop_assert_eq!(outline.rest().delegations(), file.content().delegations());
                 for name in images.keys().chain(&others) {
                     let found = look_up(&file, &outline, name);
                     prop_assert_eq!(found, file.content().get(&path(name)), "{}", name);
@@ -314,7 +304,7 @@ mod tests {
         #[test]
         fn no_damage_to_a_part_is_believed(at in any::<prop::sample::Index>(), bit in 0..8) {
             let file = eight_images();
-            let outline = Outline::in_parts(&file, 300).unwrap();
+            let outline = outline(&file, 300);
             let mut part = Vec::from(part_of(&file, &outline, "image-5").unwrap());
             let at = at.index(part.len());
             part[at] ^= 1_u8 << bit;
@@ -330,22 +320,35 @@ mod tests {
         let spaced = String::from_utf8(file).unwrap().replace("\":{", "\": {");
         let file = verified(spaced.into_bytes(), &authority);
         assert!(file.content().get(&path("image")).is_some());
-        assert_eq!(Outline::of(&file), None);
+        assert_eq!(Outline::encode(&file, &Value::Null), None);
     }
 
     #[test]
     fn parts_that_are_no_parts_of_a_file_are_refused() {
         let file = eight_images();
-        let good = Outline::in_parts(&file, 300).unwrap();
-        assert!(good.parts.len() > 2);
-        let mut swapped = good.clone();
-        swapped.parts.swap(0, 1);
-        let mut beyond = good.clone();
-        beyond.end = 7;
-        let mut back = good.clone();
-        back.parts[1].start = 0;
-        for bad in [swapped, beyond, back] {
-            assert!(Outline::from_value(bad.to_value()).is_err());
+        let good = Outline::in_parts(&file, &Value::Null, 300).unwrap();
+        let good = String::from_utf8(good).unwrap();
+        let (_, parts) = good.split_once("\"parts\":[").unwrap();
+        let (parts, _) = parts.split_once("],\"signed\"").unwrap();
+        let mut swapped: Vec<_> = parts.split_inclusive("],").collect();
+        assert!(swapped.len() > 2);
+        swapped.swap(0, 1);
+        let listed = "\"targets\":{\"a\":{\"hashes\":{\"x\":\"y\"},\"length\":1}}";
+        for bad in [
+            good.replace(parts, &swapped.concat()),
+            good.replace("\"end\":", "\"end\":-"),
+            good.replace("[\"image-0\",", "[\"image-0\",1"),
+            good.replace("[\"image-0\",", "[7,"),
+            good.replace("\"targets\":{}", listed),
+            good.replace("\"targets\":{}", "\"targets\":[]"),
+            good.replace("\"about\":null,", ""),
+            good.replace(',', ", "),
+            format!("[{good}]"),
+            format!("{good} {good}"),
+        ] {
+            assert_ne!(bad, good);
+            assert!(Outline::decode(bad.as_bytes()).is_err(), "{bad}");
         }
+        assert!(Outline::decode(good.as_bytes()).is_ok());
     }
 }

@@ -7,6 +7,7 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
+use core::ops::Range;
 
 use crate::delegation::Delegations;
 use crate::document::{Decode, Document, SignatureForm};
@@ -26,8 +27,8 @@ pub struct Targets {
     payload: Payload,
     /// Where each key of `targets` starts in the payload.
     entries: Vec<u32>,
-    /// Where `targets` ends in the payload, before its `}`.
-    end: usize,
+    /// Where `targets` stands in the payload, within its braces.
+    listed: Range<usize>,
     header: Header,
     delegations: Option<Delegations>,
     extra: Object,
@@ -100,9 +101,9 @@ impl Targets {
         &self.entries
     }
 
-    /// Where in the payload the list of images ends, before the `}`.
-    pub(crate) fn end_of_targets(&self) -> usize {
-        self.end
+    /// Where in the payload all of them are listed.
+    pub(crate) fn listed(&self) -> Range<usize> {
+        self.listed.clone()
     }
 
     fn scanner_at(&self, at: u32) -> Scanner<'_> {
@@ -134,7 +135,11 @@ impl Decode for Targets {
         let mut scanner = Scanner::canonical(payload);
         scanner.object(|scanner, name, _| {
             match &*name {
-                "targets" => listed = Some((index(scanner)?, scanner.position() - 1)),
+                "targets" => {
+                    let start = scanner.position() + 1;
+                    let entries = index(scanner)?;
+                    listed = Some((entries, start..scanner.position() - 1));
+                }
                 _ => drop(rest.insert(name.into_owned(), scanner.canonical_value()?)),
             }
             Ok(())
@@ -145,13 +150,13 @@ impl Decode for Targets {
             Some(value) => Some(Delegations::decode(fields.path_of("delegations"), value)?),
             None => None,
         };
-        let Some((entries, end)) = listed else {
+        let Some((entries, listed)) = listed else {
             return fields.fail("targets", "is missing");
         };
         Ok(Self {
             payload: payload.clone(),
             entries,
-            end,
+            listed,
             header,
             delegations,
             extra: fields.rest(),

@@ -10,10 +10,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use countersign_metadata::json::{self, Object, Value};
-use countersign_metadata::{
-    Authority, MetaFile, Outline, Role as _, RoleType, Targets, canonical, sha256,
-};
+use countersign_metadata::json::{Object, Value};
+use countersign_metadata::{Authority, MetaFile, Outline, Role as _, RoleType, Targets, sha256};
 
 use super::snapshot::{ExpectFile, ExpectStoredFile, Link, Linked as _};
 use super::{State, Transition, misuse};
@@ -26,7 +24,7 @@ use crate::names::StoreName;
 use crate::session::{Reply, Step};
 use crate::trusted::Trusted;
 
-/// What is kept.
+/// What is kept, as it was read.
 #[derive(Debug)]
 struct Kept {
     outline: Outline,
@@ -60,7 +58,7 @@ impl ExpectOutline {
         let Self { link } = self;
         match kept.filter(|kept| kept.counts(&link)) {
             Some(kept) if kept.named == link.meta => {
-                let expires = kept.outline.header().expires;
+                let expires = kept.outline.rest().expires();
                 check_fresh(expires, RoleType::Targets.name(), context.now)?;
                 Ok(end(link, Listing::Outlined(kept.outline), context))
             }
@@ -123,13 +121,16 @@ pub(crate) fn of(
     authority: &Authority,
     accepted_under: u64,
 ) -> Option<Vec<u8>> {
-    let kept = Kept {
-        outline: Outline::of(file.verified())?,
-        named: named.clone(),
-        authority: fingerprint(authority),
-        accepted_under,
-    };
-    Some(kept.to_bytes())
+    let about: [(&str, Value); 3] = [
+        ("accepted_under", accepted_under.into()),
+        ("authority", fingerprint(authority).into()),
+        ("named", named.to_value()),
+    ];
+    let about: Object = about
+        .map(|(name, value)| (name.into(), value))
+        .into_iter()
+        .collect();
+    Outline::encode(file.verified(), &about.into())
 }
 
 /// Keeps it.
@@ -154,30 +155,17 @@ impl Kept {
         let recall = rotations.recall(Some(self.accepted_under), KeyGroup::Targets);
         recall == Recall::Keep
             && self.authority == fingerprint(&link.authority())
-            && self.named.version == self.outline.header().version
-    }
-
-    fn to_bytes(&self) -> Vec<u8> {
-        let members = [
-            ("accepted_under", self.accepted_under.into()),
-            ("authority", self.authority.as_str().into()),
-            ("named", self.named.to_value()),
-            ("outline", self.outline.to_value()),
-        ];
-        let members = members.map(|(name, value): (&str, Value)| (name.into(), value));
-        let members: Object = members.into_iter().collect();
-        canonical::to_json(&canonical::encode(&members.into())).into_bytes()
+            && self.named.version == self.outline.rest().version()
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let Value::Object(mut members) = json::parse(bytes).ok()? else {
-            return None;
-        };
+        let (outline, about) = Outline::decode(bytes).ok()?;
+        let about = about.as_object()?;
         Some(Self {
-            outline: Outline::from_value(members.remove("outline")?).ok()?,
-            named: MetaFile::of(members.get("named")?).ok()?,
-            authority: members.get("authority")?.as_str()?.into(),
-            accepted_under: match members.get("accepted_under")? {
+            outline,
+            named: MetaFile::of(about.get("named")?).ok()?,
+            authority: about.get("authority")?.as_str()?.into(),
+            accepted_under: match about.get("accepted_under")? {
                 Value::Integer(version) => (*version).try_into().ok()?,
                 _ => return None,
             },
