@@ -15,7 +15,7 @@ from peers import device, downloads, others, repositories
 from peers.bench import Bench
 from peers.clients import Tools
 from peers.machine import remember, remembered
-from peers.measure import Failed, Meter
+from peers.measure import BRIEF, USUAL, Failed, Meter
 from peers.report import Report, table_lines
 from peers.results import Outcome, keep, kept
 
@@ -54,7 +54,8 @@ def main() -> int:
         tuftool=arguments.peers / "bin/tuftool",
         sigstore=arguments.peers / "bin/sigstore-client",
     )
-    bench = Bench(Meter(commands / "bench-peers", work), tools, work, arguments.runs, arguments.quick)
+    meter = Meter(commands / "bench-peers", work, BRIEF if arguments.quick else USUAL)
+    bench = Bench(meter, tools, work, arguments.runs, arguments.quick)
     failed = False
     if not arguments.report:
         remember(results, tools)

@@ -1,5 +1,6 @@
 """What all scenarios share."""
 
+import hashlib
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ MIB = 1 << 20
 
 # What `--quick` divides the numbers of images by.
 QUICK = 10
+
+# What repositories are made by: another maker, other repositories.
+MAKER = Path(__file__).resolve().parents[1] / "src/corpus.rs"
 
 
 @dataclass
@@ -30,7 +34,8 @@ class Bench:
 
     def corpus(self, targets: int, *layout: str, rotations: int = 0) -> Path:
         """A signed repository; made once."""
-        folder = self.work / "corpora" / "-".join([*layout, str(targets), *([str(rotations)] if rotations else [])])
+        made_by = hashlib.sha256(MAKER.read_bytes()).hexdigest()[:8]
+        folder = self.work / f"corpora-{made_by}" / "-".join([*layout, str(targets), *([str(rotations)] if rotations else [])])
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
             made = self.empty(folder.with_suffix(".new"), make=False)

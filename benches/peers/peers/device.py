@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from .bench import MIB, Bench
 from .clients import Client, Ours, PythonTuf
-from .measure import Cost, Failed, Figure, alternate
+from .measure import Cost, Failed, Figure
 from .results import Goal, Outcome, Row, Table
 
 # A client that has not asked by then (seconds) has failed.
@@ -76,7 +76,7 @@ def nothing_new(bench: Bench) -> Table:
         for client in clients:
             client.forget()
             bench.meter.cost(client.refresh())
-        figures = alternate(bench.runs, {client.name: way(client) for client in clients})
+        figures = bench.meter.alternate(bench.runs, {client.name: way(client) for client in clients})
     for name, figure in figures.items():
         rows[name].figure = figure
     if not rows[Ours.name].figure.runs:

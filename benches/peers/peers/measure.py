@@ -11,12 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# A command that takes longer than this (seconds) has failed.
-PATIENCE = 900
 
-# What takes longer than the first of these (seconds) is run three times only, and once where it takes longer than the second.
-SLOW = 8
-VERY_SLOW = 60
+@dataclass(frozen=True)
+class Patience:
+    """Seconds: when a command has failed, what is run three times only, and what is run once."""
+
+    most: float
+    thrice: float
+    once: float
+
+
+USUAL = Patience(300, 8, 60)
+BRIEF = Patience(60, 2, 5)
 
 
 @dataclass
@@ -54,9 +60,10 @@ class Failed(Exception):
 class Meter:
     """Runs commands under `bench-peers cost`, which is small enough not to count."""
 
-    def __init__(self, tool: Path, work: Path) -> None:
+    def __init__(self, tool: Path, work: Path, patience: Patience) -> None:
         self.tool = tool
         self.work = work
+        self.patience = patience
 
     def cost(self, *commands: list) -> Cost:
         """Of these commands, one after the other."""
@@ -72,14 +79,16 @@ class Meter:
             # A session of its own, so that all of it can be ended.
             process = subprocess.Popen(measured, start_new_session=True, stderr=subprocess.DEVNULL)
             try:
-                process.wait(PATIENCE)
+                process.wait(self.patience.most)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                raise Failed(f"not done after {PATIENCE} seconds") from None
+                raise Failed(f"not done after {self.patience.most:.0f} seconds") from None
             if not to.exists():
                 raise Failed(f"{Path(command[0]).name} is not there")
             cost = json.loads(to.read_text())
+            if cost["code"] is None:
+                raise Failed("ended by a signal")
             if cost["code"] != 0:
                 raise Failed(self._words(output.read_text(errors="replace")))
         return Cost(cost["cpu"], cost["wall"], cost["rss"])
@@ -88,7 +97,7 @@ class Meter:
         """What matters of an error, without the machine's paths."""
         lines = [line.strip() for line in output.replace(f"{self.work}/", "").splitlines()]
         # Without the frames of a backtrace.
-        lines = [line for line in lines if line and not re.match(r"\d+: ", line)]
+        lines = [line for line in lines if line and not re.match(r"\d+: |at /|at \./", line)]
         if not lines:
             return "it failed, and said nothing"
         # Python ends with what went wrong; others begin with it.
@@ -100,24 +109,25 @@ class Meter:
         return json.loads(printed.stdout)
 
 
-def alternate(count: int, ways: dict[str, Callable[[], Cost]]) -> dict[str, Figure]:
-    """Runs each way `count` times, in turns, so that what disturbs one disturbs the others too.
+    def alternate(self, count: int, ways: dict[str, Callable[[], Cost]]) -> dict[str, Figure]:
+        """Runs each way `count` times, in turns, so that what disturbs one disturbs the others too.
 
-    A way that fails is not tried again."""
-    figures = {name: Figure() for name in ways}
-    for done in range(count):
-        for name, way in ways.items():
-            figure = figures[name]
-            if figure.failed or done >= _worth(figure, count):
-                continue
-            try:
-                figure.runs.append(way())
-            except Failed as failed:
-                figures[name] = Figure(failed=str(failed))
-    return figures
+        A way that fails is not tried again, and a slow one not as often."""
+        figures = {name: Figure() for name in ways}
+        for done in range(count):
+            for name, way in ways.items():
+                figure = figures[name]
+                if figure.failed or done >= self._worth(figure, count):
+                    continue
+                try:
+                    figure.runs.append(way())
+                except Failed as failed:
+                    figures[name] = Figure(failed=str(failed))
+        return figures
 
-
-def _worth(figure: Figure, count: int) -> int:
-    """How many runs it is worth."""
-    taken = figure.median("wall") if figure.runs else 0
-    return min(count, 1 if taken > VERY_SLOW else 3 if taken > SLOW else count)
+    def _worth(self, figure: Figure, count: int) -> int:
+        """How many runs it is worth."""
+        taken = figure.median("wall") if figure.runs else 0
+        if taken > self.patience.once:
+            return 1
+        return min(count, 3) if taken > self.patience.thrice else count

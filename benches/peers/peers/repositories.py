@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .bench import MIB, Bench
-from .measure import Cost, Figure, alternate
+from .measure import Cost, Figure
 from .publishers import Publisher, PythonTufRepo, RepoTool, TuftoolRepo
 from .results import Goal, Outcome, Row, Table
 
@@ -124,5 +124,5 @@ def add_many(bench: Bench) -> Outcome:
 
 
 def measured(bench: Bench, publishers: list[Publisher], way: Callable[[Publisher], Callable[[], Cost]]) -> list[Row]:
-    figures = alternate(bench.runs, {publisher.name: way(publisher) for publisher in publishers})
+    figures = bench.meter.alternate(bench.runs, {publisher.name: way(publisher) for publisher in publishers})
     return [Row(name, figure) for name, figure in figures.items()]
