@@ -5,8 +5,8 @@ use countersign_metadata::{
     TargetsBuilder,
 };
 
-use crate::keys::{Signer, by_id, signed};
 use crate::counted_part;
+use crate::keys::{Signer, by_id, signed};
 use crate::world::World;
 
 pub(crate) fn targets() {

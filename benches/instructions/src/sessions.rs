@@ -9,9 +9,9 @@ use countersign_verifier::{
     Trusted, drive,
 };
 
+use crate::counted_part;
 use crate::files::image;
 use crate::keys::by_id;
-use crate::counted_part;
 use crate::world::car::{Store, fetch, provisioned};
 use crate::world::repo::{Files, Lists, Repo};
 use crate::world::{World, ecu, image as listed};

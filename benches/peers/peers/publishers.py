@@ -1,8 +1,6 @@
 """Those who make repositories: ours, and those of our peers, as commands. One key signs everything."""
 
-import base64
 import subprocess
-import textwrap
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -21,18 +19,16 @@ def key_file(bench: Bench) -> Path:
     return _write(bench.work / "key.pem", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
-def key_file_with_public(bench: Bench) -> Path:
-    """The same with its public half in it (RFC 5958), without which tough reads no Ed25519 key."""
+def key_file_of_tough(bench: Bench) -> Path:
+    """The same as tough reads Ed25519 keys: with its public half in it (RFC 5958), and not as PEM."""
     public = Ed25519PrivateKey.from_private_bytes(SEED).public_key().public_bytes_raw()
     head, between = bytes.fromhex("3051020101300506032b657004220420"), bytes.fromhex("812100")
-    text = base64.b64encode(head + SEED + between + public).decode()
-    lines = ["-----BEGIN PRIVATE KEY-----", *textwrap.wrap(text, 64), "-----END PRIVATE KEY-----", ""]
-    return _write(bench.work / "key-with-public.pem", "\n".join(lines).encode())
+    return _write(bench.work / "key.der", head + SEED + between + public)
 
 
-def _write(file: Path, pem: bytes) -> Path:
+def _write(file: Path, content: bytes) -> Path:
     file.touch(mode=0o600)
-    file.write_bytes(pem)
+    file.write_bytes(content)
     return file
 
 
@@ -74,11 +70,12 @@ class RepoTool(Publisher):
 
     def take_over(self) -> None:
         self.start()
-        bins = len(list((self.corpus / "metadata").glob("1.bin-*.json")))
-        if bins:
-            self._run("bins", bins, "--key", self._key())
         self._run("sign")
         self._run("publish")
+        if any((self.corpus / "metadata").glob("1.bin-*.json")):
+            # From now on repo.toml knows who signs bins, however many there are.
+            self._run("bins", 2, "--key", self._key())
+            self._run("discard")
         # As if it had published the corpus: its files, in place of those of the same versions.
         for folder in ("published/metadata", "state/metadata"):
             for file in (self.home / folder).iterdir():
@@ -141,5 +138,5 @@ class TuftoolRepo(Publisher):
     def _write(self, action: str, images: Path, version: int, *more) -> Cost:
         roles = ("targets", "snapshot", "timestamp")
         dates = [word for role in roles for word in (f"--{role}-expires", "in 52 weeks", f"--{role}-version", version)]
-        to = ["--root", self.root, "--key", key_file_with_public(self.bench), "--outdir", self.home, "--add-targets", images]
+        to = ["--root", self.root, "--key", key_file_of_tough(self.bench), "--outdir", self.home, "--add-targets", images]
         return self.bench.meter.cost([self.bench.tools.tuftool, action, *to, *map(str, dates), *more])
