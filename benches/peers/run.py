@@ -32,6 +32,7 @@ SCENARIOS = {
     "image": downloads.large,
     "encrypted": lambda bench: others.encrypted(bench.quick),
     "device": device.device,
+    "signatures": lambda bench: others.signatures(bench.meter.tool),
     "director": lambda bench: others.director(),
     "curves": downloads.curves,
 }

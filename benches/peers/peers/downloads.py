@@ -1,5 +1,6 @@
 """What clients spend: one image out of large repositories, one large image, nothing new."""
 
+import math
 import random
 import subprocess
 from pathlib import Path
@@ -198,6 +199,7 @@ def curves(bench: Bench) -> Outcome:
 
     def curve(key: str, title: str, over: str, points: dict[int, Path], peers: dict[type[Client], int]) -> Curve:
         lines: dict[str, list] = {"limit": []}
+        ends = {kind.name: f"left out above {most:,}" for kind, most in peers.items() if most < max(points)}
         for number, folder in points.items():
             told = [bench.meter.limit("metadata", *needed(folder))["cpu"] for _ in range(runs)]
             lines["limit"].append((number, sorted(told)[runs // 2]))
@@ -205,36 +207,45 @@ def curves(bench: Bench) -> Outcome:
             for row in one_image(bench, folder, kinds, fresh=True, runs=runs):
                 if row.figure.runs:
                     lines.setdefault(row.name, []).append((number, row.figure.median("cpu")))
-        return Curve(key, title, over, lines)
+                else:
+                    ends[row.name] = f"{number:,}: {row.figure.failed}"
+        return Curve(key, title, over, lines, ends)
 
     flat_peers = {kind: 100_000 for kind in (PythonTuf, Tuftool, Sigstore)}
     # tuftool loads every role: a thousand take it most of a minute.
     role_peers = {PythonTuf: 1 << 14, Tuftool: 1 << 8, Sigstore: 1 << 14}
-    return Outcome(
-        curves=[
-            curve(
-                "targets",
-                "One image, cold, out of a flat repository",
-                "images listed",
-                {count: bench.corpus(count, "flat") for count in images},
-                flat_peers,
-            ),
-            curve(
-                "delegations",
-                "One of 10,000 images, cold, out of delegated roles",
-                "delegations",
-                {
-                    1 << bits: bench.corpus(10_000, *(["hashed", str(bits)] if bits else ["delegated"]))
-                    for bits in delegations
-                },
-                role_peers,
-            ),
-            curve(
-                "roots",
-                "One of 1,000 images, cold, after renewals of Root",
-                "versions of Root",
-                {count: bench.corpus(1_000, "flat", rotations=count - 1) for count in roots},
-                {kind: 1_000 for kind in (PythonTuf, Tuftool, Sigstore)},
-            ),
-        ]
-    )
+    found = [
+        curve(
+            "targets",
+            "One image, cold, out of a flat repository",
+            "images listed",
+            {count: bench.corpus(count, "flat") for count in images},
+            flat_peers,
+        ),
+        curve(
+            "delegations",
+            "One of 10,000 images, cold, out of delegated roles",
+            "delegations",
+            {
+                1 << bits: bench.corpus(10_000, *(["hashed", str(bits)] if bits else ["delegated"]))
+                for bits in delegations
+            },
+            role_peers,
+        ),
+        curve(
+            "roots",
+            "One of 1,000 images, cold, after renewals of Root",
+            "versions of Root",
+            {count: bench.corpus(1_000, "flat", rotations=count - 1) for count in roots},
+            {kind: 1_000 for kind in (PythonTuf, Tuftool, Sigstore)},
+        ),
+    ]
+    return Outcome(goals=[growth(curve) for curve in found], curves=found)
+
+
+def growth(curve: Curve) -> Goal:
+    """By which power of the number our costs grow at the end, where what does not grow matters least."""
+    (fewer, less), (many, more) = curve.lines[Ours.name][-2:]
+    power = math.log(more / less) / math.log(many / fewer)
+    what = f"Costs over the number of {curve.over}: they grow by its power"
+    return Goal(f"curve-{curve.key}", what, "1 (linear), 1.1 as measured", f"{power:.2f}", power <= 1.1)

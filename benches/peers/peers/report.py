@@ -122,8 +122,6 @@ class Report:
             first = next(goal for goal in goals if goal.key == key and not goal.met)
             reason = self.why.get(key, "The reason has not been found yet.")
             yield "\n".join(textwrap.wrap(f"- {first.what.partition(',')[0]} ({key}): {reason}", 130, subsequent_indent="  "))
-        if note := self.why.get("signature-checks"):
-            yield "\n" + "\n".join(textwrap.wrap(note, 130))
 
     def _curves(self) -> Iterator[str]:
         curves = [curve for outcome in self.outcomes.values() for curve in outcome.curves]
@@ -139,6 +137,8 @@ class Report:
                 found = dict((number, cpu) for number, cpu in line)
                 cells = [millis(found[number]) if number in found else "" for number in numbers]
                 yield f"| {name} | " + " | ".join(cells) + " |"
+            for name, words in curve.ends.items():
+                yield f"\n{name}: {plain(words)}"
 
 
 def markdown(table: Table) -> Iterator[str]:
@@ -156,4 +156,9 @@ def markdown(table: Table) -> Iterator[str]:
             yield f"| {cells[0]} | " + " | ".join(cells[number] for number in used) + " |"
     for name, *failed in rows:
         if len(failed) == 1:
-            yield f"\n{name}: {failed[0].replace('|', '&#124;')}"
+            yield f"\n{name}: {plain(failed[0])}"
+
+
+def plain(words: str) -> str:
+    """The words of somebody else, as no markup."""
+    return "".join(f"&#{ord(char)};" if char in "|<>&*_`[]" else char for char in words)

@@ -52,12 +52,13 @@ class Goal:
 
 @dataclass
 class Curve:
-    """Seconds of processor time over a number; one line for each client."""
+    """Seconds of processor time over a number; one line for each client, and why it ends before the last number."""
 
     key: str
     title: str
     over: str
     lines: dict[str, list[tuple[float, float]]]
+    ends: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

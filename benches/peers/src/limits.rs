@@ -119,11 +119,11 @@ fn signature(text: &str) -> Result<Vec<u8>> {
 }
 
 /// Processor time of this process so far.
-fn cpu() -> Result<Duration> {
+pub(crate) fn cpu() -> Result<Duration> {
     Ok(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?.into())
 }
 
-fn print(value: serde_json::Value) {
+pub(crate) fn print(value: serde_json::Value) {
     #[expect(clippy::print_stdout, reason = "a command")]
     {
         println!("{value}");

@@ -7,6 +7,7 @@ mod corpus;
 mod cost;
 mod first_request;
 mod limits;
+mod signatures;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -40,6 +41,8 @@ enum Command {
         #[arg(required = true, last = true)]
         command: Vec<String>,
     },
+    /// Prints what checking signatures takes besides the checks, as JSON
+    Signatures,
     /// Prints what no client can do without, as JSON
     #[command(subcommand)]
     Limit(Limit),
@@ -106,6 +109,7 @@ fn run(command: Command) -> Result<ExitCode> {
             command,
         } => return cost::measure(&to, &output, &command),
         Command::FirstRequest { command } => return first_request::measure(&command),
+        Command::Signatures => signatures::measure()?,
         Command::Limit(Limit::Metadata { files }) => limits::metadata(&files)?,
         Command::Limit(Limit::Publish { files, signatures }) => {
             limits::publish(&files, signatures)?;
