@@ -24,6 +24,8 @@ PREFIX     ?= /usr/local
 DESTDIR    ?=
 # A libcountersign.a that was built already; `make install` builds a release.
 LIBRARY    ?=
+# Such as --quick, or --only bins; see benches/peers.
+PEERS      ?=
 # Two targets.
 FUZZ_SECONDS ?= 300
 BARE_METAL := thumbv7em-none-eabihf
@@ -39,7 +41,7 @@ export COUNTERSIGN_FIRMWARE_DIR := $(abspath $(S)/firmware)
 OF_THEIR_OWN := countersign-client-cli/crash-points,countersign-vehicle-sim/crash-points,countersign-ceremony/crash-points,countersign-signing/yubihsm-mock
 
 .PHONY: help demo test test-all check bench bench-peers fuzz install audit setup clean
-.PHONY: fmt clippy deny docs conformance no-std features semver unit doctest vectors abi bare-metal interop demo-quick unit-long mutants audit-if-online
+.PHONY: fmt clippy deny docs conformance no-std features semver unit doctest vectors abi bare-metal interop demo-quick unit-long mutants instructions audit-if-online
 
 help: ## this list
 	grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -51,7 +53,7 @@ demo: $(S)/debian.stamp $(S)/firmware.stamp ## sign real firmware in tokens, upd
 test: fmt deny docs conformance semver clippy no-std features unit doctest vectors abi bare-metal interop demo-quick ## everything CI runs, cheap gates first
 	echo "make test: passed"
 
-test-all: test unit-long mutants audit-if-online demo ## test, and the long property tests, what the vectors notice, advisories and the release demo
+test-all: test unit-long mutants instructions audit-if-online demo ## test, and the long property tests, what the vectors notice, instruction counts, advisories and the release demo
 	echo "make test-all: passed"
 
 check: fmt deny clippy docs conformance semver ## the quick gates: format, dependencies, lints, documentation
@@ -62,9 +64,11 @@ bench: $(S)/toolchain.stamp $(S)/debian.stamp ## criterion benchmarks (release b
 	cargo build --locked --quiet $(BUILT)
 	scripts/bare-metal.sh bench
 
-bench-peers: $(S)/toolchain.stamp $(S)/python.stamp $(S)/peers.stamp ## costs of whole commands beside python-tuf, tuftool and sigstore-tuf (an hour)
+bench-peers: $(S)/toolchain.stamp $(S)/debian.stamp $(S)/python.stamp $(S)/peers.stamp ## costs beside python-tuf, tuftool and sigstore-tuf, into docs/performance.md (PEERS=--quick: minutes)
 	cargo build --locked --release -p countersign-bench-peers -p countersign-client-cli -p countersign-repo --bins
-	$(S)/venv/bin/python benches/peers/run.py --bin $(TARGET_DIR)/release --work $(TARGET_DIR)/bench-peers
+	trap 'scripts/postgres.sh stop' EXIT
+	export COUNTERSIGN_TEST_POSTGRES=$$(scripts/postgres.sh start)
+	CARGO_TARGET_DIR=$(TARGET_DIR) $(S)/venv/bin/python benches/peers/run.py $(PEERS)
 
 fuzz: $(S)/toolchain.stamp $(S)/debian.stamp ## ten minutes of fuzzing, from seeds out of the test vectors (FUZZ_SECONDS for each target)
 	scripts/fuzz.sh $(FUZZ_SECONDS)
@@ -150,6 +154,11 @@ mutants: $(S)/toolchain.stamp
 	echo "==> every check of the verifier taken away, one at a time: some vector has to fail"
 	cargo run --locked -p countersign-mutation-check
 
+instructions: $(S)/toolchain.stamp $(S)/debian.stamp
+	echo "==> instructions of the hottest paths, compared with benches/instructions/counts.toml"
+	cargo build --locked --quiet --release -p countersign-bench-instructions
+	benches/instructions/check.py $(TARGET_DIR)/release/count-instructions
+
 audit-if-online: $(S)/tools.stamp
 	echo "==> RustSec advisories"
 	if cargo deny fetch db 2>/dev/null; then
@@ -212,7 +221,7 @@ $(S)/tools.stamp: scripts/setup.sh
 	scripts/setup.sh tools
 	touch $@
 
-$(S)/peers.stamp: scripts/setup.sh benches/peers/sigstore-client/Cargo.lock
+$(S)/peers.stamp: scripts/setup.sh benches/peers/sigstore-client/Cargo.lock benches/peers/sigstore-client/src/main.rs
 	scripts/setup.sh peers
 	touch $@
 

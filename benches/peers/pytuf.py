@@ -14,7 +14,13 @@ updater = Updater(
     metadata_base_url=f"{url}/metadata",
     target_dir=str(Path(state).parent / "images"),
     target_base_url=f"{url}/targets",
-    config=UpdaterConfig(prefix_targets_with_hash=True, snapshot_max_length=1 << 30, targets_max_length=1 << 30),
+    config=UpdaterConfig(
+        max_root_rotations=1024,
+        max_delegations=1024,
+        prefix_targets_with_hash=True,
+        snapshot_max_length=1 << 30,
+        targets_max_length=1 << 30,
+    ),
     bootstrap=None,
 )
 updater.refresh()

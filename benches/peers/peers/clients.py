@@ -13,8 +13,10 @@ class Tools:
     """Where the commands are."""
 
     ours: Path
+    repo_tool: Path
     python: Path
     pytuf: Path
+    pytuf_repo: Path
     tuftool: Path
     sigstore: Path
 
@@ -23,6 +25,8 @@ class Client:
     """One client of one repository, with a state of its own below `home`."""
 
     name = ""
+    # Whether it keeps metadata from one run to the next.
+    keeps = True
 
     def __init__(self, tools: Tools, url: str, root: Path, home: Path) -> None:
         self.tools, self.url, self.root, self.home = tools, url, root, home
@@ -37,6 +41,11 @@ class Client:
     def download(self, name: str = IMAGE) -> list:
         """The command that refreshes, and downloads the image."""
         raise NotImplementedError
+
+    def has(self, length: int) -> bool:
+        """Whether a file of this length has been downloaded."""
+        files = (self.home / "images").rglob("*")
+        return any(file.is_file() and file.stat().st_size == length for file in files)
 
 
 class Ours(Client):
@@ -73,6 +82,7 @@ class PythonTuf(Client):
 
 class Tuftool(Client):
     name = "tuftool"
+    keeps = False
 
     def forget(self) -> None:
         super().forget()

@@ -5,7 +5,9 @@
 
 mod corpus;
 mod cost;
+mod first_request;
 mod limits;
+mod signatures;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -33,6 +35,14 @@ enum Command {
         #[arg(required = true, last = true)]
         command: Vec<OsString>,
     },
+    /// Prints how many seconds a command takes from its start to its first request, and ends it
+    FirstRequest {
+        /// The command; `@URL@` in it is where it asks
+        #[arg(required = true, last = true)]
+        command: Vec<String>,
+    },
+    /// Prints what checking signatures takes besides the checks, as JSON
+    Signatures,
     /// Prints what no client can do without, as JSON
     #[command(subcommand)]
     Limit(Limit),
@@ -46,6 +56,9 @@ enum Command {
         /// Times that Root was renewed
         #[arg(long, default_value_t = 0)]
         rotations: u64,
+        /// The image that is really there, instead of a small one
+        #[arg(long)]
+        image: Option<PathBuf>,
         #[command(subcommand)]
         layout: Layout,
     },
@@ -53,15 +66,28 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Limit {
-    /// SHA-256 of a signed file, and one check of its signature
+    /// SHA-256 of signed files, and one check of the signature of each
     Metadata {
-        /// A file of metadata
-        file: PathBuf,
+        /// Files of metadata
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
     },
-    /// SHA-256 of a file that is read in pieces
-    Image {
-        /// Any file
-        file: PathBuf,
+    /// SHA-256 and SHA-512 of images, and signatures
+    Publish {
+        /// The images
+        files: Vec<PathBuf>,
+        /// How often something is signed
+        #[arg(long)]
+        signatures: u32,
+    },
+    /// Taking a file from a web server's socket, its SHA-256, and writing it
+    Download {
+        /// The server, such as 127.0.0.1:80
+        address: String,
+        /// The path of the file there
+        path: String,
+        /// The file to write
+        to: PathBuf,
     },
 }
 
@@ -82,14 +108,22 @@ fn run(command: Command) -> Result<ExitCode> {
             output,
             command,
         } => return cost::measure(&to, &output, &command),
-        Command::Limit(Limit::Metadata { file }) => limits::metadata(&file)?,
-        Command::Limit(Limit::Image { file }) => limits::image(&file)?,
+        Command::FirstRequest { command } => return first_request::measure(&command),
+        Command::Signatures => signatures::measure()?,
+        Command::Limit(Limit::Metadata { files }) => limits::metadata(&files)?,
+        Command::Limit(Limit::Publish { files, signatures }) => {
+            limits::publish(&files, signatures)?;
+        }
+        Command::Limit(Limit::Download { address, path, to }) => {
+            limits::download(&address, &path, &to)?;
+        }
         Command::Corpus {
             folder,
             targets,
             rotations,
+            image,
             layout,
-        } => corpus::make(&folder, targets, rotations, &layout)?,
+        } => corpus::make(&folder, targets, rotations, image.as_deref(), &layout)?,
     }
     Ok(ExitCode::SUCCESS)
 }

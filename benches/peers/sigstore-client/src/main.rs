@@ -21,6 +21,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut config = UpdaterConfig::default();
         config.snapshot_max_length = 1 << 30;
         config.targets_max_length = 1 << 30;
+        config.target_max_length = 1 << 40;
+        config.max_root_rotations = 1024;
+        config.max_delegations = 1024;
         let mut updater = Updater::new(repository, &root)?
             .with_config(config)
             .with_store(FileStore::new(state));

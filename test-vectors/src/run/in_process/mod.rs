@@ -157,6 +157,9 @@ impl Line<'_> {
             bytes: bytes.to_vec(),
             accepted_under: Some(accepted_under),
         };
+        if *name == StoreName::Targets {
+            self.store.remove(&StoreName::TargetsOutline);
+        }
         if *name == StoreName::Root {
             let history = StoreName::RootHistory(accepted_under);
             self.store.insert(history, stored.clone());

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use countersign_metadata::UtcTime;
-use countersign_verifier::{Code, ListedTarget, Reject, Session, Trusted};
+use countersign_verifier::{Code, Context, ListedTarget, Reject, Session, Trusted};
 
 use super::{Driver, Line, Store, clock, no_file, observed, provisioned, trusted};
 use crate::format::{Action, Step};
@@ -68,7 +68,11 @@ impl Client for InProcess {
 
 impl Run<'_> {
     fn act(&mut self, action: &Action, now: UtcTime) -> Result<(), Reject> {
-        let mut trusted = self.line.drive(&mut Session::refresh(now))?;
+        let context = Context {
+            outlines: true,
+            ..Context::new(now)
+        };
+        let mut trusted = self.line.drive(&mut Session::with_context(context))?;
         match action {
             Action::Download(names) => names
                 .iter()
