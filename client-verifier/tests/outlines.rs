@@ -230,7 +230,7 @@ fn what_is_no_outline_is_not_believed() {
         String::new(),
         "[]".into(),
         text[..text.len() / 2].into(),
-        text.replace("\"accepted_under\":1", "\"accepted_under\":-1"),
+        text.replace("\"authority\":", "\"authorities\":"),
         text.replace("\"authority\":\"", "\"authority\":\"0"),
         text.replace("\"parts\":[[", "\"parts\":[[7,"),
         // Not of the file that Snapshot names.

@@ -2,7 +2,7 @@
 //! again to look one up.
 //!
 //! The outline is believed as the trusted Root is, without a signature: who can write the one can write the other. It
-//! is used only for the very file that Snapshot names, and while the keys that signed this are the role's. A store
+//! is used only for the very file that Snapshot names, and while those who signed this are those who sign the role. A store
 //! forgets it when the file is replaced, so that where there is one, it is of the file that is there; and the parts of
 //! the file that are read have a check of their own.
 
@@ -15,7 +15,6 @@ use countersign_metadata::{Authority, MetaFile, Outline, Role as _, RoleType, Ta
 
 use super::snapshot::{ExpectFile, ExpectStoredFile, Link, Linked as _};
 use super::{State, Transition, misuse};
-use crate::chain::{KeyGroup, Recall};
 use crate::context::Context;
 use crate::current::{Current, check_fresh};
 use crate::image::hex;
@@ -32,8 +31,6 @@ struct Kept {
     named: MetaFile,
     /// Fingerprint of who signed it.
     authority: String,
-    /// Version of the Root that was current when that was checked.
-    accepted_under: u64,
 }
 
 /// The outline of the file trusted so far.
@@ -56,7 +53,8 @@ impl ExpectOutline {
             _ => return Err(misuse("an outline was asked for")),
         };
         let Self { link } = self;
-        match kept.filter(|kept| kept.counts(&link)) {
+        let authority = fingerprint(&link.authority());
+        match kept.filter(|kept| kept.authority == authority) {
             Some(kept) if kept.named == link.meta => {
                 let expires = kept.outline.rest().expires();
                 check_fresh(expires, RoleType::Targets.name(), context.now)?;
@@ -82,7 +80,7 @@ pub(super) struct ExpectOutlineSaved {
 /// Keeps the outline of the trusted file, where there is to be one.
 pub(super) fn keep(link: Link<Targets>, file: Current<Targets>, context: &Context) -> State {
     let outline = match context.outlines {
-        true => of(&file, &link.meta, &link.authority(), link.chain.version()),
+        true => of(&file, &link.meta, &link.authority()),
         false => None,
     };
     match outline {
@@ -119,10 +117,8 @@ pub(crate) fn of(
     file: &Current<Targets>,
     named: &MetaFile,
     authority: &Authority,
-    accepted_under: u64,
 ) -> Option<Vec<u8>> {
-    let about: [(&str, Value); 3] = [
-        ("accepted_under", accepted_under.into()),
+    let about: [(&str, Value); 2] = [
         ("authority", fingerprint(authority).into()),
         ("named", named.to_value()),
     ];
@@ -149,15 +145,6 @@ pub(crate) fn save<'a, O>(
 }
 
 impl Kept {
-    /// Whether the file was signed by those who sign it now, and no key was taken away since.
-    fn counts(&self, link: &Link<Targets>) -> bool {
-        let rotations = &link.chain.rotations;
-        let recall = rotations.recall(Some(self.accepted_under), KeyGroup::Targets);
-        recall == Recall::Keep
-            && self.authority == fingerprint(&link.authority())
-            && self.named.version == self.outline.rest().version()
-    }
-
     fn read(bytes: &[u8]) -> Option<Self> {
         let (outline, about) = Outline::decode(bytes).ok()?;
         let about = about.as_object()?;
@@ -165,10 +152,6 @@ impl Kept {
             outline,
             named: MetaFile::of(about.get("named")?).ok()?,
             authority: about.get("authority")?.as_str()?.into(),
-            accepted_under: match about.get("accepted_under")? {
-                Value::Integer(version) => (*version).try_into().ok()?,
-                _ => return None,
-            },
         })
     }
 }

@@ -348,9 +348,7 @@ impl Engine {
     /// Top-level Targets has its outline made anew.
     fn saved(&mut self, trusted: &mut Trusted, due: Due, file: Current<Targets>) -> State {
         let outline = match due.store {
-            StoreName::Targets => {
-                outline::of(&file, &due.meta, &due.authority, trusted.chain.version())
-            }
+            StoreName::Targets => outline::of(&file, &due.meta, &due.authority),
             _ => None,
         };
         match outline {

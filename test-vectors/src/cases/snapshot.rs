@@ -11,6 +11,7 @@ const AFTER: &str = "2030-06-01T00:00:01Z";
 
 pub(super) fn cases(all: &mut Cases) {
     links(all);
+    versions(all);
     hashes(all);
     entries(all);
     same_version(all);
@@ -84,6 +85,21 @@ fn links(all: &mut Cases) {
                 signed["meta"]["root.json"] = json!({"version": 7});
             });
             case.refresh(repo).accepts([1, 1, 1, 1]);
+        },
+    );
+}
+
+fn versions(all: &mut Cases) {
+    all.case(
+        "snapshot/entry-version-zero",
+        &["4.4"],
+        "A Snapshot lists version 0 of a role. Versions begin with 1.",
+        |case, repo| {
+            repo.forge("snapshot", |signed| {
+                signed["meta"]["x.json"] = json!({"version": 0});
+            });
+            case.refresh(repo)
+                .rejects("malformed", "snapshot", "none", [1, 1, 0, 0]);
         },
     );
 }

@@ -294,6 +294,25 @@ fn content(all: &mut Cases) {
                 .rejects("malformed", "targets", "none", [1, 1, 1, 0]);
         },
     );
+    for (name, number) in [
+        ("leading-zero", "07"),
+        ("beyond-64-bits", "18446744073709551616"),
+    ] {
+        all.case(
+            &format!("targets/entry-length-{name}"),
+            &["4.2", "4.5"],
+            "The length of an image is no number that canonical form has, signed as it stands there.",
+            |case, repo| {
+                repo.forge("targets", |signed| {
+                    let images = signed["targets"].as_object_mut().into_iter().flatten();
+                    images.for_each(|(_, image)| image["length"] = json!(7));
+                });
+                repo.rewrite("targets", "\"length\":7", format!("\"length\":{number}"));
+                case.refresh(repo)
+                    .rejects("malformed", "targets", "none", [1, 1, 1, 0]);
+            },
+        );
+    }
     all.case(
         "targets/empty",
         &["4.5"],
