@@ -20,7 +20,7 @@ const USER_AGENT: &str = concat!("countersign/", env!("CARGO_PKG_VERSION"));
 const MAX_HEADERS: usize = 16 * 1024;
 
 /// Bytes that are taken from a socket at once: an image comes in thousands of these, each with its price.
-const INPUT: usize = 256 * 1024;
+const INPUT: usize = 64 * 1024;
 
 /// Bytes of a page that says why there is no file: more than servers' own pages have.
 const MAX_SET_ASIDE: u64 = 16 * 1024;
