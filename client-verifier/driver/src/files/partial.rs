@@ -27,7 +27,7 @@ pub(super) struct Partial {
     directory: PathBuf,
     path: PathBuf,
     /// The current check has seen all of its bytes.
-    out: PieceWriter,
+    out: Box<PieceWriter>,
 }
 
 impl Partial {
@@ -43,7 +43,7 @@ impl Partial {
         Ok(Partial {
             directory: directory.to_owned(),
             path,
-            out: PieceWriter::new(file, 0),
+            out: Box::new(PieceWriter::new(file, 0)),
         })
     }
 
