@@ -40,7 +40,7 @@ export COUNTERSIGN_FIRMWARE_DIR := $(abspath $(S)/firmware)
 # Features that only tests have; what they test is built once more with them.
 OF_THEIR_OWN := countersign-client-cli/crash-points,countersign-vehicle-sim/crash-points,countersign-ceremony/crash-points,countersign-signing/yubihsm-mock
 
-.PHONY: help demo test test-all check bench bench-peers fuzz install audit setup clean
+.PHONY: help demo test test-all check bench bench-peers device fuzz install audit setup clean
 .PHONY: fmt clippy deny docs conformance no-std features semver unit doctest vectors abi bare-metal interop demo-quick unit-long mutants instructions audit-if-online
 
 help: ## this list
@@ -53,7 +53,7 @@ demo: $(S)/debian.stamp $(S)/firmware.stamp ## sign real firmware in tokens, upd
 test: fmt deny docs conformance semver clippy no-std features unit doctest vectors abi bare-metal interop demo-quick ## everything CI runs, cheap gates first
 	echo "make test: passed"
 
-test-all: test unit-long mutants instructions audit-if-online demo ## test, and the long property tests, what the vectors notice, instruction counts, advisories and the release demo
+test-all: test unit-long mutants instructions audit-if-online device demo ## test, and the long property tests, what the vectors notice, instruction counts, advisories, the size of the device's command and the release demo
 	echo "make test-all: passed"
 
 check: fmt deny clippy docs conformance semver ## the quick gates: format, dependencies, lints, documentation
@@ -69,6 +69,10 @@ bench-peers: $(S)/toolchain.stamp $(S)/debian.stamp $(S)/python.stamp $(S)/peers
 	trap 'scripts/postgres.sh stop' EXIT
 	export COUNTERSIGN_TEST_POSTGRES=$$(scripts/postgres.sh start)
 	CARGO_TARGET_DIR=$(TARGET_DIR) $(S)/venv/bin/python benches/peers/run.py $(PEERS)
+
+device: $(S)/toolchain.stamp ## the command client-verifier as devices want it: small, in target/device
+	cargo build --locked --profile device -p countersign-client-cli --bin client-verifier
+	scripts/device-size.sh "$(TARGET_DIR)/device/client-verifier"
 
 fuzz: $(S)/toolchain.stamp $(S)/debian.stamp ## ten minutes of fuzzing, from seeds out of the test vectors (FUZZ_SECONDS for each target)
 	scripts/fuzz.sh $(FUZZ_SECONDS)

@@ -20,6 +20,10 @@ pub struct Decryptor {
     /// The segment that is being collected.
     next: u64,
     buffer: Zeroizing<Vec<u8>>,
+    /// Bytes of the header or segment that are there.
+    filled: usize,
+    /// Bytes of plaintext at the start of the buffer.
+    plain: usize,
     stopped: bool,
 }
 
@@ -36,7 +40,9 @@ impl Decryptor {
             header: None,
             next: 0,
             // No part of the plaintext is left behind by a buffer that grows.
-            buffer: Zeroizing::new(Vec::with_capacity(SEALED_LEN)),
+            buffer: Zeroizing::new(vec![0; SEALED_LEN]),
+            filled: 0,
+            plain: 0,
             stopped: false,
         })
     }
@@ -83,22 +89,64 @@ impl Decryptor {
         mut bytes: &[u8],
         sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
+        while !bytes.is_empty() {
+            let room = self.room();
+            let (now, rest) = bytes.split_at(bytes.len().min(room.len()));
+            room[..now.len()].copy_from_slice(now);
+            self.filled(now.len())?;
+            if !self.plain().is_empty()
+                && let Err(error) = sink(self.plain())
+            {
+                self.stopped = true;
+                return Err(error);
+            }
+            bytes = rest;
+        }
+        match self.stopped {
+            true => Err(EncryptionError::Stopped.into()),
+            false => Ok(()),
+        }
+    }
+
+    /// Where the next bytes of the encrypted image go, up to the end of the header or the segment: they are
+    /// decrypted where they are. Empty after the last segment and after an error.
+    pub fn room(&mut self) -> &mut [u8] {
+        self.plain = 0;
+        let wanted = match self.stopped {
+            true => 0,
+            false => self.wanted().unwrap_or(0),
+        };
+        let wanted = wanted.clamp(self.filled, SEALED_LEN);
+        &mut self.buffer[self.filled..wanted]
+    }
+
+    /// The first `n` bytes of [`room`](Self::room) came. If they end a segment, [`plain`](Self::plain) is
+    /// what it decrypts to.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update). To say that there are bytes where there is no room for them is
+    /// [`EncryptionError::TooLong`].
+    pub fn filled(&mut self, n: usize) -> Result<(), EncryptionError> {
+        self.plain = 0;
         // Holds if anything below returns early.
         if std::mem::replace(&mut self.stopped, true) {
-            return Err(EncryptionError::Stopped.into());
+            return Err(EncryptionError::Stopped);
         }
-        while !bytes.is_empty() {
-            let missing = self.wanted()? - self.buffer.len();
-            let (now, rest) = bytes.split_at(missing.min(bytes.len()));
-            self.buffer.extend_from_slice(now);
-            bytes = rest;
-            if now.len() == missing {
-                self.complete(sink)?;
-                self.buffer.clear();
-            }
+        let wanted = self.wanted()?;
+        let missing = wanted - self.filled;
+        self.filled += n.min(missing);
+        if n >= missing {
+            self.complete(wanted)?;
+            self.filled = 0;
         }
         self.stopped = false;
         Ok(())
+    }
+
+    /// Verified plaintext: of the segment that the last [`filled`](Self::filled) has completed, until the
+    /// next [`room`](Self::room).
+    pub fn plain(&self) -> &[u8] {
+        &self.buffer[..self.plain]
     }
 
     /// Says that there are no more bytes.
@@ -119,7 +167,7 @@ impl Decryptor {
         };
         Err(EncryptionError::Truncated {
             expected: self.layout.encrypted_len,
-            found: whole + self.buffer.len() as u64,
+            found: whole + self.filled as u64,
         })
     }
 
@@ -136,22 +184,16 @@ impl Decryptor {
         }
     }
 
-    fn complete<E: From<EncryptionError>>(
-        &mut self,
-        sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    fn complete(&mut self, length: usize) -> Result<(), EncryptionError> {
         let Some(header) = &self.header else {
             let bytes = self.buffer.first_chunk().ok_or(EncryptionError::Header)?;
             self.header = Some(Header::parse(bytes)?);
             return Ok(());
         };
         let (number, place, _) = self.layout.segment(self.next)?;
-        let plain = self
-            .cipher
-            .open(header, (number, place), &mut self.buffer)?;
-        if !plain.is_empty() {
-            sink(plain)?;
-        }
+        let segment = &mut self.buffer[..length];
+        let plain = self.cipher.open(header, (number, place), segment)?;
+        self.plain = plain.len();
         self.next += 1;
         Ok(())
     }

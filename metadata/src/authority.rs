@@ -222,15 +222,36 @@ impl Authority {
     where
         V: FnOnce(&PublicKey) -> bool,
     {
-        let mut counted: Vec<&PublicKey> = Vec::new();
+        let mut counted = Counted::default();
         signatures.filter_map(move |(id, is_valid)| {
             let key = self.key(id)?;
-            let fresh = !counted.contains(&key) && is_valid(key);
+            // A key with several ids goes by the first of them.
+            let place = self.keys.iter().position(|(_, known)| known == key)?;
+            let fresh = !counted.has(place) && is_valid(key);
             fresh.then(|| {
-                counted.push(key);
+                counted.add(place);
                 id
             })
         })
+    }
+}
+
+/// Which of an authority's keys have signed, by their places: no memory is asked for while signatures are
+/// checked, however many there are.
+#[derive(Default)]
+struct Counted([u64; MAX_ROLE_KEYIDS.div_ceil(u64::BITS as usize)]);
+
+impl Counted {
+    /// No file lists more keys than there are places here; beyond them a key counts nothing.
+    fn has(&self, place: usize) -> bool {
+        let bits = self.0.get(place / 64);
+        bits.is_none_or(|bits| bits >> (place % 64) & 1 == 1)
+    }
+
+    fn add(&mut self, place: usize) {
+        if let Some(bits) = self.0.get_mut(place / 64) {
+            *bits |= 1 << (place % 64);
+        }
     }
 }
 
@@ -248,4 +269,133 @@ fn of_payload<'a>(
         };
         (&entry.keyid, is_valid)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString as _;
+    use std::vec;
+
+    use ed25519_dalek::{Signer as _, SigningKey};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::crypto::tests::CHECKS;
+    use crate::limits::MAX_SIGNATURES;
+
+    const PAYLOAD: &[u8] = b"what is signed";
+
+    fn signer(number: usize) -> SigningKey {
+        let mut seed = [7; 32];
+        seed[..8].copy_from_slice(&(number as u64).to_le_bytes());
+        SigningKey::from_bytes(&seed)
+    }
+
+    fn id(number: usize) -> KeyId {
+        KeyId::new(number.to_string()).unwrap()
+    }
+
+    /// An authority whose id number `n` names the key number `keys[n]`.
+    fn authority(keys: &[usize], threshold: u32) -> Authority {
+        let known = keys.iter().enumerate().map(|(number, key)| {
+            let point = signer(*key).verifying_key().to_bytes();
+            (id(number), PublicKey::Ed25519(point))
+        });
+        Authority {
+            role: "test".into(),
+            keys: known.collect(),
+            threshold,
+        }
+    }
+
+    fn entry(number: usize, signature: [u8; 64]) -> SignatureEntry {
+        SignatureEntry {
+            keyid: id(number),
+            signature: Some(signature.to_vec()),
+            method: None,
+        }
+    }
+
+    fn good(number: usize, key: usize) -> SignatureEntry {
+        entry(number, signer(key).sign(PAYLOAD).to_bytes())
+    }
+
+    fn bad(number: usize) -> SignatureEntry {
+        entry(number, [1; 64])
+    }
+
+    /// What comes of a check, and how many signatures were checked for it.
+    fn count(authority: &Authority, signatures: &[SignatureEntry]) -> (bool, usize) {
+        let before = CHECKS.get();
+        let met = authority.check(PAYLOAD, signatures).is_ok();
+        (met, CHECKS.get() - before)
+    }
+
+    #[test]
+    fn the_search_stops_when_the_threshold_is_met() {
+        let keys: Vec<usize> = (0..100).collect();
+        let signatures: Vec<_> = keys.iter().map(|key| good(*key, *key)).collect();
+        for threshold in [1, 2, 99, 100] {
+            let authority = authority(&keys, threshold);
+            assert_eq!(count(&authority, &signatures), (true, threshold as usize));
+        }
+        assert_eq!(count(&authority(&keys, 101), &signatures), (false, 100));
+    }
+
+    #[test]
+    fn a_hostile_file_costs_one_check_for_each_id_of_the_role_at_most() {
+        let keys: Vec<usize> = (0..3).collect();
+        let role = authority(&keys, 2);
+        // Signatures of nobody: the limit of an envelope, none of them worth a check.
+        let strangers: Vec<_> = (1000..1000 + MAX_SIGNATURES).map(bad).collect();
+        assert_eq!(count(&role, &strangers), (false, 0));
+        // Bad ones under each id, before the good ones that an envelope has no room for any more.
+        let mut signatures: Vec<_> = keys.iter().map(|key| bad(*key)).collect();
+        signatures.extend(strangers);
+        assert_eq!(count(&role, &signatures), (false, 3));
+        // One key under all the ids that a role may have: once it has counted it is not checked again.
+        let aliases = vec![5; MAX_ROLE_KEYIDS];
+        let signatures: Vec<_> = (0..aliases.len()).map(|number| good(number, 5)).collect();
+        assert_eq!(count(&authority(&aliases, 2), &signatures), (false, 1));
+        // While it has not counted, each id may hold the signature that counts.
+        let mut signatures: Vec<_> = (0..aliases.len()).map(bad).collect();
+        signatures.pop();
+        signatures.push(good(aliases.len() - 1, 5));
+        let (met, checks) = count(&authority(&aliases, 1), &signatures);
+        assert_eq!((met, checks), (true, MAX_ROLE_KEYIDS));
+    }
+
+    proptest! {
+        /// Against the rule in its plainest words: the set of public keys with a valid signature.
+        #[test]
+        fn as_many_count_as_there_are_unique_keys_that_signed(
+            keys in proptest::collection::vec(0_usize..6, 1..12),
+            signed in proptest::collection::vec((0_usize..14, any::<bool>()), 0..14),
+            threshold in 1_u32..5,
+        ) {
+            let mut unique: Vec<(usize, bool)> = Vec::new();
+            for (number, valid) in signed {
+                if unique.iter().all(|(known, _)| *known != number) {
+                    unique.push((number, valid));
+                }
+            }
+            let key_of = |number: &usize| keys.get(*number).copied();
+            let signatures: Vec<_> = unique
+                .iter()
+                .map(|(number, valid)| match (valid, key_of(number)) {
+                    (true, key) => good(*number, key.unwrap_or(9)),
+                    (false, _) => bad(*number),
+                })
+                .collect();
+            let valid: BTreeSet<usize> = unique
+                .iter()
+                .filter_map(|(number, valid)| valid.then(|| key_of(number)).flatten())
+                .collect();
+            let authority = authority(&keys, threshold);
+            let (met, checks) = count(&authority, &signatures);
+            prop_assert_eq!(met, valid.len() >= threshold as usize);
+            prop_assert!(checks <= keys.len());
+            prop_assert_eq!(authority.tally(PAYLOAD, &signatures).valid.len(), valid.len());
+        }
+    }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use countersign_metadata::json::Object;
 use countersign_metadata::{Delegations, MetaFile, Roles, SuccinctRoles, TargetPath, UtcTime};
 use countersign_verifier::{
-    FollowRoot, Limits, Protocol, Reject, RemoteName, Reply, Session, Step, StoreName, Stored,
-    Trusted, drive,
+    Context, FollowRoot, Limits, Protocol, Reject, RemoteName, Reply, Session, Step, StoreName,
+    Stored, Trusted, drive,
 };
 
 use crate::counted_part;
@@ -122,7 +122,11 @@ fn flat(images: u64) -> (Repo, Store) {
 }
 
 fn refresh(repo: &Repo, store: &mut Store) -> Trusted {
-    run(&mut Session::refresh(repo.now), store, &repo.files)
+    let context = Context {
+        outlines: true,
+        ..Context::new(repo.now)
+    };
+    run(&mut Session::with_context(context), store, &repo.files)
 }
 
 fn run<P: Protocol>(session: &mut P, store: &mut Store, files: &Files) -> P::Output {
@@ -132,12 +136,17 @@ fn run<P: Protocol>(session: &mut P, store: &mut Store, files: &Files) -> P::Out
                 Some(stored) => Reply::Stored(stored.clone()),
                 None => Reply::NotFound,
             },
+            Step::LoadPart { name, range } => {
+                let part = store.get(&name).and_then(|stored| stored.part(range));
+                part.map_or(Reply::NotFound, Reply::part)
+            }
             Step::Fetch { what, max_len } => fetch(files, &what, max_len),
             Step::Save {
                 name,
                 version,
                 bytes,
                 accepted_under,
+                ..
             } => {
                 let stored = Stored {
                     bytes: bytes.to_vec(),

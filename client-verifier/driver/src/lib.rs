@@ -48,6 +48,7 @@ pub mod uptane;
 
 mod crash;
 mod durable;
+mod pieces;
 
 /// Compiles and runs the README's example.
 #[cfg(all(doctest, feature = "http"))]

@@ -19,6 +19,12 @@ const USER_AGENT: &str = concat!("countersign/", env!("CARGO_PKG_VERSION"));
 /// Bytes of status line and headers. Servers and CDNs keep to 8 KiB themselves.
 const MAX_HEADERS: usize = 16 * 1024;
 
+/// Bytes that are taken from a socket at once: an image comes in thousands of these, each with its price.
+const INPUT: usize = 64 * 1024;
+
+/// Bytes of a page that says why there is no file: more than servers' own pages have.
+const MAX_SET_ASIDE: u64 = 16 * 1024;
+
 /// Fetches over `http` and `https`.
 ///
 /// Proxies set in the environment are not used: what a device talks to is configuration, not
@@ -50,7 +56,7 @@ impl HttpFetcher {
             .user_agent(USER_AGENT)
             .accept_encoding("identity")
             .max_response_header_size(MAX_HEADERS)
-            .input_buffer_size(2 * MAX_HEADERS)
+            .input_buffer_size(INPUT)
             .output_buffer_size(MAX_HEADERS)
             .max_idle_connections(1)
             .max_idle_connections_per_host(1)
@@ -121,13 +127,25 @@ impl Fetcher for HttpFetcher {
         loop {
             let response = self.ask(&get)?;
             let header = |name| text(response.headers(), name);
-            match get.answered(response.status().as_u16(), header)? {
-                Answered::Body { starts_at, .. } => {
-                    return Ok(self.body(get.url(), response, starts_at));
-                }
-                Answered::Again => {}
+            let answered = get.answered(response.status().as_u16(), header);
+            if let Ok(Answered::Body { starts_at, .. }) = answered {
+                return Ok(self.body(get.url(), response, starts_at));
             }
+            set_aside(response);
+            answered?;
         }
+    }
+}
+
+/// Takes in what a server says beside a status that is all we want to know. Otherwise the connection
+/// would have to be made anew, and every refresh begins with asking for a Root that is not there.
+fn set_aside(response: Response<ureq::Body>) {
+    let length = number(text(response.headers(), "content-length"));
+    if length.is_some_and(|length| length <= MAX_SET_ASIDE) {
+        // The time for it is what is left of that for the response. What becomes of it is of no
+        // importance: a connection that failed is not used again.
+        let mut reader = response.into_body().into_reader().take(MAX_SET_ASIDE + 1);
+        let _ = io::copy(&mut reader, &mut io::sink());
     }
 }
 

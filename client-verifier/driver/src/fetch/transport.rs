@@ -1,5 +1,6 @@
 //! The sockets under the HTTP library, watched: every wait is bounded by the [`Pace`].
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -48,8 +49,28 @@ impl Resolver for PacedResolver {
             pace.connecting();
             pace.connect_limit()
         };
+        // Asking the system takes a thread, because it cannot be asked to hurry.
+        if let Some(address) = literal(uri) {
+            let mut addresses = self.empty();
+            addresses.push(address);
+            return Ok(addresses);
+        }
         self.inner.resolve(uri, config, at_most(timeout, limit))
     }
+}
+
+/// The address that is written in a URL itself.
+fn literal(uri: &Uri) -> Option<SocketAddr> {
+    let host = uri.host()?;
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let address: IpAddr = bare.unwrap_or(host).parse().ok()?;
+    let port = match uri.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    };
+    Some(SocketAddr::new(address, uri.port_u16().unwrap_or(port)))
 }
 
 /// Connects within the pace, and hands out sockets that keep to it.
@@ -174,4 +195,26 @@ fn at_most(mut timeout: NextTimeout, limit: std::time::Duration) -> NextTimeout 
         timeout.after = limit;
     }
     timeout
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_in_the_url_is_not_looked_up() {
+        for (url, address) in [
+            ("http://127.0.0.1/a", Some("127.0.0.1:80")),
+            ("http://127.0.0.1:8080/a", Some("127.0.0.1:8080")),
+            ("https://10.0.0.1/", Some("10.0.0.1:443")),
+            ("https://[2001:db8::1]/", Some("[2001:db8::1]:443")),
+            ("http://[::1]:81/", Some("[::1]:81")),
+            ("http://localhost/", None),
+            ("http://127.1/", None),
+            ("http://1.2.3.4.example/", None),
+        ] {
+            let expected: Option<SocketAddr> = address.map(|text| text.parse().unwrap());
+            assert_eq!(literal(&url.parse().unwrap()), expected, "{url}");
+        }
+    }
 }

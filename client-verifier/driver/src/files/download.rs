@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use super::{
-    Begun, CHUNK, DownloadError, Downloaded, ImageCheck, Need, TargetDir, Transfer, Wanted,
-};
+use super::{Begun, DownloadError, Downloaded, ImageCheck, Need, TargetDir, Transfer, Wanted};
 use crate::fetch::Fetcher;
 
 /// Gets a target file into `targets`, in constant memory.
@@ -60,14 +58,13 @@ fn fetch_once<C: ImageCheck, N: FnMut() -> C>(
 ) -> Result<(), DownloadError<C::Refusal>> {
     let mut body = fetcher.open(url, from)?;
     transfer.opened(body.starts_at(), body.content_length())?;
-    let mut buffer = vec![0; CHUNK];
     loop {
-        let n = body.read(&mut buffer)?;
+        let n = body.read(transfer.room())?;
         if n == 0 {
             transfer.ended();
             return Ok(());
         }
-        if transfer.take(&buffer[..n])?.is_break() {
+        if transfer.filled(n)?.is_break() {
             return Ok(());
         }
     }

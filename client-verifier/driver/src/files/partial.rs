@@ -1,7 +1,7 @@
 //! A download under way, in a directory where nobody looks for finished files.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags};
 
 use super::{CHUNK, FilesError, ImageCheck};
+use crate::durable;
+use crate::pieces::PieceWriter;
 use crate::store::sha256_hex;
-use crate::{crash, durable};
 
 /// How long another download of the same file is waited for. It is one that was given up in the
 /// middle of a write; longer than this only two at once take.
@@ -25,9 +26,8 @@ const POLL: Duration = Duration::from_millis(20);
 pub(super) struct Partial {
     directory: PathBuf,
     path: PathBuf,
-    file: File,
-    /// Bytes in the file, all of which the current check has seen.
-    length: u64,
+    /// The current check has seen all of its bytes.
+    out: Box<PieceWriter>,
 }
 
 impl Partial {
@@ -43,8 +43,7 @@ impl Partial {
         Ok(Partial {
             directory: directory.to_owned(),
             path,
-            file,
-            length: 0,
+            out: Box::new(PieceWriter::new(file, 0)),
         })
     }
 
@@ -56,9 +55,9 @@ impl Partial {
         length: u64,
         check: &mut C,
     ) -> Result<bool, FilesError> {
-        match replay(&mut self.file, length, check) {
+        match replay(self.out.file(), length, check) {
             Ok(Some(n)) => {
-                self.length = n;
+                self.out.go_on_at(n);
                 Ok(true)
             }
             Ok(None) => {
@@ -70,50 +69,49 @@ impl Partial {
     }
 
     pub(super) fn length(&self) -> u64 {
-        self.length
+        self.out.length()
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), FilesError> {
-        crash::point();
-        self.file
-            .write_all(bytes)
-            .map_err(FilesError::io("write", &self.path))?;
-        self.length += bytes.len() as u64;
-        Ok(())
+    /// Where the next bytes go; never empty.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        self.out.room()
     }
 
-    pub(super) fn sync(&self) -> Result<(), FilesError> {
-        self.file
-            .sync_all()
-            .map_err(FilesError::io("write", &self.path))
+    /// The first `n` bytes of the room belong to the file.
+    pub(super) fn filled(&mut self, n: usize) -> Result<(), FilesError> {
+        let kept = self.out.filled(n);
+        kept.map_err(FilesError::io("write", &self.path))
+    }
+
+    /// All of it is durable when this returns.
+    pub(super) fn sync(&mut self) -> Result<(), FilesError> {
+        let synced = self.out.sync();
+        synced.map_err(FilesError::io("write", &self.path))
     }
 
     /// Starts over with an empty file.
     pub(super) fn clear(&mut self) -> Result<(), FilesError> {
-        self.length = 0;
-        self.file
-            .set_len(0)
-            .and_then(|()| self.file.seek(SeekFrom::Start(0)))
-            .map_err(FilesError::io("empty", &self.path))?;
-        Ok(())
+        let cleared = self.out.clear();
+        cleared.map_err(FilesError::io("empty", &self.path))
     }
 
     /// Keeps what arrived for another run, if anything did.
-    pub(super) fn keep(&self) -> Result<(), FilesError> {
-        if self.length == 0 {
+    pub(super) fn keep(&mut self) -> Result<(), FilesError> {
+        if self.length() == 0 {
             return self.remove();
         }
-        Ok(())
+        let written = self.out.flush();
+        written.map_err(FilesError::io("write", &self.path))
     }
 
     /// Removes the file, if it is still there, and the directory with it.
     pub(super) fn remove(&self) -> Result<(), FilesError> {
         // What stands there may be another download's by now.
-        match is_at(&self.file, &self.path).map_err(FilesError::io("remove", &self.path))? {
+        match is_at(self.out.file(), &self.path).map_err(FilesError::io("remove", &self.path))? {
             true => remove(&self.directory, &self.path),
             false => remove_directory(&self.directory),
         }
@@ -203,7 +201,7 @@ fn remove_directory(directory: &Path) -> Result<(), FilesError> {
     }
 }
 
-fn replay<C: ImageCheck>(file: &mut File, length: u64, check: &mut C) -> io::Result<Option<u64>> {
+fn replay<C: ImageCheck>(mut file: &File, length: u64, check: &mut C) -> io::Result<Option<u64>> {
     if file.metadata()?.len() > length {
         return Ok(None);
     }

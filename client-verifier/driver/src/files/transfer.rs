@@ -60,7 +60,7 @@ pub enum Need<P> {
 /// A target file on its way. Every method blocks on the disk and none on the network.
 ///
 /// Ask [`Transfer::next`] and make the request that it wants; tell [`Transfer::opened`] what answers,
-/// [`Transfer::take`] the bytes, and then [`Transfer::ended`] or [`Transfer::failed`]; ask again. A
+/// [`Transfer::take`] the bytes or let them be written into its [`Transfer::room`], and then [`Transfer::ended`] or [`Transfer::failed`]; ask again. A
 /// transfer that is dropped keeps what arrived, and a later one goes on from there. One that ends in
 /// an error goes to [`Transfer::abandon`].
 #[derive(Debug)]
@@ -181,24 +181,50 @@ impl<C: ImageCheck, N: FnMut() -> C> Transfer<C, N> {
         Ok(())
     }
 
-    /// Takes the next bytes of the body. After [`ControlFlow::Break`] the rest of this body is of no
-    /// use.
+    /// Where the next bytes of the body go; never empty. So nobody has to copy them.
+    pub fn room(&mut self) -> &mut [u8] {
+        self.partial.room()
+    }
+
+    /// The first `n` bytes of [`Transfer::room`] came from the body. After [`ControlFlow::Break`] the
+    /// rest of this body is of no use.
     ///
     /// # Errors
     /// [`DownloadError::Refused`] if they cannot be the right file's, [`FetchError::TooLarge`] if
     /// they are more than it has, or why they could not be kept.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<ControlFlow<()>, DownloadError<C::Refusal>> {
-        if bytes.len() as u64 > self.length - self.position() {
+    pub fn filled(&mut self, n: usize) -> Result<ControlFlow<()>, DownloadError<C::Refusal>> {
+        if n as u64 > self.length - self.position() {
             return Err(self.too_large().into());
         }
         let check = self.check.get_or_insert_with(&mut self.new_check);
-        if let Err(refusal) = check.update(bytes) {
+        let bytes = self.partial.room();
+        let n = n.min(bytes.len());
+        if let Err(refusal) = check.update(&bytes[..n]) {
             self.refused(refusal)?;
             return Ok(ControlFlow::Break(()));
         }
-        self.partial.append(bytes)?;
-        self.effort
-            .advanced(bytes.len() as u64, self.partial.length());
+        self.partial.filled(n)?;
+        self.effort.advanced(n as u64, self.partial.length());
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Takes the next bytes of the body, where they are somewhere else already.
+    ///
+    /// # Errors
+    /// As [`Transfer::filled`].
+    pub fn take(&mut self, mut bytes: &[u8]) -> Result<ControlFlow<()>, DownloadError<C::Refusal>> {
+        if bytes.len() as u64 > self.length - self.position() {
+            return Err(self.too_large().into());
+        }
+        while !bytes.is_empty() {
+            let room = self.room();
+            let (now, rest) = bytes.split_at(bytes.len().min(room.len()));
+            room[..now.len()].copy_from_slice(now);
+            if self.filled(now.len())?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            bytes = rest;
+        }
         Ok(ControlFlow::Continue(()))
     }
 

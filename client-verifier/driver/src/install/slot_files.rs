@@ -1,7 +1,7 @@
 //! Effects of the file slots on the disk, each durable when it returns.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 
 use countersign_metadata::Hashes;
@@ -10,6 +10,7 @@ use ring::digest;
 
 use super::file_slots::{IMAGE, Slot};
 use super::{InstallError, Measured};
+use crate::pieces::PieceWriter;
 use crate::{crash, durable};
 
 /// Bytes in memory of any image, whatever its size.
@@ -21,15 +22,22 @@ pub(super) fn keep(
     mut stream: ImageStream,
     bytes: &mut dyn Read,
 ) -> Result<VerifiedImage, InstallError> {
-    let mut file = File::create_new(path).map_err(InstallError::io("make", path))?;
-    read_through(bytes, |chunk| {
-        stream.update(chunk)?;
-        crash::point();
-        file.write_all(chunk)
-            .map_err(InstallError::io("write", path))
-    })?;
+    let file = File::create_new(path).map_err(InstallError::io("make", path))?;
+    let mut out = PieceWriter::new(file, 0);
+    loop {
+        match bytes.read(out.room()) {
+            Ok(0) => break,
+            Ok(n) => {
+                let room = out.room();
+                stream.update(&room[..n.min(room.len())])?;
+                out.filled(n).map_err(InstallError::io("write", path))?;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(InstallError::Source(e)),
+        }
+    }
     let image = stream.finish()?;
-    file.sync_all().map_err(InstallError::io("write", path))?;
+    out.sync().map_err(InstallError::io("write", path))?;
     Ok(image)
 }
 

@@ -58,6 +58,27 @@ impl Sealed {
             })
     }
 
+    /// Where the next bytes of ciphertext go; empty when there is no more to come.
+    pub fn room(&mut self) -> &mut [u8] {
+        self.decryptor.room()
+    }
+
+    /// The first `n` bytes of [`Sealed::room`] came; [`Sealed::plain`] is what they decrypt to, if anything.
+    ///
+    /// # Errors
+    /// As [`Sealed::update`].
+    pub fn filled(&mut self, n: usize) -> Result<(), Reject> {
+        let room = self.decryptor.room();
+        let n = n.min(room.len());
+        self.download.update(&room[..n])?;
+        self.decryptor.filled(n).map_err(|error| to_reject(&error))
+    }
+
+    /// Plaintext whose segment was verified, until the next [`Sealed::room`].
+    pub fn plain(&self) -> &[u8] {
+        self.decryptor.plain()
+    }
+
     /// The ciphertext is complete.
     ///
     /// # Errors

@@ -7,9 +7,10 @@ use ring::digest::{Context, SHA256, digest};
 use super::*;
 use crate::crash;
 use crate::fetch::FileFetcher;
+use crate::pieces::PIECE;
 
-/// Several chunks, and not a multiple of one.
-const LENGTH: usize = 3 * CHUNK + 1000;
+/// Several pieces, and not a multiple of one.
+const LENGTH: usize = 3 * PIECE + 1000;
 
 const CHILD_DIRECTORY: &str = "COUNTERSIGN_TEST_DOWNLOAD";
 
@@ -90,7 +91,7 @@ fn killed_anywhere_the_target_is_absent_or_right_and_the_next_run_completes_it()
         }
         points += 1;
     }
-    // At least four chunks, before and after the rename, and between check and rename.
+    // At least four pieces, before and after the rename, and between check and rename.
     assert!(points >= 7, "{points}");
 }
 

@@ -10,7 +10,7 @@ use countersign_metadata::uptane::OfflineName;
 use countersign_verifier::{RemoteName, StoreName};
 use serde::Deserialize;
 
-use super::{Fetch, LinkError, Part, Repository, Source, Wanted};
+use super::{Fetch, LinkError, MAX_BODY, Part, Repository, Source, Wanted};
 use crate::durable;
 use crate::store::{Store, StoreError};
 
@@ -120,9 +120,12 @@ fn slice<'b>(bytes: &'b [u8], fetch: &Fetch) -> &'b [u8] {
 
 fn part_of_file(path: &Path, fetch: &Fetch) -> Result<Option<Part>, LinkError> {
     let read = |(mut file, total): (File, u64)| {
-        let mut bytes = Vec::new();
+        let most = MAX_BODY.min(fetch.max_len as usize) as u64;
+        let length = most.min(total.saturating_sub(fetch.from));
+        // With room for all of it: one read, and nothing is copied by growing.
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
         file.seek(SeekFrom::Start(fetch.from))?;
-        file.take(fetch.max_len.into()).read_to_end(&mut bytes)?;
+        file.take(length).read_to_end(&mut bytes)?;
         Ok(Part { total, bytes })
     };
     let part = durable::open_regular(path).and_then(|opened| opened.map(read).transpose());

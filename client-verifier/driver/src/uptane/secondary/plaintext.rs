@@ -1,22 +1,15 @@
 //! An encrypted image, read as the image.
 
-use std::io::{self, Read};
-
-use countersign_verifier::Reject;
-use zeroize::Zeroizing;
+use std::io::{self, ErrorKind, Read};
 
 use crate::uptane::Sealed;
 
-/// Bytes of ciphertext taken in at a time.
-const CHUNK: usize = 64 * 1024;
-
-/// Decrypts what it reads. Errors wrap a [`Reject`], or are those of the source.
+/// Decrypts what it reads. Errors wrap a [`Reject`](countersign_verifier::Reject), or are those of the source.
 pub(super) struct Plaintext<'r> {
     ciphertext: &'r mut dyn Read,
     /// `None` once the end was seen.
     sealed: Option<Sealed>,
-    buffer: Zeroizing<Vec<u8>>,
-    plain: Zeroizing<Vec<u8>>,
+    /// Bytes of the present segment that were read.
     given: usize,
 }
 
@@ -26,43 +19,59 @@ impl<'r> Plaintext<'r> {
         Self {
             ciphertext,
             sealed: Some(sealed),
-            buffer: Zeroizing::new(vec![0; CHUNK]),
-            plain: Zeroizing::new(Vec::new()),
             given: 0,
         }
     }
 
-    /// Takes more ciphertext in, until there is plaintext or the end.
-    fn fill(&mut self) -> io::Result<()> {
-        self.plain.clear();
-        self.given = 0;
-        while self.plain.is_empty() {
-            let Some(sealed) = &mut self.sealed else {
-                return Ok(());
-            };
-            let n = self.ciphertext.read(&mut self.buffer)?;
-            if n > 0 {
-                let plain = &mut self.plain;
-                let mut keep = |bytes: &[u8]| {
-                    plain.extend_from_slice(bytes);
-                    Ok::<(), Reject>(())
-                };
-                let taken = sealed.update(&self.buffer[..n], &mut keep);
-                taken.map_err(io::Error::other)?;
-            } else if let Some(sealed) = self.sealed.take() {
+    /// Plaintext that was not read yet; empty at the end.
+    fn rest(&mut self) -> io::Result<&[u8]> {
+        while let Some(sealed) = &mut self.sealed
+            && sealed.plain().len() == self.given
+        {
+            self.given = 0;
+            if !take(sealed, self.ciphertext)?
+                && let Some(sealed) = self.sealed.take()
+            {
                 sealed.finish().map_err(io::Error::other)?;
             }
         }
-        Ok(())
+        let plain = self.sealed.as_ref().map(Sealed::plain);
+        Ok(plain
+            .and_then(|plain| plain.get(self.given..))
+            .unwrap_or_default())
+    }
+}
+
+/// Takes more ciphertext in; whether there was any.
+fn take(sealed: &mut Sealed, ciphertext: &mut dyn Read) -> io::Result<bool> {
+    let room = sealed.room();
+    if room.is_empty() {
+        // What goes on beyond its end is not the image.
+        let mut more = [0];
+        let n = read(ciphertext, &mut more)?;
+        let refused = sealed.update(&more[..n], &mut |_| Ok(()));
+        refused.map_err(io::Error::other)?;
+        return Ok(n > 0);
+    }
+    let n = read(ciphertext, room)?;
+    if n > 0 {
+        sealed.filled(n).map_err(io::Error::other)?;
+    }
+    Ok(n > 0)
+}
+
+fn read(source: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match source.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            other => return other,
+        }
     }
 }
 
 impl Read for Plaintext<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.given == self.plain.len() {
-            self.fill()?;
-        }
-        let rest = &self.plain[self.given..];
+        let rest = self.rest()?;
         let n = rest.len().min(buffer.len());
         buffer[..n].copy_from_slice(&rest[..n]);
         self.given += n;
