@@ -1,10 +1,12 @@
 //! Snapshot: which Targets files are current (TUF 4.4).
 
+mod meta_file;
+
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 
-use crate::canonical;
+use crate::canonical::{self, write_members, write_string};
 use crate::document::{Decode, Document, SignatureForm};
 use crate::envelope::Payload;
 use crate::error::MetadataError;
@@ -141,18 +143,45 @@ impl Snapshot {
 
     /// The canonical payload of this content, to be signed.
     pub fn to_payload(&self) -> String {
-        let meta = self
-            .meta
-            .iter()
-            .map(|(name, file)| (name.clone(), file.to_value()));
-        let meta: Object = meta.collect();
+        // "meta" is most of the file, so it is written in place rather than built first.
         let members = self.header.to_members(Self::TYPE, &self.extra);
-        canonical::encode(&with(&members, [("meta", meta.into())]).into())
+        let members = with(&members, [("meta", Value::Null)]);
+        let mut out = String::new();
+        write_members(&mut out, &members, |out, (name, value)| {
+            write_string(out, name);
+            out.push(':');
+            match name.as_str() {
+                "meta" => write_members(out, &self.meta, |out, (name, file)| {
+                    write_string(out, name);
+                    out.push(':');
+                    file.write(out);
+                }),
+                _ => canonical::write(out, value),
+            }
+        });
+        out
     }
 }
 
 impl Decode for Snapshot {
     fn decode(payload: &Payload) -> Result<Self, MetadataError> {
+        if let Some((meta, rest)) = meta_file::read_plain(payload) {
+            let mut fields = Fields::of("signed", rest.into())?;
+            let header = Header::decode(&mut fields, Self::TYPE)?;
+            let extra = fields.rest();
+            return Ok(Self {
+                header,
+                meta,
+                extra,
+            });
+        }
+        Self::decode_any(payload)
+    }
+}
+
+impl Snapshot {
+    /// Whatever stands in it, with errors that say what is wrong.
+    fn decode_any(payload: &Payload) -> Result<Self, MetadataError> {
         let mut fields = Fields::of("signed", parse_canonical(payload)?)?;
         let header = Header::decode(&mut fields, Self::TYPE)?;
         let path = fields.path_of("meta");

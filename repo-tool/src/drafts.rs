@@ -4,6 +4,7 @@
 //! say is believed by nobody before the verifier has walked the tree they would make.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use countersign_metadata::{KeyId, Role, Signed, Targets, Unsigned, percent_encode};
 
@@ -50,24 +51,15 @@ impl Drafts {
 
     /// The draft of `role` with its signatures.
     pub(crate) fn signed<T: Role>(&self, role: &str) -> Result<Option<Signed<T>>, RepoError> {
-        let path = self.path(role);
-        let Some(bytes) = files::read(&path)? else {
-            return Ok(None);
-        };
-        let signed = Signed::parse(bytes)
-            .map_err(|error| RepoError::metadata(path.display().to_string(), error))?;
-        Ok(Some(signed))
+        self.home.shelf().signed(&self.path(role))
     }
 
     /// What the draft of `role` says.
-    pub(crate) fn content<T: Role>(&self, role: &str) -> Result<Option<T>, RepoError> {
-        let Some(signed) = self.signed::<T>(role)? else {
-            return Ok(None);
-        };
-        let content = signed
-            .decode_unverified()
-            .map_err(|error| RepoError::metadata(self.path(role).display().to_string(), error))?;
-        Ok(Some(content))
+    pub(crate) fn content<T: Role + Send + Sync + 'static>(
+        &self,
+        role: &str,
+    ) -> Result<Option<Arc<T>>, RepoError> {
+        self.home.shelf().content(&self.path(role))
     }
 
     /// Stages a payload. Signatures made before stay only if it is the same payload.
@@ -100,7 +92,7 @@ impl Drafts {
     }
 
     pub(crate) fn remove(&self, role: &str) -> Result<(), RepoError> {
-        files::remove(&self.path(role))
+        self.home.remove(&self.path(role))
     }
 }
 

@@ -12,11 +12,13 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::RepoError;
 use crate::files;
+use crate::shelf::Shelf;
 
 /// How long a second repo-tool waits for the first before it gives up.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
@@ -26,6 +28,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Home {
     folder: PathBuf,
     destination: PathBuf,
+    shelf: Arc<Shelf>,
 }
 
 /// Held while a process works on the repository, so that two of them cannot mix their work.
@@ -50,6 +53,7 @@ impl Home {
         Self {
             folder: folder.to_owned(),
             destination: folder.join(destination),
+            shelf: Arc::default(),
         }
     }
 
@@ -97,7 +101,21 @@ impl Home {
 
     /// Writes a file of the repository's own.
     pub(crate) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), RepoError> {
-        files::write(&self.unfinished(), path, bytes)
+        self.shelf.forget(path);
+        files::write(&self.unfinished(), path, bytes)?;
+        self.shelf.written(path, bytes);
+        Ok(())
+    }
+
+    /// Removes a file of the repository's own; it may be gone already.
+    pub(crate) fn remove(&self, path: &Path) -> Result<(), RepoError> {
+        self.shelf.forget(path);
+        files::remove(path)
+    }
+
+    /// The repository's own files, as far as they have been read.
+    pub(crate) fn shelf(&self) -> &Shelf {
+        &self.shelf
     }
 
     /// Writes a file of the public tree.

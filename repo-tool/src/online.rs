@@ -7,7 +7,7 @@ use crate::policy::Listing;
 use crate::published::decode;
 use crate::repository::Repository;
 use crate::requirements::Outgoing;
-use crate::sign::{AnyFile, Only, SignReport};
+use crate::sign::{Only, SignReport};
 
 impl Repository {
     /// Derives Snapshot and Timestamp and signs them, as far as what they describe is complete.
@@ -117,14 +117,4 @@ pub(crate) fn describe(listing: Listing, version: u64, file: &[u8]) -> MetaFile 
             ..MetaFile::version(version)
         },
     }
-}
-
-/// The same file, for counting signatures whatever its role.
-pub(crate) fn reread<T: Role>(file: &Option<Signed<T>>) -> Result<Option<AnyFile>, RepoError> {
-    let Some(file) = file else {
-        return Ok(None);
-    };
-    AnyFile::parse(file.received().to_vec())
-        .map(Some)
-        .map_err(|error| RepoError::metadata(T::TYPE.name(), error))
 }

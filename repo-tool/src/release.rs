@@ -169,7 +169,7 @@ impl Repository {
         self.published = Published::load(&self.home)?;
         self.drop_published_drafts()?;
         for path in replaced {
-            files::remove(&path)?;
+            self.home.remove(&path)?;
         }
         Ok(())
     }
@@ -206,7 +206,7 @@ impl Repository {
         for file in release.versioned() {
             let version = match &file.name {
                 RemoteName::Targets(role, _) => Some(self.published.version_of(role)),
-                _ => self.published.snapshot.as_ref().map(Role::version),
+                _ => self.published.snapshot.as_ref().map(|file| file.version()),
             };
             let Some(version) = version.filter(|version| *version > 0) else {
                 continue;

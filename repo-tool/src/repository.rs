@@ -14,6 +14,7 @@ use crate::progress::{Progress, Silent};
 use crate::published::Published;
 use crate::release_counter::CounterRule;
 use crate::rotation::Opened;
+use crate::tallies::Tallies;
 use crate::tree::Tree;
 
 /// An image repository on disk. While it exists, no other process can change the same one.
@@ -30,6 +31,7 @@ pub struct Repository {
     pub(crate) opened: Opened,
     pub(crate) progress: Box<dyn Progress>,
     pub(crate) counter_rule: CounterRule,
+    pub(crate) tallies: Tallies,
     _lock: Lock,
 }
 
@@ -60,6 +62,7 @@ impl Repository {
             keys: KeyRing::load(&home, secrets)?,
             progress: Box::new(Silent),
             counter_rule: CounterRule::default(),
+            tallies: Tallies::default(),
             _lock: lock,
             home,
             policy,
@@ -192,7 +195,7 @@ impl Repository {
             self.drafts.remove("root")?;
         }
         // These two are derived anew whenever they are not the very next version.
-        let next = self.published.snapshot.as_ref().map_or(0, Role::version) + 1;
+        let next = self.published.snapshot.as_ref().map_or(0, |file| file.version()) + 1;
         if let Some(draft) = self.drafts.content::<Snapshot>("snapshot")?
             && draft.version() != next
         {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use countersign_metadata::uptane::HardwareId;
 use countersign_metadata::{
@@ -26,7 +26,7 @@ const MAX_FILE_NAME: usize = 255 - 128 - 1;
 pub(crate) struct Tree<'a> {
     drafts: Option<&'a Drafts>,
     published: &'a Published,
-    read: RefCell<BTreeMap<String, Option<Rc<Targets>>>>,
+    read: RefCell<BTreeMap<String, Option<Arc<Targets>>>>,
 }
 
 /// Who delegates to a role, and to whom.
@@ -56,7 +56,7 @@ impl<'a> Tree<'a> {
     }
 
     /// What a role says: its draft, or else its published file.
-    pub(crate) fn role(&self, role: &str) -> Result<Option<Rc<Targets>>, RepoError> {
+    pub(crate) fn role(&self, role: &str) -> Result<Option<Arc<Targets>>, RepoError> {
         if let Some(known) = self.read.borrow().get(role) {
             return Ok(known.clone());
         }
@@ -68,7 +68,6 @@ impl<'a> Tree<'a> {
             Some(draft) => Some(draft),
             None => self.published.targets_content(role)?,
         };
-        let content = content.map(Rc::new);
         // Bins are many and looked at once; everything else is small in number.
         self.read.borrow_mut().insert(role.into(), content.clone());
         Ok(content)
