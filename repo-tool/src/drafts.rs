@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use countersign_metadata::{KeyId, Role, Signed, Targets, Unsigned, percent_encode};
 
+use crate::batch::Batch;
 use crate::error::RepoError;
 use crate::files;
 use crate::home::Home;
@@ -64,12 +65,25 @@ impl Drafts {
 
     /// Stages a payload. Signatures made before stay only if it is the same payload.
     pub(crate) fn stage(&self, role: &str, payload: String) -> Result<(), RepoError> {
+        let mut batch = Batch::new(self.home.unfinished());
+        self.stage_in(&mut batch, role, payload)?;
+        batch.finish()
+    }
+
+    /// As [`Drafts::stage`], with others: the draft is there once `batch` is finished.
+    pub(crate) fn stage_in(
+        &self,
+        batch: &mut Batch,
+        role: &str,
+        payload: String,
+    ) -> Result<(), RepoError> {
         if let Ok(Some(signed)) = self.signed::<Targets>(role)
             && **signed.payload() == payload
         {
             return Ok(());
         }
-        self.save(role, &Unsigned::new(payload).to_file())
+        let file = Unsigned::new(payload).to_file();
+        self.home.write_to(batch, &self.path(role), &file)
     }
 
     /// Writes a whole draft.
@@ -77,9 +91,10 @@ impl Drafts {
         self.home.write(&self.path(role), file)
     }
 
-    /// Joins signatures to the draft of `role`.
+    /// Joins signatures to the draft of `role`: it is there once `batch` is finished.
     pub(crate) fn add_signatures(
         &self,
+        batch: &mut Batch,
         role: &str,
         signatures: Vec<(KeyId, Vec<u8>)>,
     ) -> Result<(), RepoError> {
@@ -88,7 +103,8 @@ impl Drafts {
         if signatures.is_empty() {
             return Ok(());
         }
-        self.save(role, &with_signatures(&signed, signatures))
+        let file = with_signatures(&signed, signatures);
+        self.home.write_to(batch, &self.path(role), &file)
     }
 
     pub(crate) fn remove(&self, role: &str) -> Result<(), RepoError> {

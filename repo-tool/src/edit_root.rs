@@ -16,7 +16,10 @@ impl Repository {
     /// # Errors
     /// [`RepoError::NotStaged`] if there is neither.
     pub fn root(&self) -> Result<Root, RepoError> {
-        let staged = self.drafts.content::<Root>("root")?.map(Arc::unwrap_or_clone);
+        let staged = self
+            .drafts
+            .content::<Root>("root")?
+            .map(Arc::unwrap_or_clone);
         let root = match staged {
             Some(root) => Some(root),
             None => self.published.root_content()?,
@@ -186,7 +189,11 @@ impl Repository {
     }
 
     fn next_root(&self) -> Result<Root, RepoError> {
-        if let Some(draft) = self.drafts.content::<Root>("root")?.map(Arc::unwrap_or_clone) {
+        if let Some(draft) = self
+            .drafts
+            .content::<Root>("root")?
+            .map(Arc::unwrap_or_clone)
+        {
             return Ok(draft);
         }
         let expires = self.policy.expires("root").after(self.now);

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::batch::Batch;
 use crate::error::RepoError;
 use crate::files;
 use crate::shelf::Shelf;
@@ -105,6 +106,18 @@ impl Home {
         files::write(&self.unfinished(), path, bytes)?;
         self.shelf.written(path, bytes);
         Ok(())
+    }
+
+    /// Writes a file of the repository's own with others. It is read again once the batch is
+    /// finished, not before.
+    pub(crate) fn write_to(
+        &self,
+        batch: &mut Batch,
+        path: &Path,
+        bytes: &[u8],
+    ) -> Result<(), RepoError> {
+        self.shelf.forget(path);
+        batch.write(path, bytes)
     }
 
     /// Removes a file of the repository's own; it may be gone already.

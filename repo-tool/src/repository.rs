@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use countersign_metadata::{Role, Root, Snapshot, Targets, TargetsBuilder, Timestamp, UtcTime};
 use countersign_signing::Secrets;
 
+use crate::batch::Batch;
 use crate::drafts::Drafts;
 use crate::error::RepoError;
 use crate::home::{Home, Lock};
@@ -144,21 +145,38 @@ impl Repository {
         role: &str,
         change: impl FnOnce(&mut TargetsBuilder) -> Result<(), RepoError>,
     ) -> Result<bool, RepoError> {
+        let mut batch = Batch::new(self.home.unfinished());
+        let changed = self.edit_in(&mut batch, role, change)?;
+        batch.finish()?;
+        Ok(changed)
+    }
+
+    /// As [`Repository::edit`], with others: the draft is there once `batch` is finished.
+    pub(crate) fn edit_in(
+        &mut self,
+        batch: &mut Batch,
+        role: &str,
+        change: impl FnOnce(&mut TargetsBuilder) -> Result<(), RepoError>,
+    ) -> Result<bool, RepoError> {
         let before = self.draft_of(role)?;
         let mut after = before.clone();
         change(&mut after)?;
         if same_content(&before, &after) && self.drafts.exists(role) {
             return Ok(false);
         }
-        let published = self.published.targets_content(role)?;
-        if let Some(published) = published
-            && same_content(&TargetsBuilder::same_as(&published)?, &after)
-        {
-            self.drafts.remove(role)?;
-            return Ok(!same_content(&before, &after));
+        if let Some(published) = self.published.targets_content(role)? {
+            // Without a draft, what is published is what was edited.
+            let same = match self.drafts.exists(role) {
+                true => same_content(&TargetsBuilder::same_as(&published)?, &after),
+                false => same_content(&before, &after),
+            };
+            if same {
+                self.drafts.remove(role)?;
+                return Ok(!same_content(&before, &after));
+            }
         }
         after.header.expires = self.policy.expires(role).after(self.now);
-        self.drafts.stage(role, after.to_payload())?;
+        self.drafts.stage_in(batch, role, after.to_payload())?;
         Ok(true)
     }
 
@@ -195,7 +213,12 @@ impl Repository {
             self.drafts.remove("root")?;
         }
         // These two are derived anew whenever they are not the very next version.
-        let next = self.published.snapshot.as_ref().map_or(0, |file| file.version()) + 1;
+        let next = self
+            .published
+            .snapshot
+            .as_ref()
+            .map_or(0, |file| file.version())
+            + 1;
         if let Some(draft) = self.drafts.content::<Snapshot>("snapshot")?
             && draft.version() != next
         {

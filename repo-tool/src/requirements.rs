@@ -86,9 +86,9 @@ impl Requirement {
     }
 
     /// A threshold that the keys can never reach.
-    pub(crate) fn unreachable<T: Role>(&self, file: &Signed<T>) -> Option<RepoError> {
+    pub(crate) fn unreachable(&self) -> Option<RepoError> {
         let keys = self.keys.values().collect::<BTreeSet<_>>().len();
-        let threshold = self.tally(file).threshold;
+        let threshold = self.authority.threshold();
         (threshold as usize > keys).then(|| RepoError::Unreachable {
             role: self.authority.role().into(),
             threshold,

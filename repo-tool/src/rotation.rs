@@ -99,7 +99,11 @@ impl Repository {
     pub(crate) fn published_file(&self, kind: RoleType) -> Result<Option<AnyFile>, RepoError> {
         match kind {
             RoleType::Timestamp => Ok(self.published.timestamp.as_ref().map(Signed::retyped)),
-            RoleType::Snapshot => Ok(self.published.snapshot_file()?.as_ref().map(Signed::retyped)),
+            RoleType::Snapshot => Ok(self
+                .published
+                .snapshot_file()?
+                .as_ref()
+                .map(Signed::retyped)),
             _ => self.published.targets(kind.name()),
         }
     }

@@ -88,6 +88,14 @@ impl Shelf {
         }
     }
 
+    /// The file at `from` was copied to `to` and is there.
+    pub(crate) fn copied(&self, from: &Path, to: &Path) {
+        let bytes = self.find(from, |kept| kept.file.clone());
+        if let Some(file) = bytes {
+            self.written(to, file.received());
+        }
+    }
+
     fn keep<T: Role>(&self, path: &Path, file: &Signed<T>) {
         let mut files = self.files();
         make_room(&mut files);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use countersign_metadata::uptane::HardwareId;
 use countersign_metadata::{
     Delegation as Listed, Delegations, Key, KeyId, PathSet, PublicKey, RoleKeys, RoleType, Roles,
-    TargetPath, Targets,
+    TargetPath, Targets, sha256,
 };
 use unicode_normalization::UnicodeNormalization;
 
@@ -76,6 +76,17 @@ impl<'a> Tree<'a> {
     /// Forgets a role that was only needed once.
     pub(crate) fn forget(&self, role: &str) {
         self.read.borrow_mut().remove(role);
+    }
+
+    /// Forgets a role that delegates to nobody.
+    pub(crate) fn forget_bin(&self, role: &str) {
+        let delegates = |content: &Targets| content.delegations().is_some();
+        let mut read = self.read.borrow_mut();
+        if let Some(Some(content)) = read.get(role)
+            && !delegates(content)
+        {
+            read.remove(role);
+        }
     }
 
     /// Who delegates to `role`.
@@ -265,10 +276,18 @@ fn is_bin(entry: &Listed) -> bool {
 fn bin_for(delegations: &Delegations, path: &TargetPath) -> Option<String> {
     match &delegations.roles {
         Roles::Succinct(bins) => Some(bins.bin_of(path)),
-        Roles::Listed(listed) => listed
-            .iter()
-            .find(|entry| is_bin(entry) && entry.paths().contains(path))
-            .map(|entry| entry.name().to_owned()),
+        Roles::Listed(listed) => {
+            // Once for all bins.
+            let hash = hex::encode(sha256(path.as_str().as_bytes()));
+            let takes = |entry: &&Listed| match entry.paths() {
+                PathSet::HashPrefixes(prefixes) => {
+                    prefixes.iter().any(|prefix| hash.starts_with(prefix))
+                }
+                PathSet::Patterns(_) => false,
+            };
+            let bin = listed.iter().find(|entry| takes(entry) && is_bin(entry));
+            bin.map(|entry| entry.name().to_owned())
+        }
     }
 }
 

@@ -36,9 +36,7 @@ pub(super) fn read_plain(payload: &str) -> Option<(BTreeMap<String, MetaFile>, O
     Some((meta?, rest))
 }
 
-fn read_entries(
-    scanner: &mut Scanner<'_>,
-) -> Result<BTreeMap<String, MetaFile>, MetadataError> {
+fn read_entries(scanner: &mut Scanner<'_>) -> Result<BTreeMap<String, MetaFile>, MetadataError> {
     let mut entries = Vec::new();
     scanner.object(|scanner, name, _| {
         entries.push((name.into_owned(), read_entry(scanner)?));
