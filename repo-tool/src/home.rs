@@ -3,7 +3,8 @@
 //! ```text
 //! repo.toml        the policy
 //! keys/            key files, if they are kept here
-//! staged/          metadata/: drafts; images/: the bytes of added images, by SHA-256
+//! staged/          metadata/: drafts; images/: the bytes of added images, by SHA-256; taken-in: while
+//!                  many are added, which sources have been copied
 //! state/           metadata/: what is published, file by file; roots/: every Root so far, and
 //!                  since when it is public; keys.json: the public half of every key URI used here
 //! confidential/    bytes that never enter the public tree, by SHA-256

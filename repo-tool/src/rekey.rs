@@ -19,7 +19,7 @@ impl Repository {
             else {
                 continue;
             };
-            for role in names(&after) {
+            for role in names(after) {
                 let old = before.role_keys(&role);
                 let same = old == after.role_keys(&role)
                     && old.is_some_and(|old| {

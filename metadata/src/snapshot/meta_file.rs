@@ -2,7 +2,6 @@
 //! what stands in them. Only what this project and its peers write is read here; everything else, and
 //! everything that is wrong, is left to the slow way, which knows how to say so.
 
-use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -83,7 +82,7 @@ fn read_hashes(scanner: &mut Scanner<'_>) -> Result<Hashes, MetadataError> {
     }
 }
 
-fn read_digest<const N: usize>(text: &Cow<'_, str>) -> Result<[u8; N], MetadataError> {
+fn read_digest<const N: usize>(text: &str) -> Result<[u8; N], MetadataError> {
     let mut digest = [0; N];
     let mut bad = text.len() != 2 * N;
     for (byte, digits) in digest.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
