@@ -114,18 +114,20 @@ impl Tree<'_> {
         wanted: &[TargetPath],
         now: UtcTime,
     ) -> Result<(), Failure> {
-        let mut sessions = wanted.chunks(WANTED_AT_A_TIME);
-        let mut wanted = sessions.next();
+        let mut wanted = wanted.iter().peekable();
         loop {
             let mut trusted = drive(&mut Session::refresh(now), |step| {
                 self.answer(&mut store, step)
             })?;
-            for path in wanted.unwrap_or_default() {
+            let enough = store.met + ROLES_AT_A_TIME;
+            while store.met < enough {
+                let Some(path) = wanted.next() else {
+                    return Ok(());
+                };
                 let mut search = trusted.search(path.as_str());
                 drive(&mut search, |step| self.answer(&mut store, step))?;
             }
-            wanted = sessions.next();
-            if wanted.is_none() {
+            if wanted.peek().is_none() {
                 return Ok(());
             }
         }
@@ -180,9 +182,9 @@ enum Known {
     Everything,
 }
 
-/// Images that one session looks for. A session keeps all roles that it has met; of a release of
-/// many images that would be most of the repository.
-const WANTED_AT_A_TIME: usize = 1024;
+/// New delegated roles that one session meets, or a few more. A session keeps all roles that it has
+/// met; of a release of many bins that would be most of the repository.
+const ROLES_AT_A_TIME: usize = 1024;
 
 /// A client's store, in memory.
 struct Store<'a> {
@@ -192,6 +194,8 @@ struct Store<'a> {
     kept: BTreeMap<StoreName, Vec<u8>>,
     /// The delegated roles among them, oldest first.
     delegated: VecDeque<StoreName>,
+    /// How many of them were saved so far.
+    met: usize,
 }
 
 /// Delegated roles that are kept at a time. A client keeps all; here it only matters that images of
@@ -218,6 +222,7 @@ impl<'a> Store<'a> {
             root_version: versions.last().copied(),
             kept,
             delegated: VecDeque::new(),
+            met: 0,
         })
     }
 
@@ -225,6 +230,7 @@ impl<'a> Store<'a> {
         let known = self.kept.insert(name.clone(), bytes.to_vec()).is_some();
         if !known && matches!(name, StoreName::Delegated(_)) {
             self.delegated.push_back(name);
+            self.met += 1;
         }
         if self.delegated.len() > KEPT_DELEGATED
             && let Some(oldest) = self.delegated.pop_front()
