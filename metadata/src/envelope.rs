@@ -1,6 +1,8 @@
 //! The envelope around every signed document: the bytes as received, the canonical payload in them,
 //! and the proof that somebody's threshold signed exactly that payload.
 
+mod retyped;
+
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::sync::Arc;

@@ -1,11 +1,13 @@
 //! Snapshot: which Targets files are current (TUF 4.4).
 
+mod meta_file;
+
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::canonical;
+use crate::canonical::{self, write_members, write_string};
 use crate::document::{Decode, Document, SignatureForm};
 use crate::envelope::Payload;
 use crate::error::MetadataError;
@@ -155,13 +157,23 @@ impl Snapshot {
 
     /// The canonical payload of this content, to be signed.
     pub fn to_payload(&self) -> String {
-        let meta = self
-            .meta
-            .iter()
-            .map(|(name, file)| (name.clone(), file.to_value()));
-        let meta: Object = meta.collect();
+        // "meta" is most of the file, so it is written in place rather than built first.
         let members = self.header.to_members(Self::TYPE, &self.extra);
-        canonical::encode(&with(&members, [("meta", meta.into())]).into())
+        let members = with(&members, [("meta", Value::Null)]);
+        let mut out = String::new();
+        write_members(&mut out, &members, |out, (name, value)| {
+            write_string(out, name);
+            out.push(':');
+            match name.as_str() {
+                "meta" => write_members(out, &self.meta, |out, (name, file)| {
+                    write_string(out, name);
+                    out.push(':');
+                    file.write(out);
+                }),
+                _ => canonical::write(out, value),
+            }
+        });
+        out
     }
 }
 

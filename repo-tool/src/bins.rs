@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use countersign_metadata::json::Object;
 use countersign_metadata::{DelegatedRole, Delegation, Delegations, PathSet, Roles, SuccinctRoles};
 
+use crate::batch::Batch;
 use crate::edit_delegations::{DelegatedKeys, Images, listed};
 use crate::error::RepoError;
 use crate::repository::Repository;
@@ -81,10 +82,12 @@ impl Repository {
         // The bins come before the role that delegates to them and gives up its images, so that a
         // run that is killed in between loses nothing.
         self.remember_delegation(&new.prefix, &new.signers)?;
+        let mut batch = Batch::new(self.home.unfinished());
         for name in bins.bin_names() {
             let targets = by_bin.remove(&name).unwrap_or_default();
-            self.stage_first(&name, targets)?;
+            self.stage_first_in(&mut batch, &name, targets)?;
         }
+        batch.finish()?;
         self.edit(&new.from, |draft| {
             draft.targets.clear();
             let delegations = draft.delegations.get_or_insert_with(Delegations::empty);

@@ -71,9 +71,9 @@ impl Repository {
             if let Some(staged) = self.drafts.content::<Targets>(&role)? {
                 let published = self.published.targets_content(&role)?;
                 diffs.push(RoleDiff {
-                    from: published.as_ref().map(Role::version),
+                    from: published.as_ref().map(|file| file.version()),
                     to: staged.version(),
-                    changes: targets_changes(published.as_ref(), &staged),
+                    changes: targets_changes(published.as_deref(), &staged),
                     role,
                 });
             }

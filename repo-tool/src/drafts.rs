@@ -4,9 +4,11 @@
 //! say is believed by nobody before the verifier has walked the tree they would make.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use countersign_metadata::{KeyId, Role, Signed, Targets, Unsigned, percent_encode};
 
+use crate::batch::Batch;
 use crate::error::RepoError;
 use crate::files;
 use crate::home::Home;
@@ -50,34 +52,38 @@ impl Drafts {
 
     /// The draft of `role` with its signatures.
     pub(crate) fn signed<T: Role>(&self, role: &str) -> Result<Option<Signed<T>>, RepoError> {
-        let path = self.path(role);
-        let Some(bytes) = files::read(&path)? else {
-            return Ok(None);
-        };
-        let signed = Signed::parse(bytes)
-            .map_err(|error| RepoError::metadata(path.display().to_string(), error))?;
-        Ok(Some(signed))
+        self.home.shelf().signed(&self.path(role))
     }
 
     /// What the draft of `role` says.
-    pub(crate) fn content<T: Role>(&self, role: &str) -> Result<Option<T>, RepoError> {
-        let Some(signed) = self.signed::<T>(role)? else {
-            return Ok(None);
-        };
-        let content = signed
-            .decode_unverified()
-            .map_err(|error| RepoError::metadata(self.path(role).display().to_string(), error))?;
-        Ok(Some(content))
+    pub(crate) fn content<T: Role + Send + Sync + 'static>(
+        &self,
+        role: &str,
+    ) -> Result<Option<Arc<T>>, RepoError> {
+        self.home.shelf().content(&self.path(role))
     }
 
     /// Stages a payload. Signatures made before stay only if it is the same payload.
     pub(crate) fn stage(&self, role: &str, payload: String) -> Result<(), RepoError> {
+        let mut batch = Batch::new(self.home.unfinished());
+        self.stage_in(&mut batch, role, payload)?;
+        batch.finish()
+    }
+
+    /// As [`Drafts::stage`], with others: the draft is there once `batch` is finished.
+    pub(crate) fn stage_in(
+        &self,
+        batch: &mut Batch,
+        role: &str,
+        payload: String,
+    ) -> Result<(), RepoError> {
         if let Ok(Some(signed)) = self.signed::<Targets>(role)
             && **signed.payload() == payload
         {
             return Ok(());
         }
-        self.save(role, &Unsigned::new(payload).to_file())
+        let file = Unsigned::new(payload).to_file();
+        self.home.write_to(batch, &self.path(role), &file)
     }
 
     /// Writes a whole draft.
@@ -85,9 +91,10 @@ impl Drafts {
         self.home.write(&self.path(role), file)
     }
 
-    /// Joins signatures to the draft of `role`.
+    /// Joins signatures to the draft of `role`: it is there once `batch` is finished.
     pub(crate) fn add_signatures(
         &self,
+        batch: &mut Batch,
         role: &str,
         signatures: Vec<(KeyId, Vec<u8>)>,
     ) -> Result<(), RepoError> {
@@ -96,11 +103,12 @@ impl Drafts {
         if signatures.is_empty() {
             return Ok(());
         }
-        self.save(role, &with_signatures(&signed, signatures))
+        let file = with_signatures(&signed, signatures);
+        self.home.write_to(batch, &self.path(role), &file)
     }
 
     pub(crate) fn remove(&self, role: &str) -> Result<(), RepoError> {
-        files::remove(&self.path(role))
+        self.home.remove(&self.path(role))
     }
 }
 

@@ -10,6 +10,7 @@ use countersign_metadata::{
     TargetFile, TargetPath, TargetsBuilder,
 };
 
+use crate::batch::Batch;
 use crate::error::RepoError;
 use crate::policy::Span;
 use crate::policy_edit;
@@ -348,10 +349,22 @@ impl Repository {
     /// A delegated role needs a file, or every search that it matches would end there. A role
     /// that was there once begins anew, but with the version after its last one (TUF 5.5.5).
     pub(crate) fn stage_first(&mut self, role: &str, targets: Images) -> Result<(), RepoError> {
+        let mut batch = Batch::new(self.home.unfinished());
+        self.stage_first_in(&mut batch, role, targets)?;
+        batch.finish()
+    }
+
+    /// As [`Repository::stage_first`], with others: the draft is there once `batch` is finished.
+    pub(crate) fn stage_first_in(
+        &mut self,
+        batch: &mut Batch,
+        role: &str,
+        targets: Images,
+    ) -> Result<(), RepoError> {
         let mut first = TargetsBuilder::new(self.policy.expires(role).after(self.now));
         first.header.version = self.published.version_of(role) + 1;
         first.targets = targets;
-        self.drafts.stage(role, first.to_payload())
+        self.drafts.stage_in(batch, role, first.to_payload())
     }
 
     /// The public keys of entries as in `repo.toml`, by id.

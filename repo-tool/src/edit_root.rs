@@ -1,5 +1,7 @@
 //! Editing the next Root, and taking in one that was made elsewhere.
 
+use std::sync::Arc;
+
 use countersign_metadata::{Key, KeyId, Role, RoleType, Root, Signed, UtcTime, Verified};
 
 use crate::adopt::NamedKeys;
@@ -14,7 +16,10 @@ impl Repository {
     /// # Errors
     /// [`RepoError::NotStaged`] if there is neither.
     pub fn root(&self) -> Result<Root, RepoError> {
-        let staged = self.drafts.content("root")?;
+        let staged = self
+            .drafts
+            .content::<Root>("root")?
+            .map(Arc::unwrap_or_clone);
         let root = match staged {
             Some(root) => Some(root),
             None => self.published.root_content()?,
@@ -184,7 +189,11 @@ impl Repository {
     }
 
     fn next_root(&self) -> Result<Root, RepoError> {
-        if let Some(draft) = self.drafts.content("root")? {
+        if let Some(draft) = self
+            .drafts
+            .content::<Root>("root")?
+            .map(Arc::unwrap_or_clone)
+        {
             return Ok(draft);
         }
         let expires = self.policy.expires("root").after(self.now);

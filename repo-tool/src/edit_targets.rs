@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use countersign_metadata::json::{self, Object, Value};
 use countersign_metadata::{Matching, TargetFile, TargetPath};
 
+use crate::batch::Batch;
 use crate::error::RepoError;
 use crate::files;
 use crate::images::{self, Visibility};
+use crate::intake::{self, Incoming};
 use crate::release_counter::described;
 use crate::repository::Repository;
 use crate::tree::{TOP, check_target_name};
@@ -108,6 +110,8 @@ impl Repository {
                 let image = described(&path, target.custom.as_ref())?;
                 let hardware = image.map(|image| image.hardware_ids).unwrap_or_default();
                 tree.check_trusted(&role, &path, &hardware)?;
+                // Bins are many, and read again when they are changed.
+                tree.forget_bin(&role);
                 by_role.entry(role).or_default().push((path, checked));
             }
         }
@@ -116,27 +120,19 @@ impl Repository {
             let customs = customs.map(|(path, (target, _))| (path, target.custom.as_ref()));
             self.check_release_counters(role, customs)?;
         }
-        let mut listed = Vec::new();
-        let mut changes = Vec::new();
+        let listed = self.take_in(&by_role)?;
+        let mut files = listed.iter().map(|listed| listed.file.clone());
+        let mut batch = Batch::new(self.home.unfinished());
         for (role, targets) in by_role {
-            let mut files = Vec::new();
-            for (path, (target, sha256)) in targets {
-                let file = self.take_in(&path, target, *sha256)?;
-                listed.push(Listed {
-                    role: role.clone(),
-                    path: path.clone(),
-                    file: file.clone(),
-                });
-                files.push((path, file));
-            }
-            changes.push((role, files));
-        }
-        for (role, files) in changes {
-            self.edit(&role, |draft| {
-                draft.targets.extend(files);
+            let targets = targets.into_iter().map(|(path, _)| path);
+            let changes: Vec<_> = targets.zip(&mut files).collect();
+            self.edit_in(&mut batch, &role, |draft| {
+                draft.targets.extend(changes);
                 Ok(())
             })?;
         }
+        batch.finish()?;
+        intake::forget(&self.home)?;
         Ok(listed)
     }
 
@@ -229,27 +225,38 @@ impl Repository {
         Err(RepoError::NoSuchTarget { name: name.into() })
     }
 
+    /// Copies the images, role by role; what is listed of each.
     fn take_in(
         &self,
-        path: &TargetPath,
-        target: &NewTarget,
-        sha256: Option<&[u8; 32]>,
-    ) -> Result<TargetFile, RepoError> {
-        let mut custom = target.custom.clone();
-        target.visibility.mark(&mut custom);
-        let mut marked = TargetFile::describing(b"");
-        marked.custom = custom.clone();
-        let visibility = Visibility::of(&marked);
-        let mut file = images::take_in(
-            &self.home,
-            &target.source,
-            sha256,
-            visibility,
-            &*self.progress,
-        )?;
-        file.custom = custom;
-        self.check_visibility(path, &file, visibility)?;
-        Ok(file)
+        by_role: &BTreeMap<String, Vec<(TargetPath, &Checked<'_>)>>,
+    ) -> Result<Vec<Listed>, RepoError> {
+        let all = || {
+            by_role.iter().flat_map(|(role, targets)| {
+                let targets = targets.iter();
+                targets.map(move |(path, (target, sha256))| (role, path, target, *sha256))
+            })
+        };
+        let customs: Vec<_> = all().map(|(_, _, target, _)| marked(target)).collect();
+        let incoming: Vec<_> = all()
+            .zip(&customs)
+            .map(|((_, _, target, sha256), (visibility, _))| Incoming {
+                source: &target.source,
+                sha256,
+                visibility: *visibility,
+            })
+            .collect();
+        let files = intake::take_in(&self.home, &incoming, &*self.progress)?;
+        let mut listed = Vec::with_capacity(files.len());
+        for (((role, path, ..), file), (visibility, custom)) in all().zip(files).zip(customs) {
+            let file = TargetFile { custom, ..file };
+            self.check_visibility(path, &file, visibility)?;
+            listed.push(Listed {
+                role: role.clone(),
+                path: path.clone(),
+                file,
+            });
+        }
+        Ok(listed)
     }
 
     /// The same bytes cannot be public and confidential.
@@ -292,4 +299,12 @@ impl Repository {
             _ => Ok(()),
         }
     }
+}
+
+/// An image's `custom` as it will be listed, and whether its bytes become public by it.
+fn marked(target: &NewTarget) -> (Visibility, Option<Object>) {
+    let mut file = TargetFile::describing(b"");
+    file.custom = target.custom.clone();
+    target.visibility.mark(&mut file.custom);
+    (Visibility::of(&file), file.custom)
 }

@@ -14,6 +14,7 @@ use countersign_metadata::{
 use countersign_signing::Secrets;
 use serde::{Deserialize, Serialize};
 
+use crate::batch::Batch;
 use crate::error::RepoError;
 use crate::files;
 use crate::keys::{KeyJson, parse_uri};
@@ -171,10 +172,12 @@ impl Repository {
             }
         }
         let mut attached = Vec::new();
+        let mut batch = Batch::new(self.home.unfinished());
         for (role, made) in by_role {
             attached.extend(made.iter().map(|(id, _)| (role.to_owned(), id.clone())));
-            self.drafts.add_signatures(role, made)?;
+            self.drafts.add_signatures(&mut batch, role, made)?;
         }
+        batch.finish()?;
         Ok(attached)
     }
 }

@@ -34,15 +34,20 @@ pub(crate) fn write(unfinished: &Path, path: &Path, bytes: &[u8]) -> Result<(), 
 }
 
 /// Makes `to` the same file as `from` where one file system holds both, a copy elsewhere.
-/// Replaces what was at `to` in one step. `from` must never be written again.
+/// Replaces what was at `to` in one step. `from` must never be written again. Durable once the
+/// folder of `to` is ([`sync_folder`]).
 pub(crate) fn link(unfinished: &Path, from: &Path, to: &Path) -> Result<(), RepoError> {
     let fail = |source| RepoError::io("publish", to, source);
+    create_parent(to)?;
+    crash::point("link: before").map_err(fail)?;
+    if fs::hard_link(from, to).is_ok() {
+        return crash::point("link: after").map_err(fail);
+    }
     if same_file(from, to) {
         return Ok(());
     }
+    // There is something, or it is elsewhere.
     create_folders(unfinished)?;
-    create_parent(to)?;
-    crash::point("link: before").map_err(fail)?;
     let folder = tempfile::tempdir_in(unfinished).map_err(fail)?;
     let between = folder.path().join("file");
     if fs::hard_link(from, &between).is_err() {
@@ -50,8 +55,7 @@ pub(crate) fn link(unfinished: &Path, from: &Path, to: &Path) -> Result<(), Repo
     }
     crash::point("link: before the rename").map_err(fail)?;
     fs::rename(&between, to).map_err(fail)?;
-    crash::point("link: after the rename").map_err(fail)?;
-    sync_parent(to)
+    crash::point("link: after the rename").map_err(fail)
 }
 
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
@@ -80,9 +84,11 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, RepoError> {
 
 /// The content of a regular file of at most `limit` bytes.
 pub(crate) fn read_up_to(path: &Path, limit: u64) -> Result<Vec<u8>, RepoError> {
-    let mut bytes = Vec::new();
-    open(path)?
-        .take(limit.saturating_add(1))
+    let file = open(path)?;
+    let expected = file.metadata().map_or(0, |file| file.len()).min(limit);
+    // One byte more, so that the end is seen without growing.
+    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0).saturating_add(1));
+    file.take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(|source| RepoError::io("read", path, source))?;
     match bytes.len() as u64 > limit {
@@ -164,7 +170,7 @@ pub(crate) fn create_folders(folder: &Path) -> Result<(), RepoError> {
     }
 }
 
-fn create_parent(path: &Path) -> Result<(), RepoError> {
+pub(crate) fn create_parent(path: &Path) -> Result<(), RepoError> {
     match path.parent() {
         // A bare name is in the working directory, which exists.
         Some(parent) if !parent.as_os_str().is_empty() => create_folders(parent),
@@ -174,13 +180,18 @@ fn create_parent(path: &Path) -> Result<(), RepoError> {
 
 /// A rename is durable once the folder is.
 pub(crate) fn sync_parent(path: &Path) -> Result<(), RepoError> {
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
+    sync_folder(path.parent().unwrap_or(Path::new("")))
+}
+
+/// Makes the names in a folder durable; without a name it is the working directory.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), RepoError> {
+    let folder = match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder,
     };
-    File::open(parent)
+    File::open(folder)
         .and_then(|folder| folder.sync_all())
-        .map_err(|source| RepoError::io("make durable", parent, source))
+        .map_err(|source| RepoError::io("make durable", folder, source))
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! ```text
 //! repo.toml        the policy
 //! keys/            key files, if they are kept here
-//! staged/          metadata/: drafts; images/: the bytes of added images, by SHA-256
+//! staged/          metadata/: drafts; images/: the bytes of added images, by SHA-256; taken-in: while
+//!                  many are added, which sources have been copied
 //! state/           metadata/: what is published, file by file; roots/: every Root so far, and
 //!                  since when it is public; keys.json: the public half of every key URI used here
 //! confidential/    bytes that never enter the public tree, by SHA-256
@@ -12,11 +13,14 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::batch::Batch;
 use crate::error::RepoError;
 use crate::files;
+use crate::shelf::Shelf;
 
 /// How long a second repo-tool waits for the first before it gives up.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
@@ -26,6 +30,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Home {
     folder: PathBuf,
     destination: PathBuf,
+    shelf: Arc<Shelf>,
 }
 
 /// Held while a process works on the repository, so that two of them cannot mix their work.
@@ -50,6 +55,7 @@ impl Home {
         Self {
             folder: folder.to_owned(),
             destination: folder.join(destination),
+            shelf: Arc::default(),
         }
     }
 
@@ -97,7 +103,33 @@ impl Home {
 
     /// Writes a file of the repository's own.
     pub(crate) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), RepoError> {
-        files::write(&self.unfinished(), path, bytes)
+        self.shelf.forget(path);
+        files::write(&self.unfinished(), path, bytes)?;
+        self.shelf.written(path, bytes);
+        Ok(())
+    }
+
+    /// Writes a file of the repository's own with others. It is read again once the batch is
+    /// finished, not before.
+    pub(crate) fn write_to(
+        &self,
+        batch: &mut Batch,
+        path: &Path,
+        bytes: &[u8],
+    ) -> Result<(), RepoError> {
+        self.shelf.forget(path);
+        batch.write(path, bytes)
+    }
+
+    /// Removes a file of the repository's own; it may be gone already.
+    pub(crate) fn remove(&self, path: &Path) -> Result<(), RepoError> {
+        self.shelf.forget(path);
+        files::remove(path)
+    }
+
+    /// The repository's own files, as far as they have been read.
+    pub(crate) fn shelf(&self) -> &Shelf {
+        &self.shelf
     }
 
     /// Writes a file of the public tree.

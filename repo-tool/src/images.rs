@@ -1,19 +1,14 @@
-//! The bytes of images: hashed once while they are copied in, kept by their SHA-256, and put
-//! into the public tree by links.
+//! The bytes of images: kept by their SHA-256, and put into the public tree by links.
 
-use std::fs::{self, Permissions};
-use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use countersign_metadata::json::{Object, Value};
 use countersign_metadata::{Hashes, TargetFile, TargetPath};
 use ring::digest::{Context, SHA256, SHA512};
 
-use crate::crash;
 use crate::error::RepoError;
 use crate::files;
-use crate::home::Home;
 use crate::progress::Progress;
 
 /// Memory used for one image, whatever its size.
@@ -50,80 +45,6 @@ impl Visibility {
                 .get_or_insert_with(Object::new)
                 .insert("encryption".into(), "required".into());
         }
-    }
-}
-
-/// Copies the image at `source` into the repository, hashing it on the way. Where `sha256` says
-/// what its hash has to be, only such a copy is kept.
-///
-/// # Errors
-/// [`RepoError::ImageChanged`] when it is written to meanwhile, [`RepoError::Sha256Mismatch`].
-pub(crate) fn take_in(
-    home: &Home,
-    source: &Path,
-    sha256: Option<&[u8; 32]>,
-    visibility: Visibility,
-    progress: &dyn Progress,
-) -> Result<TargetFile, RepoError> {
-    let read = |error| RepoError::io("read", source, error);
-    let input = files::open(source)?;
-    let before = input.metadata().map_err(read)?;
-    let store = match visibility {
-        Visibility::Public => home.staged_images(),
-        Visibility::Confidential => home.confidential(),
-    };
-    files::create_folders(&home.unfinished())?;
-    files::create_folders(&store)?;
-    let write = |error| RepoError::io("copy the image into", &store, error);
-    crash::point("image: before").map_err(write)?;
-    let mut copy = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(match visibility {
-            Visibility::Public => 0o644,
-            Visibility::Confidential => 0o600,
-        }))
-        .tempfile_in(home.unfinished())
-        .map_err(write)?;
-    progress.start(&source.display().to_string(), before.len());
-    let mut hasher = Hasher::new();
-    // One byte more shows that it has grown; all that it may still grow by would fill the disk.
-    hasher.read_all(
-        &mut (&input).take(before.len().saturating_add(1)),
-        progress,
-        |chunk| copy.write_all(chunk).map_err(write),
-        read,
-    )?;
-    progress.finish();
-    let after = input.metadata().map_err(read)?;
-    let stamp = |of: &fs::Metadata| (of.len(), of.mtime(), of.mtime_nsec(), of.ino());
-    if stamp(&before) != stamp(&after) || hasher.length != before.len() {
-        return Err(RepoError::ImageChanged {
-            path: source.into(),
-        });
-    }
-    let file = hasher.finish();
-    check_sha256(source, &file, sha256)?;
-    copy.as_file().sync_all().map_err(write)?;
-    let path = store.join(sha256_of(&file));
-    copy.persist(&path).map_err(|error| write(error.error))?;
-    crash::point("image: after").map_err(write)?;
-    files::sync_parent(&path)?;
-    Ok(file)
-}
-
-fn check_sha256(
-    source: &Path,
-    file: &TargetFile,
-    sha256: Option<&[u8; 32]>,
-) -> Result<(), RepoError> {
-    match sha256 {
-        Some(expected) if file.hashes.sha256.as_ref() != Some(expected) => {
-            Err(RepoError::Sha256Mismatch {
-                path: source.into(),
-                found: sha256_of(file),
-                expected: hex::encode(expected),
-            })
-        }
-        _ => Ok(()),
     }
 }
 
@@ -185,14 +106,15 @@ pub(crate) fn sha256_of(file: &TargetFile) -> String {
         .unwrap_or_default()
 }
 
-struct Hasher {
+/// The hashes that are listed of an image, and its length.
+pub(crate) struct Hasher {
     sha256: Context,
     sha512: Context,
-    length: u64,
+    pub(crate) length: u64,
 }
 
 impl Hasher {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             sha256: Context::new(&SHA256),
             sha512: Context::new(&SHA512),
@@ -200,7 +122,7 @@ impl Hasher {
         }
     }
 
-    fn read_all(
+    pub(crate) fn read_all(
         &mut self,
         input: &mut impl Read,
         progress: &dyn Progress,
@@ -224,7 +146,7 @@ impl Hasher {
         }
     }
 
-    fn finish(self) -> TargetFile {
+    pub(crate) fn finish(self) -> TargetFile {
         let hashes = Hashes {
             sha256: self.sha256.finish().as_ref().try_into().ok(),
             sha512: self.sha512.finish().as_ref().try_into().ok(),

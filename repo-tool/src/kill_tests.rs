@@ -28,6 +28,7 @@ const NOW: &str = "COUNTERSIGN_TEST_NOW";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {
     Add,
+    AddMany,
     Sign,
     Publish,
     PublishWithoutOldKeys,
@@ -36,8 +37,9 @@ enum Work {
 }
 
 impl Work {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Add,
+        Self::AddMany,
         Self::Sign,
         Self::Publish,
         Self::PublishWithoutOldKeys,
@@ -61,6 +63,15 @@ impl Work {
                 };
                 drop(repository.add_targets(&[new], None)?);
             }
+            Self::AddMany => {
+                let new = MANY.map(|name| NewTarget {
+                    source: path.with_file_name(name),
+                    name: name.into(),
+                    custom: None,
+                    visibility: Visibility::Public,
+                });
+                drop(repository.add_targets(&new, None)?);
+            }
             Self::Sign => drop(repository.sign(&[])?),
             Self::Publish => drop(repository.publish(Outgoing::Sign)?),
             Self::PublishWithoutOldKeys => {
@@ -78,6 +89,9 @@ impl Work {
         Ok(())
     }
 }
+
+/// More than two batches.
+const MANY: [&str; 5] = ["new", "m1", "m2", "m3", "m4"];
 
 /// The process that is killed; does nothing when the tests are run.
 #[test]
@@ -350,6 +364,34 @@ fn killed_while_staging_and_signing() {
         killed.release();
         let got = Client::new(killed).get("new", killed.now);
         assert_eq!(got.expect("accepted"), b"new", "point {point}");
+    });
+}
+
+/// Into bins, so that several drafts change.
+#[test]
+fn killed_while_staging_many_images() {
+    let sandbox = Sandbox::started();
+    sandbox.make_key("bins");
+    let bins = NewBins {
+        from: "targets".into(),
+        prefix: "bin".into(),
+        count: 4,
+        style: BinStyle::Succinct,
+        signers: common::signers("bins"),
+    };
+    sandbox.open().add_bins(bins).expect("stages");
+    sandbox.release();
+    for name in MANY {
+        sandbox.image(name, name.as_bytes());
+    }
+    killed_at_every_point(&sandbox, Work::AddMany, |killed, point| {
+        Work::AddMany.run(&mut killed.open());
+        assert!(!killed.path().join("staged/taken-in").exists());
+        killed.release();
+        for name in MANY {
+            let got = Client::new(killed).get(name, killed.now);
+            assert_eq!(got.expect("accepted"), name.as_bytes(), "point {point}");
+        }
     });
 }
 

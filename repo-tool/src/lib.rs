@@ -5,6 +5,7 @@
 extern crate self as countersign_repo;
 
 mod adopt;
+mod batch;
 mod bins;
 mod crash;
 pub mod decryption_keys;
@@ -19,12 +20,14 @@ mod files;
 mod home;
 mod images;
 mod init;
+mod intake;
 mod keyring;
 pub mod keys;
 #[cfg(test)]
 mod kill_tests;
 mod list;
 mod online;
+mod parallel;
 pub mod policy;
 mod policy_edit;
 mod progress;
@@ -37,8 +40,10 @@ mod release_counter;
 mod repository;
 mod requirements;
 mod rotation;
+mod shelf;
 mod sign;
 mod status;
+mod tallies;
 mod tree;
 mod verify;
 pub mod visible;

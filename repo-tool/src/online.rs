@@ -2,12 +2,12 @@
 
 use countersign_metadata::{MetaFile, Role, RoleType, Signed, Snapshot, Targets, Timestamp};
 
+use crate::batch::Batch;
 use crate::error::RepoError;
 use crate::policy::Listing;
-use crate::published::decode;
 use crate::repository::Repository;
-use crate::requirements::Outgoing;
-use crate::sign::{AnyFile, Only, SignReport};
+use crate::requirements::{Outgoing, Requirements};
+use crate::sign::{Only, SignReport};
 
 impl Repository {
     /// Derives Snapshot and Timestamp and signs them, as far as what they describe is complete.
@@ -25,12 +25,24 @@ impl Repository {
             }
         }
         self.stage_snapshot(&roles, outgoing)?;
-        self.sign_draft("snapshot", &requirements, only, report)?;
+        self.sign_online_draft("snapshot", &requirements, only, report)?;
         if !self.is_complete("snapshot", &requirements)? {
             return Ok(());
         }
         self.stage_timestamp(outgoing)?;
-        self.sign_draft("timestamp", &requirements, only, report)
+        self.sign_online_draft("timestamp", &requirements, only, report)
+    }
+
+    fn sign_online_draft(
+        &self,
+        role: &str,
+        requirements: &Requirements<'_>,
+        only: &Only,
+        report: &mut SignReport,
+    ) -> Result<(), RepoError> {
+        let mut batch = Batch::new(self.home.unfinished());
+        self.sign_draft(&mut batch, role, requirements, only, report)?;
+        batch.finish()
     }
 
     /// Whether the published file of an online role lacks a signature that it needs from now on.
@@ -47,8 +59,7 @@ impl Repository {
     }
 
     fn stage_snapshot(&self, roles: &[String], outgoing: Outgoing) -> Result<(), RepoError> {
-        let reissue = self.must_reissue(RoleType::Snapshot, outgoing)?;
-        if roles.is_empty() && !reissue {
+        if roles.is_empty() && !self.must_reissue(RoleType::Snapshot, outgoing)? {
             return self.drafts.remove("snapshot");
         }
         let expires = self.policy.expires("snapshot").after(self.now);
@@ -57,8 +68,10 @@ impl Repository {
             None => Snapshot::new(expires),
         };
         for role in roles {
-            if let Some(file) = self.drafts.signed::<Targets>(role)? {
-                let version = decode(&file)?.version();
+            if let Some(file) = self.drafts.signed::<Targets>(role)?
+                && let Some(content) = self.drafts.content::<Targets>(role)?
+            {
+                let version = content.version();
                 let listing = self.policy.snapshot_lists;
                 next.set_role(role, describe(listing, version, file.received()));
             }
@@ -74,6 +87,7 @@ impl Repository {
 
     fn stage_timestamp(&self, outgoing: Outgoing) -> Result<(), RepoError> {
         let draft = self.drafts.signed::<Snapshot>("snapshot")?;
+        let staged = self.drafts.content::<Snapshot>("snapshot")?;
         if draft.is_none() && !self.must_reissue(RoleType::Timestamp, outgoing)? {
             return self.drafts.remove("timestamp");
         }
@@ -82,7 +96,9 @@ impl Repository {
             None => self.published.snapshot_file()?,
         };
         let snapshot = snapshot.ok_or(RepoError::NothingPublished)?;
-        let next = self.next_timestamp(&snapshot)?;
+        let version = staged.as_ref().or(self.published.snapshot.as_ref());
+        let version = version.map_or(0, |snapshot| snapshot.version());
+        let next = self.next_timestamp(version, &snapshot)?;
         if let Ok(Some(draft)) = self.drafts.content::<Timestamp>("timestamp")
             && (&draft.snapshot, draft.version()) == (&next.snapshot, next.version())
             && draft.expires() > self.now
@@ -92,12 +108,12 @@ impl Repository {
         self.drafts.stage("timestamp", next.to_payload())
     }
 
-    /// The Timestamp after the published one, naming `snapshot`.
+    /// The Timestamp after the published one, naming `snapshot`, which has this version.
     pub(crate) fn next_timestamp(
         &self,
+        version: u64,
         snapshot: &Signed<Snapshot>,
     ) -> Result<Timestamp, RepoError> {
-        let version = decode(snapshot)?.version();
         let meta = describe(self.policy.timestamp_lists, version, snapshot.received());
         let expires = self.policy.expires("timestamp").after(self.now);
         Ok(match self.published.timestamp_content()? {
@@ -117,14 +133,4 @@ pub(crate) fn describe(listing: Listing, version: u64, file: &[u8]) -> MetaFile 
             ..MetaFile::version(version)
         },
     }
-}
-
-/// The same file, for counting signatures whatever its role.
-pub(crate) fn reread<T: Role>(file: &Option<Signed<T>>) -> Result<Option<AnyFile>, RepoError> {
-    let Some(file) = file else {
-        return Ok(None);
-    };
-    AnyFile::parse(file.received().to_vec())
-        .map(Some)
-        .map_err(|error| RepoError::metadata(T::TYPE.name(), error))
 }

@@ -1,10 +1,10 @@
 //! Long work, reported to whoever shows it.
 
 /// Gets told how far long work is. The library shows nothing itself.
-pub trait Progress: Send {
-    /// A file of `bytes` is about to be read.
+pub trait Progress: Send + Sync {
+    /// A file of `bytes`, or many together, are about to be read.
     fn start(&self, what: &str, bytes: u64);
-    /// So many more of its bytes were read.
+    /// So many more of its bytes were read. Of many files, several are read at once.
     fn advance(&self, bytes: u64);
     /// It is done.
     fn finish(&self);

@@ -1,6 +1,6 @@
 //! Publishing what is staged and signed.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use countersign_metadata::{Role, Root, Snapshot, TargetFile, TargetPath, Targets};
@@ -9,6 +9,9 @@ use countersign_verifier::RemoteName;
 use crate::error::RepoError;
 use crate::files;
 use crate::images::{self, Visibility};
+use crate::intake;
+use crate::parallel;
+use crate::progress::{Progress, Silent};
 use crate::published::decode;
 use crate::refresh::Retire;
 use crate::release::{Content, NewFile, Placement, Release, RootOrder};
@@ -77,11 +80,16 @@ impl Repository {
     ) -> Result<(), RepoError> {
         let mut made = SignReport::default();
         self.sign_online(&Only::new(), outgoing, &mut made)?;
-        if !self.missing(outgoing)?.is_empty() {
+        let missing = self.missing(outgoing)?;
+        if !missing.is_empty() {
             made.take_fault()?;
         }
-        self.check_complete(outgoing)?;
-        let leads_over = self.missing(Outgoing::Sign)?.is_empty();
+        self.check_complete(outgoing, missing)?;
+        let leads_over = match outgoing {
+            // Nothing is missing.
+            Outgoing::Sign => true,
+            Outgoing::Lost => self.missing(Outgoing::Sign)?.is_empty(),
+        };
         let mut release = Release {
             consistent: self.policy.consistent_snapshot,
             order: match leads_over && self.published_root_is_current()? {
@@ -98,7 +106,9 @@ impl Repository {
         if leads_over {
             views.extend(self.views_on_the_way()?);
         }
+        // Without a new Root, that is what all see.
         if release.order == RootOrder::Last
+            && release.root().is_some()
             && let Some(current) = self.published.root_content()?
         {
             views.push(Visible::RootsUpTo(current.version()));
@@ -109,6 +119,7 @@ impl Repository {
         }
         self.execute(&release)?;
         files::remove_folder(&self.home.staged_images())?;
+        intake::forget(&self.home)?;
         if release.root().is_some() {
             self.note_way_over(report)?;
         }
@@ -184,19 +195,15 @@ impl Repository {
     }
 
     /// Refuses what is not signed, can never be, or is over.
-    fn check_complete(&self, outgoing: Outgoing) -> Result<(), RepoError> {
+    fn check_complete(&self, outgoing: Outgoing, missing: Vec<String>) -> Result<(), RepoError> {
         let requirements = self.requirements(outgoing)?;
         for role in self.drafts.roles()? {
-            let Some(file) = self.drafts.signed::<Targets>(&role)? else {
-                continue;
-            };
             for needed in requirements.of(&role)? {
-                if let Some(error) = needed.unreachable(&file) {
+                if let Some(error) = needed.unreachable() {
                     return Err(error);
                 }
             }
         }
-        let missing = self.missing(outgoing)?;
         if !missing.is_empty() {
             return Err(match self.only_outgoing_missing(outgoing)? {
                 Some(role) => self.outgoing_keys_error(role)?,
@@ -253,7 +260,7 @@ impl Repository {
     /// Gathers the drafts and their images. Returns the images that are new or changed.
     fn collect(&self, release: &mut Release) -> Result<Vec<TargetPath>, RepoError> {
         let mut wanted = Vec::new();
-        let mut checked = BTreeSet::new();
+        let mut to_check = ToCheck::new();
         for role in self.drafts.targets_roles()? {
             let Some(draft) = self.drafts.content::<Targets>(&role)? else {
                 continue;
@@ -266,12 +273,13 @@ impl Repository {
                 }
                 release
                     .images
-                    .extend(self.placement(&path, &file, &mut checked)?);
+                    .extend(self.placement(&path, &file, &mut to_check)?);
                 wanted.push(path);
             }
             let name = RemoteName::Targets(role.clone(), Some(draft.version()));
             self.add_draft(release, &role, name);
         }
+        self.check_images(to_check)?;
         if let Some(file) = self.drafts.content::<Snapshot>("snapshot")? {
             self.add_draft(
                 release,
@@ -295,12 +303,32 @@ impl Repository {
         });
     }
 
+    /// Reads the images once more: nobody may have touched the copies.
+    fn check_images(&self, to_check: ToCheck) -> Result<(), RepoError> {
+        let to_check: Vec<_> = to_check.into_iter().collect();
+        let alone = to_check.len() == 1;
+        parallel::each(&to_check, |(from, (path, file))| {
+            let progress: &dyn Progress = match alone {
+                true => &*self.progress,
+                false => &Silent,
+            };
+            match images::matches(from, file, progress)? {
+                true => Ok(()),
+                false => Err(RepoError::ImageDiffers {
+                    name: path.to_string(),
+                    path: from.clone(),
+                }),
+            }
+        })
+        .map(drop)
+    }
+
     /// Where an image comes from and goes to; `None` if it is there already or is confidential.
     fn placement(
         &self,
         path: &TargetPath,
         file: &TargetFile,
-        checked: &mut BTreeSet<PathBuf>,
+        to_check: &mut ToCheck,
     ) -> Result<Option<Placement>, RepoError> {
         let consistent = self.policy.consistent_snapshot;
         let sha256 = images::sha256_of(file);
@@ -310,33 +338,27 @@ impl Repository {
                 looked,
             })
         };
-        let mut check = |from: &PathBuf| -> Result<(), RepoError> {
-            let right =
-                !checked.insert(from.clone()) || images::matches(from, file, &*self.progress)?;
-            match right {
-                true => Ok(()),
-                false => Err(RepoError::ImageDiffers {
-                    name: path.to_string(),
-                    path: from.clone(),
-                }),
-            }
+        let mut check = |from: &PathBuf| {
+            let image = || (path.clone(), file.clone());
+            to_check.entry(from.clone()).or_insert_with(image);
         };
         if Visibility::of(file) == Visibility::Confidential {
             let kept = self.home.confidential().join(&sha256);
-            return match kept.is_file() {
-                true => check(&kept).map(|()| None),
-                false => missing(kept),
-            };
+            if !kept.is_file() {
+                return missing(kept);
+            }
+            check(&kept);
+            return Ok(None);
         }
         let to = images::places(&self.home.public_targets(), path, file, consistent);
         let staged = self.home.staged_images().join(&sha256);
         if !sha256.is_empty() && staged.is_file() {
-            check(&staged)?;
+            check(&staged);
             return Ok(Some(Placement { from: staged, to }));
         }
         match to.iter().find(|path| path.is_file()) {
             Some(there) => {
-                check(there)?;
+                check(there);
                 let from = there.clone();
                 Ok((!to.iter().all(|path| path.is_file())).then_some(Placement { from, to }))
             }
@@ -344,3 +366,6 @@ impl Repository {
         }
     }
 }
+
+/// The images to read, each once, with what a role lists of them.
+type ToCheck = BTreeMap<PathBuf, (TargetPath, TargetFile)>;

@@ -5,7 +5,8 @@
 //! is killed between the two is finished by the next one, and the same version is never published
 //! with two contents.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use countersign_metadata::{Role, Root, Signed, Snapshot, Targets, Timestamp, UtcTime};
 use countersign_verifier::RemoteName;
@@ -21,7 +22,7 @@ pub(crate) struct Published {
     home: Home,
     pub(crate) root: Option<Signed<Root>>,
     pub(crate) timestamp: Option<Signed<Timestamp>>,
-    pub(crate) snapshot: Option<Snapshot>,
+    pub(crate) snapshot: Option<Arc<Snapshot>>,
 }
 
 impl Published {
@@ -38,10 +39,7 @@ impl Published {
         published.timestamp = published.read(&published.path(&RemoteName::Timestamp))?;
         if let Some(timestamp) = published.timestamp_content()? {
             let name = RemoteName::Snapshot(Some(timestamp.snapshot.version));
-            published.snapshot = published
-                .need(&name)?
-                .map(|file| decode(&file))
-                .transpose()?;
+            published.snapshot = published.need_content(&name)?;
         }
         Ok(published)
     }
@@ -107,8 +105,11 @@ impl Published {
     }
 
     /// What the published file of a Targets role says.
-    pub(crate) fn targets_content(&self, role: &str) -> Result<Option<Targets>, RepoError> {
-        self.targets(role)?.as_ref().map(decode).transpose()
+    pub(crate) fn targets_content(&self, role: &str) -> Result<Option<Arc<Targets>>, RepoError> {
+        match self.version_of(role) {
+            0 => Ok(None),
+            version => self.need_content(&RemoteName::Targets(role.into(), Some(version))),
+        }
     }
 
     /// The published Snapshot as a file.
@@ -132,13 +133,16 @@ impl Published {
         }
     }
 
-    fn read<T: Role>(&self, path: &std::path::Path) -> Result<Option<Signed<T>>, RepoError> {
-        let Some(bytes) = files::read(path)? else {
-            return Ok(None);
-        };
-        Signed::parse(bytes)
-            .map(Some)
-            .map_err(|error| RepoError::metadata(path.display().to_string(), error))
+    fn read<T: Role>(&self, path: &Path) -> Result<Option<Signed<T>>, RepoError> {
+        self.home.shelf().signed(path)
+    }
+
+    fn need_content<T: Role + Send + Sync + 'static>(
+        &self,
+        name: &RemoteName,
+    ) -> Result<Option<Arc<T>>, RepoError> {
+        self.need::<T>(name)?;
+        self.home.shelf().content(&self.path(name))
     }
 }
 

@@ -7,6 +7,7 @@ use countersign_verifier::RemoteName;
 use crate::error::RepoError;
 use crate::online::describe;
 use crate::publish::{PublishReport, WINDOW};
+use crate::published::decode;
 use crate::release::{Content, NewFile, Release};
 use crate::repository::Repository;
 use crate::requirements::Outgoing;
@@ -184,7 +185,7 @@ impl Repository {
                 content: Content::Bytes(bytes),
             });
         }
-        let timestamp = self.next_timestamp(&snapshot)?;
+        let timestamp = self.next_timestamp(decode(&snapshot)?.version(), &snapshot)?;
         let bytes = sign("timestamp", timestamp.to_payload())?;
         files.push(NewFile {
             name: RemoteName::Timestamp,

@@ -1,6 +1,6 @@
 //! New keys for a delegated role: its file must be signed again.
 
-use countersign_metadata::Delegations;
+use countersign_metadata::{Delegations, Targets};
 
 use crate::error::RepoError;
 use crate::repository::Repository;
@@ -11,21 +11,22 @@ impl Repository {
     /// those that signed its published file.
     pub(crate) fn restage_rekeyed(&mut self) -> Result<(), RepoError> {
         for delegator in self.drafts.targets_roles()? {
-            let after = self.draft_of(&delegator)?.delegations;
+            let draft = self.drafts.content::<Targets>(&delegator)?;
+            let after = draft.as_ref().and_then(|file| file.delegations());
             let before = self.published.targets_content(&delegator)?;
             let (Some(after), Some(before)) =
                 (after, before.as_ref().and_then(|file| file.delegations()))
             else {
                 continue;
             };
-            for role in names(&after) {
+            for role in names(after) {
                 let old = before.role_keys(&role);
                 let same = old == after.role_keys(&role)
                     && old.is_some_and(|old| {
                         let key = |from: &Delegations, id| from.keys.get(id).cloned();
                         old.keyids
                             .iter()
-                            .all(|id| key(before, id) == key(&after, id))
+                            .all(|id| key(before, id) == key(after, id))
                     });
                 if same || self.drafts.exists(&role) {
                     continue;

@@ -11,11 +11,13 @@
 //! such a repository (TUF 6.2 is about avoiding it).
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use countersign_metadata::Role;
 use countersign_verifier::RemoteName;
 
+use crate::batch::Batch;
 use crate::crash;
 use crate::error::RepoError;
 use crate::files;
@@ -126,20 +128,38 @@ impl Release {
 impl Repository {
     /// Publishes a release that clients would accept.
     pub(crate) fn execute(&mut self, release: &Release) -> Result<(), RepoError> {
+        let mut folders = BTreeSet::new();
         for image in &release.images {
             // The further names are links to the first, which is on the same file system.
             let mut from = &image.from;
             for to in &image.to {
                 files::link(&self.home.unfinished_public(), from, to)?;
+                folders.extend(to.parent());
                 from = to;
             }
         }
+        for folder in folders {
+            files::sync_folder(folder)?;
+        }
+        // Nobody asks for these names before the release is decided, so their order is free.
+        let mut public = Batch::new(self.home.unfinished_public());
+        let mut kept = Batch::new(self.home.unfinished());
         for file in release.versioned() {
             let bytes = file.content.read()?;
             if release.consistent {
-                self.write_public(&file.name, &bytes)?;
+                let folder = self.home.public_metadata();
+                public.write(&folder.join(file.name.file_name()), &bytes)?;
             }
-            self.home.write(&self.published.path(&file.name), &bytes)?;
+            self.home
+                .write_to(&mut kept, &self.published.path(&file.name), &bytes)?;
+        }
+        public.finish()?;
+        kept.finish()?;
+        for file in release.versioned() {
+            if let Content::At(draft) = &file.content {
+                let path = self.published.path(&file.name);
+                self.home.shelf().copied(draft, &path);
+            }
         }
         if release.order == RootOrder::First {
             self.release_root(release)?;
@@ -169,7 +189,7 @@ impl Repository {
         self.published = Published::load(&self.home)?;
         self.drop_published_drafts()?;
         for path in replaced {
-            files::remove(&path)?;
+            self.home.remove(&path)?;
         }
         Ok(())
     }
@@ -206,7 +226,7 @@ impl Repository {
         for file in release.versioned() {
             let version = match &file.name {
                 RemoteName::Targets(role, _) => Some(self.published.version_of(role)),
-                _ => self.published.snapshot.as_ref().map(Role::version),
+                _ => self.published.snapshot.as_ref().map(|file| file.version()),
             };
             let Some(version) = version.filter(|version| *version > 0) else {
                 continue;

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use countersign_metadata::{Role, Root, Snapshot, Targets, TargetsBuilder, Timestamp, UtcTime};
+use countersign_metadata::{
+    Role, Root, Signed, Snapshot, Targets, TargetsBuilder, Timestamp, UtcTime,
+};
 use countersign_signing::Secrets;
 
+use crate::batch::Batch;
 use crate::drafts::Drafts;
 use crate::error::RepoError;
 use crate::home::{Home, Lock};
@@ -14,6 +17,7 @@ use crate::progress::{Progress, Silent};
 use crate::published::Published;
 use crate::release_counter::CounterRule;
 use crate::rotation::Opened;
+use crate::tallies::Tallies;
 use crate::tree::Tree;
 
 /// An image repository on disk. While it exists, no other process can change the same one.
@@ -30,6 +34,7 @@ pub struct Repository {
     pub(crate) opened: Opened,
     pub(crate) progress: Box<dyn Progress>,
     pub(crate) counter_rule: CounterRule,
+    pub(crate) tallies: Tallies,
     _lock: Lock,
 }
 
@@ -60,6 +65,7 @@ impl Repository {
             keys: KeyRing::load(&home, secrets)?,
             progress: Box::new(Silent),
             counter_rule: CounterRule::default(),
+            tallies: Tallies::default(),
             _lock: lock,
             home,
             policy,
@@ -141,21 +147,37 @@ impl Repository {
         role: &str,
         change: impl FnOnce(&mut TargetsBuilder) -> Result<(), RepoError>,
     ) -> Result<bool, RepoError> {
-        let before = self.draft_of(role)?;
-        let mut after = before.clone();
+        let mut batch = Batch::new(self.home.unfinished());
+        let changed = self.edit_in(&mut batch, role, change)?;
+        batch.finish()?;
+        Ok(changed)
+    }
+
+    /// As [`Repository::edit`], with others: the draft is there once `batch` is finished.
+    pub(crate) fn edit_in(
+        &mut self,
+        batch: &mut Batch,
+        role: &str,
+        change: impl FnOnce(&mut TargetsBuilder) -> Result<(), RepoError>,
+    ) -> Result<bool, RepoError> {
+        let mut after = self.draft_of(role)?;
         change(&mut after)?;
-        if same_content(&before, &after) && self.drafts.exists(role) {
+        // Text is compared, not content: that of a hundred thousand images is large.
+        let draft = self.drafts.content::<Targets>(role)?;
+        if let (Some(content), Some(file)) = (&draft, self.drafts.signed(role)?)
+            && says_the_same(&mut after, content, &file)
+        {
             return Ok(false);
         }
         let published = self.published.targets_content(role)?;
-        if let Some(published) = published
-            && same_content(&TargetsBuilder::same_as(&published)?, &after)
+        if let (Some(content), Some(file)) = (published, self.published.targets(role)?)
+            && says_the_same(&mut after, &content, &file)
         {
             self.drafts.remove(role)?;
-            return Ok(!same_content(&before, &after));
+            return Ok(draft.is_some());
         }
         after.header.expires = self.policy.expires(role).after(self.now);
-        self.drafts.stage(role, after.to_payload())?;
+        self.drafts.stage_in(batch, role, after.to_payload())?;
         Ok(true)
     }
 
@@ -192,7 +214,12 @@ impl Repository {
             self.drafts.remove("root")?;
         }
         // These two are derived anew whenever they are not the very next version.
-        let next = self.published.snapshot.as_ref().map_or(0, Role::version) + 1;
+        let next = self
+            .published
+            .snapshot
+            .as_ref()
+            .map_or(0, |file| file.version())
+            + 1;
         if let Some(draft) = self.drafts.content::<Snapshot>("snapshot")?
             && draft.version() != next
         {
@@ -240,6 +267,10 @@ impl Repository {
     }
 }
 
-fn same_content(one: &TargetsBuilder, other: &TargetsBuilder) -> bool {
-    one.targets == other.targets && one.delegations == other.delegations && one.extra == other.extra
+/// Whether a file would be the same, but for version and date. All files here are canonical.
+fn says_the_same(draft: &mut TargetsBuilder, content: &Targets, file: &Signed<Targets>) -> bool {
+    let own = std::mem::replace(&mut draft.header, content.header().clone());
+    let same = draft.to_payload() == **file.payload();
+    draft.header = own;
+    same
 }

@@ -1,6 +1,7 @@
 //! Whose signatures a staged file needs: one authority, or two while keys change.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use countersign_metadata::{
     Authority, Key, KeyId, PublicKey, Role, RoleKeys, RoleType, Root, Signed, Tally, UtcTime,
@@ -10,6 +11,7 @@ use crate::drafts::Drafts;
 use crate::error::RepoError;
 use crate::published::Published;
 use crate::rotation::EarlierRoot;
+use crate::tallies::Tallies;
 use crate::tree::Tree;
 
 /// One authority whose threshold a file must reach.
@@ -18,6 +20,7 @@ pub(crate) struct Requirement {
     pub(crate) by: By,
     pub(crate) authority: Authority,
     pub(crate) keys: BTreeMap<KeyId, PublicKey>,
+    tallies: Tallies,
 }
 
 /// Why an authority must sign.
@@ -52,23 +55,30 @@ impl By {
 }
 
 impl Requirement {
-    fn new(by: By, role: &str, role_keys: &RoleKeys, keys: &BTreeMap<KeyId, Key>) -> Self {
+    fn new(
+        by: By,
+        role: &str,
+        role_keys: &RoleKeys,
+        keys: &BTreeMap<KeyId, Key>,
+        tallies: &Tallies,
+    ) -> Self {
         let public = |id: &KeyId| Some((id.clone(), keys.get(id)?.public()?));
         Self {
             by,
             authority: Authority::assume(role, role_keys, keys),
             keys: role_keys.keyids.iter().filter_map(public).collect(),
+            tallies: tallies.clone(),
         }
     }
 
-    pub(crate) fn of_root(by: By, root: &Root, kind: RoleType) -> Self {
+    pub(crate) fn of_root(by: By, root: &Root, kind: RoleType, tallies: &Tallies) -> Self {
         let nobody = RoleKeys::new([], u32::MAX);
         let role_keys = root.roles.get(&kind).unwrap_or(&nobody);
-        Self::new(by, kind.name(), role_keys, &root.keys)
+        Self::new(by, kind.name(), role_keys, &root.keys, tallies)
     }
 
     pub(crate) fn tally<T: Role>(&self, file: &Signed<T>) -> Tally {
-        file.tally(&self.authority)
+        self.tallies.of(file, &self.authority)
     }
 
     pub(crate) fn is_met<T: Role>(&self, file: &Signed<T>) -> bool {
@@ -76,9 +86,9 @@ impl Requirement {
     }
 
     /// A threshold that the keys can never reach.
-    pub(crate) fn unreachable<T: Role>(&self, file: &Signed<T>) -> Option<RepoError> {
+    pub(crate) fn unreachable(&self) -> Option<RepoError> {
         let keys = self.keys.values().collect::<BTreeSet<_>>().len();
-        let threshold = self.tally(file).threshold;
+        let threshold = self.authority.threshold();
         (threshold as usize > keys).then(|| RepoError::Unreachable {
             role: self.authority.role().into(),
             threshold,
@@ -105,6 +115,7 @@ pub(crate) struct Requirements<'a> {
     earlier: Vec<EarlierRoot>,
     tree: Tree<'a>,
     outgoing: Outgoing,
+    tallies: Tallies,
 }
 
 impl<'a> Requirements<'a> {
@@ -113,13 +124,15 @@ impl<'a> Requirements<'a> {
         published: &'a Published,
         earlier: Vec<EarlierRoot>,
         outgoing: Outgoing,
+        tallies: Tallies,
     ) -> Result<Self, RepoError> {
         Ok(Self {
             published: published.root_content()?,
-            staged: drafts.content("root")?,
+            staged: drafts.content::<Root>("root")?.map(Arc::unwrap_or_clone),
             earlier,
             tree: Tree::new(drafts, published),
             outgoing,
+            tallies,
         })
     }
 
@@ -147,6 +160,7 @@ impl<'a> Requirements<'a> {
                     role,
                     &found.role_keys,
                     &found.keys,
+                    &self.tallies,
                 )])
             }
         }
@@ -159,7 +173,7 @@ impl<'a> Requirements<'a> {
         let leads_over = self.outgoing == Outgoing::Sign;
         let mut found: Vec<Requirement> = Vec::new();
         let mut ask = |by, root: &Root| {
-            let requirement = Requirement::of_root(by, root, kind);
+            let requirement = Requirement::of_root(by, root, kind, &self.tallies);
             if !found
                 .iter()
                 .any(|known| known.authority == requirement.authority)

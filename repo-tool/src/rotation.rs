@@ -11,10 +11,9 @@
 
 use std::time::Instant;
 
-use countersign_metadata::{Role, RoleType, Root, UtcTime};
+use countersign_metadata::{Role, RoleType, Root, Signed, UtcTime};
 
 use crate::error::RepoError;
-use crate::online::reread;
 use crate::repository::Repository;
 use crate::requirements::{By, Outgoing, Requirement, Requirements};
 use crate::sign::AnyFile;
@@ -47,7 +46,8 @@ impl Repository {
     /// Whose signatures the next files need, of what is published and staged.
     pub(crate) fn requirements(&self, outgoing: Outgoing) -> Result<Requirements<'_>, RepoError> {
         let earlier = self.earlier_roots()?;
-        Requirements::new(&self.drafts, &self.published, earlier, outgoing)
+        let tallies = self.tallies.clone();
+        Requirements::new(&self.drafts, &self.published, earlier, outgoing, tallies)
     }
 
     /// The Roots before the newest that clients may still go by, newest first. The way over from
@@ -87,7 +87,7 @@ impl Repository {
                 return Ok(false);
             };
             for root in [earlier, newest] {
-                if !Requirement::of_root(By::Root, root, kind).is_met(&file) {
+                if !Requirement::of_root(By::Root, root, kind, &self.tallies).is_met(&file) {
                     return Ok(false);
                 }
             }
@@ -98,8 +98,12 @@ impl Repository {
     /// The published file of a top-level role other than Root.
     pub(crate) fn published_file(&self, kind: RoleType) -> Result<Option<AnyFile>, RepoError> {
         match kind {
-            RoleType::Timestamp => reread(&self.published.timestamp),
-            RoleType::Snapshot => reread(&self.published.snapshot_file()?),
+            RoleType::Timestamp => Ok(self.published.timestamp.as_ref().map(Signed::retyped)),
+            RoleType::Snapshot => Ok(self
+                .published
+                .snapshot_file()?
+                .as_ref()
+                .map(Signed::retyped)),
             _ => self.published.targets(kind.name()),
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use countersign_metadata::{KeyId, PublicKey, RoleType, Signed, Targets, Unsigned};
 
+use crate::batch::Batch;
 use crate::error::{RepoError, renew};
 use crate::keyring::Availability;
 use crate::keys::{is_uri, parse_uri};
@@ -92,9 +93,11 @@ impl Repository {
             roles.insert(0, "root".into());
         }
         let requirements = self.requirements(outgoing)?;
+        let mut batch = Batch::new(self.home.unfinished());
         for role in &roles {
-            self.sign_draft(role, &requirements, &only, &mut report)?;
+            self.sign_draft(&mut batch, role, &requirements, &only, &mut report)?;
         }
+        batch.finish()?;
         self.sign_online(&only, outgoing, &mut report)?;
         report.missing = self.missing(outgoing)?;
         report.expired = self.expired_drafts()?;
@@ -144,8 +147,7 @@ impl Repository {
     /// Stages what changes elsewhere make necessary: roles whose keys change need a new version.
     pub(crate) fn restage(&mut self) -> Result<(), RepoError> {
         self.restage_rekeyed()?;
-        let needed = self.must_reissue(RoleType::Targets, Outgoing::Sign)?;
-        if needed && !self.drafts.exists("targets") {
+        if !self.drafts.exists("targets") && self.must_reissue(RoleType::Targets, Outgoing::Sign)? {
             self.renew("targets")?;
         }
         Ok(())
@@ -153,6 +155,7 @@ impl Repository {
 
     pub(crate) fn sign_draft(
         &self,
+        batch: &mut Batch,
         role: &str,
         requirements: &Requirements<'_>,
         only: &Only,
@@ -163,7 +166,7 @@ impl Repository {
         };
         let needed = requirements.of(role)?;
         let made = self.signatures_for(role, &file, &needed, only, report)?;
-        self.drafts.add_signatures(role, made)
+        self.drafts.add_signatures(batch, role, made)
     }
 
     /// Signs a file with the keys that are here, for each requirement that is not met.

@@ -4,7 +4,6 @@ use countersign_metadata::{Header, Role, RoleType, Root, Snapshot, Targets, Time
 use serde::Serialize;
 
 use crate::error::{RepoError, renew};
-use crate::published::decode;
 use crate::repository::Repository;
 use crate::requirements::{Outgoing, Requirement};
 use crate::tree::TOP;
@@ -223,10 +222,11 @@ impl Repository {
         })
     }
 
-    fn header_of<T: Role>(&self, role: &str) -> Result<Option<Header>, RepoError> {
-        let Some(file) = self.drafts.signed::<T>(role)? else {
-            return Ok(None);
-        };
-        Ok(Some(decode(&file)?.header().clone()))
+    fn header_of<T: Role + Send + Sync + 'static>(
+        &self,
+        role: &str,
+    ) -> Result<Option<Header>, RepoError> {
+        let content = self.drafts.content::<T>(role)?;
+        Ok(content.map(|content| content.header().clone()))
     }
 }

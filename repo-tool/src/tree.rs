@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use countersign_metadata::uptane::HardwareId;
 use countersign_metadata::{
     Delegation as Listed, Delegations, Key, KeyId, PathSet, PublicKey, RoleKeys, RoleType, Roles,
-    TargetPath, Targets,
+    TargetPath, Targets, sha256,
 };
 use unicode_normalization::UnicodeNormalization;
 
@@ -26,7 +26,7 @@ const MAX_FILE_NAME: usize = 255 - 128 - 1;
 pub(crate) struct Tree<'a> {
     drafts: Option<&'a Drafts>,
     published: &'a Published,
-    read: RefCell<BTreeMap<String, Option<Rc<Targets>>>>,
+    read: RefCell<BTreeMap<String, Option<Arc<Targets>>>>,
 }
 
 /// Who delegates to a role, and to whom.
@@ -56,7 +56,7 @@ impl<'a> Tree<'a> {
     }
 
     /// What a role says: its draft, or else its published file.
-    pub(crate) fn role(&self, role: &str) -> Result<Option<Rc<Targets>>, RepoError> {
+    pub(crate) fn role(&self, role: &str) -> Result<Option<Arc<Targets>>, RepoError> {
         if let Some(known) = self.read.borrow().get(role) {
             return Ok(known.clone());
         }
@@ -68,7 +68,6 @@ impl<'a> Tree<'a> {
             Some(draft) => Some(draft),
             None => self.published.targets_content(role)?,
         };
-        let content = content.map(Rc::new);
         // Bins are many and looked at once; everything else is small in number.
         self.read.borrow_mut().insert(role.into(), content.clone());
         Ok(content)
@@ -77,6 +76,17 @@ impl<'a> Tree<'a> {
     /// Forgets a role that was only needed once.
     pub(crate) fn forget(&self, role: &str) {
         self.read.borrow_mut().remove(role);
+    }
+
+    /// Forgets a role that delegates to nobody.
+    pub(crate) fn forget_bin(&self, role: &str) {
+        let delegates = |content: &Targets| content.delegations().is_some();
+        let mut read = self.read.borrow_mut();
+        if let Some(Some(content)) = read.get(role)
+            && !delegates(content)
+        {
+            read.remove(role);
+        }
     }
 
     /// Who delegates to `role`.
@@ -266,10 +276,18 @@ fn is_bin(entry: &Listed) -> bool {
 fn bin_for(delegations: &Delegations, path: &TargetPath) -> Option<String> {
     match &delegations.roles {
         Roles::Succinct(bins) => Some(bins.bin_of(path)),
-        Roles::Listed(listed) => listed
-            .iter()
-            .find(|entry| is_bin(entry) && entry.paths().contains(path))
-            .map(|entry| entry.name().to_owned()),
+        Roles::Listed(listed) => {
+            // Once for all bins.
+            let hash = hex::encode(sha256(path.as_str().as_bytes()));
+            let takes = |entry: &&Listed| match entry.paths() {
+                PathSet::HashPrefixes(prefixes) => {
+                    prefixes.iter().any(|prefix| hash.starts_with(prefix))
+                }
+                PathSet::Patterns(_) => false,
+            };
+            let bin = listed.iter().find(|entry| takes(entry) && is_bin(entry));
+            bin.map(|entry| entry.name().to_owned())
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The real verifier, walking the tree as clients would see it after a release.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use countersign_metadata::{TargetPath, UtcTime};
 use countersign_verifier::{
@@ -114,14 +114,23 @@ impl Tree<'_> {
         wanted: &[TargetPath],
         now: UtcTime,
     ) -> Result<(), Failure> {
-        let mut trusted = drive(&mut Session::refresh(now), |step| {
-            self.answer(&mut store, step)
-        })?;
-        for path in wanted {
-            let mut search = trusted.search(path.as_str());
-            drive(&mut search, |step| self.answer(&mut store, step))?;
+        let mut wanted = wanted.iter().peekable();
+        loop {
+            let mut trusted = drive(&mut Session::refresh(now), |step| {
+                self.answer(&mut store, step)
+            })?;
+            let enough = store.met + ROLES_AT_A_TIME;
+            while store.met < enough {
+                let Some(path) = wanted.next() else {
+                    return Ok(());
+                };
+                let mut search = trusted.search(path.as_str());
+                drive(&mut search, |step| self.answer(&mut store, step))?;
+            }
+            if wanted.peek().is_none() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     fn answer<T>(&self, store: &mut Store<'_>, step: Step<'_, T>) -> Result<Reply, Failure> {
@@ -129,7 +138,7 @@ impl Tree<'_> {
             Step::Load { name } => store.load(&name).map_err(Failure::Repo)?,
             Step::Fetch { what, max_len } => self.fetch(&what, max_len).map_err(Failure::Repo)?,
             Step::Save { name, bytes, .. } => {
-                store.kept.insert(name, bytes.to_vec());
+                store.keep(name, bytes);
                 Reply::Saved
             }
             // No outline is kept, and the driver keeps the end to itself.
@@ -173,13 +182,25 @@ enum Known {
     Everything,
 }
 
+/// New delegated roles that one session meets, or a few more. A session keeps all roles that it has
+/// met; of a release of many bins that would be most of the repository.
+const ROLES_AT_A_TIME: usize = 1024;
+
 /// A client's store, in memory.
 struct Store<'a> {
     published: &'a Published,
     known: Known,
     root_version: Option<u64>,
     kept: BTreeMap<StoreName, Vec<u8>>,
+    /// The delegated roles among them, oldest first.
+    delegated: VecDeque<StoreName>,
+    /// How many of them were saved so far.
+    met: usize,
 }
+
+/// Delegated roles that are kept at a time. A client keeps all; here it only matters that images of
+/// one role, which are asked for one after the other, read it once.
+const KEPT_DELEGATED: usize = 16;
 
 impl<'a> Store<'a> {
     fn of(published: &'a Published, known: Known, visible: Visible) -> Result<Self, RepoError> {
@@ -200,7 +221,22 @@ impl<'a> Store<'a> {
             known,
             root_version: versions.last().copied(),
             kept,
+            delegated: VecDeque::new(),
+            met: 0,
         })
+    }
+
+    fn keep(&mut self, name: StoreName, bytes: &[u8]) {
+        let known = self.kept.insert(name.clone(), bytes.to_vec()).is_some();
+        if !known && matches!(name, StoreName::Delegated(_)) {
+            self.delegated.push_back(name);
+            self.met += 1;
+        }
+        if self.delegated.len() > KEPT_DELEGATED
+            && let Some(oldest) = self.delegated.pop_front()
+        {
+            self.kept.remove(&oldest);
+        }
     }
 
     /// What the client saved in this walk, or what it had before.

@@ -75,7 +75,7 @@ fn a_hash_is_for_one_file() {
 /// Does something to a file while it is copied.
 struct Meddler<F>(F);
 
-impl<F: Fn(u64) + Send> Progress for Meddler<F> {
+impl<F: Fn(u64) + Send + Sync> Progress for Meddler<F> {
     fn start(&self, _what: &str, _bytes: u64) {
         (self.0)(0);
     }
@@ -91,7 +91,7 @@ fn add_meanwhile(
     sandbox: &Sandbox,
     new: &NewTarget,
     reviewed: &[u8],
-    meanwhile: impl Fn(u64) + Send + 'static,
+    meanwhile: impl Fn(u64) + Send + Sync + 'static,
 ) -> Result<(), String> {
     let mut repository = sandbox.open().with_progress(Box::new(Meddler(meanwhile)));
     let added = repository.add_reviewed_targets(&[(new.clone(), sha256(reviewed))], None);

@@ -25,7 +25,8 @@ pub(super) enum Target {
     /// Stage images; nothing is signed
     ///
     /// Each is copied and hashed once. It goes to --role, or to targets; where that role has
-    /// bins, to the bin its name falls in.
+    /// bins, to the bin its name falls in. Many are copied on all cores; killed, the same command goes
+    /// on where it was.
     #[command(after_help = ADD_EXAMPLES)]
     Add {
         /// The image files
