@@ -78,7 +78,7 @@ fn next<'a>(text: &'a str, first: bool, beginning: &str) -> Option<&'a str> {
     }
 }
 
-fn some<'a, T>((value, left): (T, &'a str)) -> (Option<T>, &'a str) {
+fn some<T>((value, left): (T, &str)) -> (Option<T>, &str) {
     (Some(value), left)
 }
 
