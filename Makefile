@@ -66,6 +66,7 @@ bench: $(S)/toolchain.stamp $(S)/debian.stamp ## criterion benchmarks (release b
 
 bench-peers: $(S)/toolchain.stamp $(S)/debian.stamp $(S)/python.stamp $(S)/peers.stamp ## costs beside python-tuf, tuftool and sigstore-tuf, into docs/performance.md (PEERS=--quick: minutes)
 	cargo build --locked --release -p countersign-bench-peers -p countersign-client-cli -p countersign-repo --bins
+	cargo build --locked --profile device -p countersign-client-cli --bin client-verifier
 	trap 'scripts/postgres.sh stop' EXIT
 	export COUNTERSIGN_TEST_POSTGRES=$$(scripts/postgres.sh start)
 	CARGO_TARGET_DIR=$(TARGET_DIR) $(S)/venv/bin/python benches/peers/run.py $(PEERS)

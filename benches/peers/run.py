@@ -48,6 +48,7 @@ def main() -> int:
     work.mkdir(parents=True, exist_ok=True)
     tools = Tools(
         ours=commands / "client-verifier",
+        device=target / "device/client-verifier",
         repo_tool=commands / "repo-tool",
         python=Path(sys.executable),
         pytuf=HOME / "benches/peers/pytuf.py",

@@ -13,6 +13,8 @@ class Tools:
     """Where the commands are."""
 
     ours: Path
+    # The same as it is built for devices.
+    device: Path
     repo_tool: Path
     python: Path
     pytuf: Path

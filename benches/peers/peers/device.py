@@ -4,6 +4,7 @@ import shutil
 import statistics
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 
 from .bench import MIB, Bench
 from .clients import Client, Ours, PythonTuf
@@ -15,6 +16,7 @@ PATIENCE = 20
 
 
 def device(bench: Bench) -> Outcome:
+    bench = replace(bench, tools=replace(bench.tools, ours=bench.tools.device))
     size = stripped(bench)
     first = first_request(bench)
     table = nothing_new(bench)
