@@ -13,7 +13,7 @@ use super::roots::Reign;
 use super::{Actor, Inner, ROUNDS, Service, busy, record};
 use crate::metrics;
 use crate::problem::{Kind, Problem};
-use crate::storage::{Change, Record, StoredOrder};
+use crate::storage::{Change, Record, StoredOrder, StoredVehicle};
 
 /// How manifests are counted that are not dropped.
 const BELIEVED: &str = "ok";
@@ -44,13 +44,7 @@ impl Service {
         for _ in 0..ROUNDS {
             let stored = self.0.database.vehicle(sender).await?;
             let stored = stored.ok_or_else(|| unknown(sender))?;
-            // Without a Root nothing is signed, and reports are taken all the same.
-            let reign = self.reign(stored.newest_root).await.ok();
-            let known = Known::of(sender, stored)?;
-            let (bytes, now) = (bytes.clone(), self.now()?);
-            let verdict = self
-                .work(move |inner| known.hear(inner, &bytes, reign.as_deref(), now))
-                .await?;
+            let verdict = self.hear(sender, stored, bytes.clone()).await?;
             match verdict {
                 Verdict::Dropped(problem, record) => {
                     tracing::warn!(vin = %sender, code = problem.code, "manifest dropped");
@@ -73,6 +67,37 @@ impl Service {
             }
         }
         Err(busy())
+    }
+
+    /// What one round comes to for a vehicle that was loaded like this, without keeping it: `None` if nothing
+    /// has to be kept.
+    ///
+    /// # Errors
+    /// [`Problem`]: the manifest is dropped.
+    pub async fn decide(
+        &self,
+        sender: &Vin,
+        stored: StoredVehicle,
+        bytes: Bytes,
+    ) -> Result<Option<Change>, Problem> {
+        match self.hear(sender, stored, bytes).await? {
+            Verdict::Dropped(problem, _) => Err(problem),
+            Verdict::Believed(_, change) => Ok(change.map(|change| *change)),
+        }
+    }
+
+    async fn hear(
+        &self,
+        sender: &Vin,
+        stored: StoredVehicle,
+        bytes: Bytes,
+    ) -> Result<Verdict, Problem> {
+        // Without a Root nothing is signed, and reports are taken all the same.
+        let reign = self.reign(stored.newest_root).await.ok();
+        let known = Known::of(sender, stored)?;
+        let now = self.now()?;
+        self.work(move |inner| known.hear(inner, &bytes, reign.as_deref(), now))
+            .await
     }
 }
 
