@@ -17,10 +17,17 @@ use crate::world::World;
 use crate::{Measured, SPAN, begin, line};
 
 /// Manifest cycles without SQL: what one round decides, signs and writes, on a vehicle in memory.
-pub(crate) async fn decisions(world: &World, service: &Service) -> Measured {
+/// Each next manifest comes to the next of `services`: with one it remembers what it has judged, with two
+/// it does not know the manifest before.
+pub(crate) async fn decisions(world: &World, services: &[Service], prefix: &str) -> Measured {
     let mut cars = Vec::new();
-    for mut car in registered(world, service, "B").await {
-        let stored = service.database().vehicle(&car.vin).await.unwrap().unwrap();
+    for mut car in registered(world, &services[0], prefix).await {
+        let stored = services[0]
+            .database()
+            .vehicle(&car.vin)
+            .await
+            .unwrap()
+            .unwrap();
         cars.push((car.vin.clone(), stored, manifests(world, &mut car)));
     }
     let now = world.now();
@@ -28,9 +35,9 @@ pub(crate) async fn decisions(world: &World, service: &Service) -> Measured {
     let begun = begin();
     let began = begun.0;
     let tasks = cars.into_iter().map(|(vin, mut stored, manifests)| {
-        let (service, done) = (service.clone(), Arc::clone(&done));
+        let (services, done) = (services.to_vec(), Arc::clone(&done));
         tokio::spawn(async move {
-            for manifest in manifests {
+            for (manifest, service) in manifests.into_iter().zip(services.iter().cycle()) {
                 if began.elapsed() > SPAN {
                     break;
                 }

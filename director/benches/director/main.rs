@@ -64,9 +64,16 @@ async fn main() {
 
         let service = world.service_with(&[1], always_due()).await;
         let figure = "manifest cycles, neither TLS nor SQL";
-        table
-            .cycles(figure, inside::decisions(&world, &service))
-            .await;
+        let one = [service.clone()];
+        let cycles = inside::decisions(&world, &one, "B");
+        table.cycles(figure, cycles).await;
+        let figure = "manifest cycles, neither TLS nor SQL, by turns in two processes";
+        let two = [
+            service.clone(),
+            world.service_with(&[1], always_due()).await,
+        ];
+        let cycles = inside::decisions(&world, &two, "E");
+        table.cycles(figure, cycles).await;
         let figure = "manifest cycles, no TLS";
         table
             .cycles(figure, inside::manifest_cycles(&world, &service))

@@ -1,6 +1,7 @@
 //! What vehicles report, and what comes of it (Uptane 5.3.2.1).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign_director_domain::consequences::{Event, draw};
@@ -94,7 +95,11 @@ impl Service {
     ) -> Result<Verdict, Problem> {
         // Without a Root nothing is signed, and reports are taken all the same.
         let reign = self.reign(stored.newest_root).await.ok();
-        let known = Known::of(sender, stored)?;
+        let known = Known {
+            vin: sender.clone(),
+            heard: self.0.memory.recall(sender, &stored)?,
+            stored,
+        };
         let now = self.now()?;
         self.work(move |inner| known.hear(inner, &bytes, reign.as_deref(), now))
             .await
@@ -162,7 +167,9 @@ impl Known {
             let director = Actor::director();
             record(now, &director, "order.abandoned", Some(&self.vin), detail)
         }));
-        self.heard = heard;
+        self.heard = Arc::new(heard);
+        let record = &self.stored.record;
+        inner.memory.remember(&self.vin, record, bytes, &self.heard);
         if orders != self.stored.orders {
             self.stored.orders.clone_from(&orders);
             change.orders = Some(orders);
@@ -172,7 +179,7 @@ impl Known {
             change.held = Some(self.stored.held.clone());
         }
         let changed = change.orders.is_some() || change.held.is_some();
-        if let Some(reign) = reign.filter(|_| changed || self.is_due(now)) {
+        if let Some(reign) = reign.filter(|_| changed || self.stored.is_due(now)) {
             // What cannot be signed now is signed when somebody asks for it.
             change.published = self.sign(inner, reign, now).ok().flatten();
         }
@@ -193,7 +200,7 @@ impl Known {
         let mut judged: BTreeMap<_, _> = judged.collect();
         let events = draw(
             &mut judged,
-            (&self.heard, heard),
+            (&*self.heard, heard),
             receipt,
             self.targets_version(),
             &inner.rules.policy,
