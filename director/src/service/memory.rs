@@ -86,7 +86,7 @@ mod tests {
                 primary: EcuSerial::new(primary).unwrap(),
                 ecus: BTreeMap::new(),
             },
-            manifest: Some((UtcTime::EPOCH, manifest.to_vec())),
+            manifest: UtcTime::from_unix(0).map(|at| (at, manifest.to_vec())),
             orders: Vec::new(),
             held: None,
             desk: Desk::default(),
