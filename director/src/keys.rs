@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use countersign_director_domain::keys::{OfflineKeys, OnlineKeys};
 use countersign_metadata::uptane::{offline_authority, time_server};
-use countersign_metadata::{Authority, PublicKey, RoleType, Root};
+use countersign_metadata::{Authority, Key, KeyId, PublicKey, RoleType, Root};
 use countersign_signing::{Custody, KeyUri, Secrets, SignError, Signer};
 
 /// Where the keys of each role are. Several for one role, while it goes from one key to the next: the one
@@ -155,6 +155,8 @@ struct Pool {
     uri: KeyUri,
     secrets: Arc<Secrets>,
     public: PublicKey,
+    /// As Root lists it, and under which id: asked for with every signature.
+    listed: (Key, KeyId),
     custody: Custody,
     sessions: Vec<Mutex<Option<Box<dyn Signer>>>>,
     next: AtomicUsize,
@@ -164,6 +166,7 @@ impl Pool {
     fn open(uri: &KeyUri, secrets: &Arc<Secrets>, sessions: usize) -> Result<Self, SignError> {
         let first = countersign_signing::open(uri, secrets)?;
         let (public, custody) = (first.public_key().clone(), first.custody());
+        let listed = (first.key(), first.keyid());
         let mut opened = vec![Mutex::new(Some(first))];
         // Further ones are opened when they are needed.
         opened.resize_with(sessions.max(1), || Mutex::new(None));
@@ -171,6 +174,7 @@ impl Pool {
             uri: uri.clone(),
             secrets: Arc::clone(secrets),
             public,
+            listed,
             custody,
             sessions: opened,
             next: AtomicUsize::new(0),
@@ -227,5 +231,13 @@ impl Signer for Shared {
 
     fn custody(&self) -> Custody {
         self.0.custody.clone()
+    }
+
+    fn key(&self) -> Key {
+        self.0.listed.0.clone()
+    }
+
+    fn keyid(&self) -> KeyId {
+        self.0.listed.1.clone()
     }
 }

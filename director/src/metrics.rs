@@ -46,6 +46,11 @@ pub fn install() {
     });
 }
 
+/// Whether counting has begun: what is looked up from now on can be kept.
+pub(crate) fn are_counted() -> bool {
+    RECORDER.get().is_some()
+}
+
 /// All that was counted, in Prometheus' text format.
 pub fn text() -> String {
     let recorder = RECORDER.get().and_then(Option::as_ref);

@@ -5,7 +5,8 @@
 //! same work, by the same library, in a loop. What PostgreSQL and the devices use is not in it; how fast
 //! all of them were together, on this machine, is in the last column.
 //!
-//! `COUNTERSIGN_BENCH_FLEET=1` also fills a database with 100,000 vehicles and says what that takes.
+//! `cargo bench -p countersign-director -- --json FILE` writes the same for machines; any other argument is a
+//! part of the names of the figures that are wanted. `COUNTERSIGN_BENCH_FLEET=1` also fills a database with 100,000 vehicles and says what that takes.
 
 #![allow(
     clippy::print_stdout,
@@ -31,6 +32,7 @@ mod fleet;
 mod inside;
 mod limit;
 mod over_tls;
+mod table;
 mod vehicles;
 
 use std::time::{Duration, Instant};
@@ -40,6 +42,7 @@ use countersign_director::service::{Rules, Service};
 use countersign_director_domain::desk::Lifetimes;
 
 use places::Place;
+use table::Table;
 use world::World;
 
 /// How long each figure is measured.
@@ -50,53 +53,54 @@ async fn main() {
     if devices::is_one() {
         return devices::run().await;
     }
-    let limit = limit::cycles();
-    println!("per second of processor time:");
-    println!("    {limit:8.0}  limit: 6 checks and 3 signatures, Ed25519, in a loop");
+    let mut table = Table::begin();
     for place in Place::all().await {
         let engine = place.url.split(':').next().unwrap().to_owned();
+        table.engine.clone_from(&engine);
         let world = World::on(place).await;
         // Certificates are looked at by the real clock.
         let now = system_time().unwrap();
         world.pass(now.unix() - world.now().unix());
-        let print = |what: &str, measured: &Measured, of_limit: Option<f64>| {
-            let part =
-                of_limit.map(|limit| format!(", {:.2} of the limit", measured.rate() / limit));
-            println!(
-                "    {:8.0}  {engine}: {what}{}; {:.0}/s on this machine",
-                measured.rate(),
-                part.unwrap_or_default(),
-                measured.done as f64 / measured.wall
-            );
-        };
 
         let service = world.service_with(&[1], always_due()).await;
-        let cycles = inside::manifest_cycles(&world, &service).await;
-        print("manifest cycles, no TLS", &cycles, Some(limit));
+        let figure = "manifest cycles, neither TLS nor SQL";
+        let one = [service.clone()];
+        let cycles = inside::decisions(&world, &one, "B");
+        table.cycles(figure, cycles).await;
+        let figure = "manifest cycles, neither TLS nor SQL, by turns in two processes";
+        let two = [
+            service.clone(),
+            world.service_with(&[1], always_due()).await,
+        ];
+        let cycles = inside::decisions(&world, &two, "E");
+        table.cycles(figure, cycles).await;
+        let figure = "manifest cycles, no TLS";
+        table
+            .cycles(figure, inside::manifest_cycles(&world, &service))
+            .await;
         for connection in ["kept", "new"] {
-            let cycles = over_tls::manifest_cycles(&world, &service, connection).await;
-            let what = format!("manifest cycles, TLS, {connection} connection");
-            print(&what, &cycles, Some(limit));
+            let figure = format!("manifest cycles, TLS, {connection} connection");
+            let cycles = over_tls::manifest_cycles(&world, &service, connection);
+            table.cycles(&figure, cycles).await;
         }
 
         let forgetful = world.service().await;
-        let polls = inside::idle_polls(&world, &forgetful, "forgotten").await;
-        print("idle polls, no TLS, each asks the database", &polls, None);
+        let figure = "idle polls, no TLS, each asks the database";
+        let polls = inside::idle_polls(&world, &forgetful, "forgotten");
+        table.polls(figure, polls).await;
         let service = world.service_with(&[1], Rules::default()).await;
-        let polls = inside::idle_polls(&world, &service, "kept").await;
-        print("idle polls, no TLS", &polls, None);
+        let polls = inside::idle_polls(&world, &service, "kept");
+        table.polls("idle polls, no TLS", polls).await;
         for connection in ["kept", "new"] {
-            let polls = over_tls::idle_polls(&world, &service, connection).await;
-            print(
-                &format!("idle polls, TLS, {connection} connection"),
-                &polls,
-                None,
-            );
+            let figure = format!("idle polls, TLS, {connection} connection");
+            let polls = over_tls::idle_polls(&world, &service, connection);
+            table.polls(&figure, polls).await;
         }
         if std::env::var("COUNTERSIGN_BENCH_FLEET").is_ok() {
             fleet::fill(&world, &service, &engine).await;
         }
     }
+    table.write();
 }
 
 /// Everything is signed anew with every report.

@@ -283,26 +283,33 @@ fn open(
     }
     let signed = Signed::<VehicleVersionManifest>::parse(bytes.to_vec())
         .map_err(ManifestRefusal::Malformed)?;
-    let claimed = signed
-        .decode_unverified()
-        .map_err(ManifestRefusal::Malformed)?;
+    let primary = vehicle.ecus.get(&vehicle.primary);
+    let verified = primary.map(|primary| {
+        let authority = primary.authority(&vehicle.primary);
+        signed.clone().verify(&authority)
+    });
+    // What it claims is judged before who has signed it. What is signed as it should be is decoded once.
+    let claimed = match &verified {
+        Some(Ok(verified)) => verified.content().clone(),
+        _ => signed
+            .decode_unverified()
+            .map_err(ManifestRefusal::Malformed)?,
+    };
     if claimed.vin != *sender {
         return Err(ManifestRefusal::OtherVehicle {
             sender: sender.clone(),
             claimed: claimed.vin,
         });
     }
-    let primary = match vehicle.ecus.get(&vehicle.primary) {
-        Some(primary) if claimed.primary_ecu_serial == vehicle.primary => primary,
-        _ => {
-            let found = claimed.primary_ecu_serial;
-            return Err(ManifestRefusal::NotPrimary { found });
+    match verified {
+        Some(verified) if claimed.primary_ecu_serial == vehicle.primary => {
+            verified.map_err(ManifestRefusal::Signature)?;
+            Ok(claimed)
         }
-    };
-    let verified = signed
-        .verify(&primary.authority(&vehicle.primary))
-        .map_err(ManifestRefusal::Signature)?;
-    Ok(verified.content().clone())
+        _ => Err(ManifestRefusal::NotPrimary {
+            found: claimed.primary_ecu_serial,
+        }),
+    }
 }
 
 fn missing<'v>(

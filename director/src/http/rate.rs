@@ -1,6 +1,7 @@
 //! How often one vehicle or token may ask.
 
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::http::StatusCode;
 use axum::http::header::{HeaderValue, RETRY_AFTER};
@@ -14,6 +15,8 @@ use super::answer::refuse;
 /// Counts requests by who makes them.
 pub(super) struct Rate {
     limiter: DefaultKeyedRateLimiter<String>,
+    /// How often it was asked.
+    asked: AtomicU32,
 }
 
 impl Rate {
@@ -23,13 +26,15 @@ impl Rate {
             .allow_burst(NonZeroU32::new(limits.burst).unwrap_or(one));
         Self {
             limiter: RateLimiter::keyed(quota),
+            asked: AtomicU32::new(0),
         }
     }
 
     /// Whether `who` may ask now; otherwise the answer to give.
     pub(super) fn check(&self, who: &str) -> Result<(), Box<Response>> {
         // Those who have not asked for a while need not be remembered.
-        if self.limiter.len() > REMEMBERED {
+        let turn = self.asked.fetch_add(1, Ordering::Relaxed);
+        if turn.is_multiple_of(LOOK_EVERY) && self.limiter.len() > REMEMBERED {
             self.limiter.retain_recent();
         }
         self.limiter.check_key(&who.to_owned()).map_err(|until| {
@@ -45,3 +50,6 @@ impl Rate {
 
 /// Callers that are remembered before the idle ones are forgotten.
 const REMEMBERED: usize = 200_000;
+
+/// Requests between two looks at how many callers there are: counting them locks all of them.
+const LOOK_EVERY: u32 = 1024;

@@ -1,15 +1,16 @@
 //! What is known of a vehicle while something is decided for it.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use countersign_director_domain::consequences::Order;
 use countersign_director_domain::desk::{Content, Press};
-use countersign_director_domain::manifest::{self, Heard};
+use countersign_director_domain::manifest;
 use countersign_director_domain::orders;
-use countersign_metadata::uptane::{DirectorCustom, EcuSerial, Vin};
+use countersign_metadata::uptane::{DirectorCustom, Vin};
 use countersign_metadata::{MetadataError, RoleType, TargetFile, UtcTime};
 
 use super::Inner;
+use super::memory::AllHeard;
 use super::roots::Reign;
 use crate::problem::Problem;
 use crate::storage::{Published, StoredOrder, StoredVehicle};
@@ -19,14 +20,14 @@ use crate::storage::{Published, StoredOrder, StoredVehicle};
 pub(super) struct Known {
     pub(super) vin: Vin,
     pub(super) stored: StoredVehicle,
-    pub(super) heard: BTreeMap<EcuSerial, Heard>,
+    pub(super) heard: AllHeard,
 }
 
 impl Known {
     pub(super) fn of(vin: &Vin, stored: StoredVehicle) -> Result<Self, MetadataError> {
         let heard = match &stored.manifest {
-            Some((_, manifest)) => manifest::recall(manifest, &stored.record)?,
-            None => BTreeMap::new(),
+            Some((_, manifest)) => Arc::new(manifest::recall(manifest, &stored.record)?),
+            None => AllHeard::default(),
         };
         Ok(Self {
             vin: vin.clone(),
@@ -99,11 +100,6 @@ impl Known {
             root: reign.version,
             files,
         }))
-    }
-
-    /// Whether something has to be signed before metadata is given out.
-    pub(super) fn is_due(&self, now: UtcTime) -> bool {
-        self.stored.due <= now.unix() || self.stored.signed_root != self.stored.newest_root
     }
 }
 

@@ -58,8 +58,13 @@ impl Polls {
         }
     }
 
+    /// What was told, before something else is.
     pub(super) fn forget(&self, vin: &Vin) {
         self.told.invalidate(vin);
+    }
+
+    /// Who speaks for a vehicle, where its ECUs change.
+    pub(super) fn forget_primary(&self, vin: &Vin) {
         self.primaries.invalidate(vin);
     }
 }
@@ -85,21 +90,11 @@ impl Service {
             return Ok(Answered::Unchanged);
         }
         for _ in 0..ROUNDS {
-            let stored = self.0.database.vehicle(vin).await?;
+            let stored = self.0.database.timestamp(vin).await?;
             let stored = stored.ok_or_else(|| unknown(vin))?;
-            let due = stored.due;
-            let vehicle = Known::of(vin, stored)?;
-            let (bytes, due) = match vehicle.is_due(now) {
-                false => {
-                    let version = vehicle.stored.desk.version(RoleType::Timestamp);
-                    let version = version.unwrap_or_default();
-                    let database = &self.0.database;
-                    let file = database.file(vin, RoleType::Timestamp, version).await?;
-                    // It was replaced since the vehicle was looked up.
-                    let Some(bytes) = file else { continue };
-                    (bytes, due)
-                }
-                true => match self.renew(vehicle).await? {
+            let (bytes, due) = match stored.bytes {
+                Some(ref bytes) if !stored.is_due(now) => (bytes.clone(), stored.due),
+                _ => match self.renew(vin).await? {
                     Some(published) => {
                         let due = published.due.unix();
                         let mut files = published.files.into_iter();
@@ -122,10 +117,13 @@ impl Service {
     }
 
     /// Signs what is due, and keeps it. `None` if somebody else was faster.
-    async fn renew(&self, vehicle: Known) -> Result<Option<Published>, Problem> {
+    async fn renew(&self, vin: &Vin) -> Result<Option<Published>, Problem> {
+        let stored = self.0.database.vehicle(vin).await?;
+        let stored = stored.ok_or_else(|| unknown(vin))?;
+        let vehicle = Known::of(vin, stored)?;
         let reign = self.reign(vehicle.stored.newest_root).await?;
         let now = self.now()?;
-        let (vin, revision) = (vehicle.vin.clone(), vehicle.stored.revision);
+        let revision = vehicle.stored.revision;
         let signed = self
             .work(move |inner| vehicle.sign(inner, &reign, now))
             .await?;
@@ -134,7 +132,7 @@ impl Service {
         };
         let change = Change {
             published: Some(published.clone()),
-            ..Change::of(&vin, revision, now)
+            ..Change::of(vin, revision, now)
         };
         Ok(self.keep(change).await?.then_some(published))
     }

@@ -9,6 +9,7 @@ mod carry;
 mod fleet;
 mod images;
 mod known;
+mod memory;
 mod metadata;
 mod oversee;
 mod register;
@@ -43,6 +44,7 @@ pub use oversee::{RootState, Waiting};
 pub use register::Registered;
 pub use roots::RootError;
 
+use memory::Memory;
 use metadata::Polls;
 use roots::Reign;
 
@@ -121,6 +123,7 @@ pub(crate) struct Inner {
     secret: Zeroizing<[u8; 32]>,
     reign: RwLock<Option<Arc<Reign>>>,
     polls: Polls,
+    memory: Memory,
 }
 
 /// Who asks for something, for the audit log.
@@ -157,6 +160,7 @@ impl Service {
             .map_err(|_| Problem::new(Kind::Internal, "internal", "the secret is damaged"))?;
         Ok(Self(Arc::new(Inner {
             polls: Polls::new(parts.rules.poll_cache),
+            memory: Memory::new(),
             database: parts.database,
             blobs: parts.blobs,
             keyring: parts.keyring,
@@ -207,9 +211,13 @@ impl Service {
         let vin = change.vin.clone();
         let signed = change.published.iter().flat_map(|new| &new.files);
         let signed: Vec<&'static str> = signed.map(|file| file.role.name()).collect();
+        let other_ecus = change.record.is_some();
         let done = self.0.database.commit(change).await;
         // Also where it failed: it may be durable all the same.
         self.0.polls.forget(&vin);
+        if other_ecus {
+            self.0.polls.forget_primary(&vin);
+        }
         let done = done? == Committed::Done;
         if done {
             signed.into_iter().for_each(metrics::signed);

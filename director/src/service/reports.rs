@@ -1,6 +1,7 @@
 //! What vehicles report, and what comes of it (Uptane 5.3.2.1).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign_director_domain::consequences::{Event, draw};
@@ -13,7 +14,7 @@ use super::roots::Reign;
 use super::{Actor, Inner, ROUNDS, Service, busy, record};
 use crate::metrics;
 use crate::problem::{Kind, Problem};
-use crate::storage::{Change, Record, StoredOrder};
+use crate::storage::{Change, Record, StoredOrder, StoredVehicle};
 
 /// How manifests are counted that are not dropped.
 const BELIEVED: &str = "ok";
@@ -44,13 +45,7 @@ impl Service {
         for _ in 0..ROUNDS {
             let stored = self.0.database.vehicle(sender).await?;
             let stored = stored.ok_or_else(|| unknown(sender))?;
-            // Without a Root nothing is signed, and reports are taken all the same.
-            let reign = self.reign(stored.newest_root).await.ok();
-            let known = Known::of(sender, stored)?;
-            let (bytes, now) = (bytes.clone(), self.now()?);
-            let verdict = self
-                .work(move |inner| known.hear(inner, &bytes, reign.as_deref(), now))
-                .await?;
+            let verdict = self.hear(sender, stored, bytes.clone()).await?;
             match verdict {
                 Verdict::Dropped(problem, record) => {
                     tracing::warn!(vin = %sender, code = problem.code, "manifest dropped");
@@ -73,6 +68,41 @@ impl Service {
             }
         }
         Err(busy())
+    }
+
+    /// What one round comes to for a vehicle that was loaded like this, without keeping it: `None` if nothing
+    /// has to be kept.
+    ///
+    /// # Errors
+    /// [`Problem`]: the manifest is dropped.
+    pub async fn decide(
+        &self,
+        sender: &Vin,
+        stored: StoredVehicle,
+        bytes: Bytes,
+    ) -> Result<Option<Change>, Problem> {
+        match self.hear(sender, stored, bytes).await? {
+            Verdict::Dropped(problem, _) => Err(problem),
+            Verdict::Believed(_, change) => Ok(change.map(|change| *change)),
+        }
+    }
+
+    async fn hear(
+        &self,
+        sender: &Vin,
+        stored: StoredVehicle,
+        bytes: Bytes,
+    ) -> Result<Verdict, Problem> {
+        // Without a Root nothing is signed, and reports are taken all the same.
+        let reign = self.reign(stored.newest_root).await.ok();
+        let known = Known {
+            vin: sender.clone(),
+            heard: self.0.memory.recall(sender, &stored)?,
+            stored,
+        };
+        let now = self.now()?;
+        self.work(move |inner| known.hear(inner, &bytes, reign.as_deref(), now))
+            .await
     }
 }
 
@@ -137,7 +167,9 @@ impl Known {
             let director = Actor::director();
             record(now, &director, "order.abandoned", Some(&self.vin), detail)
         }));
-        self.heard = heard;
+        self.heard = Arc::new(heard);
+        let record = &self.stored.record;
+        inner.memory.remember(&self.vin, record, bytes, &self.heard);
         if orders != self.stored.orders {
             self.stored.orders.clone_from(&orders);
             change.orders = Some(orders);
@@ -147,7 +179,7 @@ impl Known {
             change.held = Some(self.stored.held.clone());
         }
         let changed = change.orders.is_some() || change.held.is_some();
-        if let Some(reign) = reign.filter(|_| changed || self.is_due(now)) {
+        if let Some(reign) = reign.filter(|_| changed || self.stored.is_due(now)) {
             // What cannot be signed now is signed when somebody asks for it.
             change.published = self.sign(inner, reign, now).ok().flatten();
         }
@@ -168,7 +200,7 @@ impl Known {
         let mut judged: BTreeMap<_, _> = judged.collect();
         let events = draw(
             &mut judged,
-            (&self.heard, heard),
+            (&*self.heard, heard),
             receipt,
             self.targets_version(),
             &inner.rules.policy,

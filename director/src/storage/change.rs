@@ -2,8 +2,8 @@
 
 use countersign_director_domain::VehicleRecord;
 use countersign_director_domain::desk::{Desk, NewFile};
-use countersign_metadata::UtcTime;
 use countersign_metadata::uptane::Vin;
+use countersign_metadata::{RoleType, UtcTime};
 use sqlx::AnyConnection;
 
 use super::audit::Record;
@@ -79,13 +79,23 @@ impl Change {
         &self,
         connection: &mut AnyConnection,
     ) -> Result<Committed, StorageError> {
-        let moved = sqlx::query(
-            "UPDATE vehicles SET revision = revision + 1 WHERE vin = $1 AND revision = $2",
-        )
-        .bind(self.vin.as_str())
-        .bind(integer(self.revision))
-        .execute(&mut *connection)
-        .await?;
+        let moved = match &self.published {
+            None => sqlx::query(
+                "UPDATE vehicles SET revision = revision + 1 WHERE vin = $1 AND revision = $2",
+            )
+            .bind(self.vin.as_str())
+            .bind(integer(self.revision)),
+            Some(published) => sqlx::query(
+                "UPDATE vehicles SET revision = revision + 1, desk = $3, signed_root = $4, \
+                 due = $5, skip = 0 WHERE vin = $1 AND revision = $2",
+            )
+            .bind(self.vin.as_str())
+            .bind(integer(self.revision))
+            .bind(published.desk.to_text())
+            .bind(integer(published.root))
+            .bind(published.due.unix()),
+        };
+        let moved = moved.execute(&mut *connection).await?;
         if moved.rows_affected() != 1 {
             return Ok(Committed::Conflict);
         }
@@ -115,7 +125,7 @@ impl Change {
             self.replace_orders(orders, connection).await?;
         }
         match &self.published {
-            Some(published) => published.apply(&self.vin, connection).await?,
+            Some(published) => published.add_files(&self.vin, connection).await?,
             None if self.asks_for_other_files() => {
                 sqlx::query("UPDATE vehicles SET due = 0 WHERE vin = $1")
                     .bind(self.vin.as_str())
@@ -184,35 +194,49 @@ impl Change {
 }
 
 impl Published {
-    async fn apply(&self, vin: &Vin, connection: &mut AnyConnection) -> Result<(), StorageError> {
-        for file in &self.files {
-            sqlx::query("INSERT INTO files (vin, role, version, bytes) VALUES ($1, $2, $3, $4)")
-                .bind(vin.as_str())
-                .bind(file.role.name())
-                .bind(integer(file.version))
-                .bind(&file.bytes[..])
-                .execute(&mut *connection)
-                .await?;
-            let kept = match file.role {
-                countersign_metadata::RoleType::Timestamp => 1,
-                _ => KEPT,
-            };
-            sqlx::query("DELETE FROM files WHERE vin = $1 AND role = $2 AND version <= $3")
-                .bind(vin.as_str())
-                .bind(file.role.name())
-                .bind(integer(file.version.saturating_sub(kept)))
-                .execute(&mut *connection)
-                .await?;
+    /// Adds the files, and takes away those that nobody asks for any more.
+    async fn add_files(
+        &self,
+        vin: &Vin,
+        connection: &mut AnyConnection,
+    ) -> Result<(), StorageError> {
+        for files in self.files.chunks(INSERT_FILES.len()) {
+            let mut insert = sqlx::query(INSERT_FILES[files.len() - 1]).bind(vin.as_str());
+            let mut delete = sqlx::query(DELETE_FILES[files.len() - 1]).bind(vin.as_str());
+            for file in files {
+                let (role, kept) = (file.role.name(), kept(file.role));
+                let version = integer(file.version);
+                insert = insert.bind(role).bind(version).bind(&file.bytes[..]);
+                let gone = integer(file.version.saturating_sub(kept));
+                delete = delete.bind(role).bind(gone);
+            }
+            insert.execute(&mut *connection).await?;
+            delete.execute(&mut *connection).await?;
         }
-        sqlx::query(
-            "UPDATE vehicles SET desk = $2, signed_root = $3, due = $4, skip = 0 WHERE vin = $1",
-        )
-        .bind(vin.as_str())
-        .bind(self.desk.to_text())
-        .bind(integer(self.root))
-        .bind(self.due.unix())
-        .execute(connection)
-        .await?;
         Ok(())
     }
 }
+
+/// Versions of a role that are kept.
+fn kept(role: RoleType) -> u64 {
+    match role {
+        RoleType::Timestamp => 1,
+        _ => KEPT,
+    }
+}
+
+/// For one file, two and three: as many trips to the engine as for one.
+const INSERT_FILES: [&str; 3] = [
+    "INSERT INTO files (vin, role, version, bytes) VALUES ($1, $2, $3, $4)",
+    "INSERT INTO files (vin, role, version, bytes) VALUES ($1, $2, $3, $4), ($1, $5, $6, $7)",
+    "INSERT INTO files (vin, role, version, bytes) VALUES ($1, $2, $3, $4), ($1, $5, $6, $7), \
+     ($1, $8, $9, $10)",
+];
+
+const DELETE_FILES: [&str; 3] = [
+    "DELETE FROM files WHERE vin = $1 AND role = $2 AND version <= $3",
+    "DELETE FROM files WHERE vin = $1 AND ((role = $2 AND version <= $3) OR \
+     (role = $4 AND version <= $5))",
+    "DELETE FROM files WHERE vin = $1 AND ((role = $2 AND version <= $3) OR \
+     (role = $4 AND version <= $5) OR (role = $6 AND version <= $7))",
+];

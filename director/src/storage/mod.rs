@@ -8,6 +8,7 @@ mod audit;
 mod change;
 mod error;
 mod images;
+mod readers;
 mod roots;
 mod tokens;
 mod vehicles;
@@ -30,9 +31,10 @@ pub use change::{Change, Committed, Published};
 pub use error::StorageError;
 pub use images::{StoredEncryption, StoredImage};
 pub use tokens::StoredToken;
-pub use vehicles::{ListedVehicle, StoredOrder, StoredVehicle};
+pub use vehicles::{ListedVehicle, StoredOrder, StoredTimestamp, StoredVehicle};
 pub use waiting::{AnnouncedVehicle, CertificateRequest};
 
+use readers::Readers;
 use writer::Writer;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -45,6 +47,7 @@ const CONNECTIONS: u32 = 8;
 pub struct Database {
     pool: AnyPool,
     engine: Engine,
+    readers: Readers,
     writer: Writer,
 }
 
@@ -88,6 +91,7 @@ impl Database {
         transaction.commit().await?;
         let writer = Writer::start(pool.clone(), engine.begin());
         Ok(Self {
+            readers: Readers::new(pool.clone()),
             pool,
             engine,
             writer,
@@ -117,7 +121,10 @@ impl Database {
     /// # Errors
     /// [`StorageError`]
     pub async fn vehicle(&self, vin: &Vin) -> Result<Option<StoredVehicle>, StorageError> {
-        vehicles::vehicle(&self.pool, vin).await
+        let mut reader = self.readers.reader().await?;
+        let found = vehicles::vehicle(&mut reader, vin).await?;
+        reader.answered();
+        found.map(vehicles::Rows::read).transpose()
     }
 
     /// Who speaks for a vehicle.
@@ -125,10 +132,12 @@ impl Database {
     /// # Errors
     /// [`StorageError`]
     pub async fn primary(&self, vin: &Vin) -> Result<Option<EcuSerial>, StorageError> {
+        let mut reader = self.readers.reader().await?;
         let row = sqlx::query("SELECT primary_serial FROM vehicles WHERE vin = $1")
             .bind(vin.as_str())
-            .fetch_optional(&self.pool)
+            .fetch_optional(&mut *reader)
             .await?;
+        reader.answered();
         let Some(row) = row else { return Ok(None) };
         let primary: String = row.try_get("primary_serial")?;
         Ok(Some(EcuSerial::new(&primary)?))
@@ -157,7 +166,21 @@ impl Database {
         role: RoleType,
         version: u64,
     ) -> Result<Option<Vec<u8>>, StorageError> {
-        vehicles::file(&self.pool, vin, role, version).await
+        let mut reader = self.readers.reader().await?;
+        let found = vehicles::file(&mut reader, vin, role, version).await?;
+        reader.answered();
+        Ok(found)
+    }
+
+    /// The newest Timestamp of a vehicle.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub async fn timestamp(&self, vin: &Vin) -> Result<Option<StoredTimestamp>, StorageError> {
+        let mut reader = self.readers.reader().await?;
+        let found = vehicles::timestamp(&mut reader, vin).await?;
+        reader.answered();
+        Ok(found)
     }
 
     /// Up to a thousand entries of the audit log after the one with this number, of one vehicle or of
@@ -227,7 +250,10 @@ impl Database {
     /// sent afterwards is refused.
     pub async fn close(self) {
         self.writer.finish().await;
-        self.pool.close().await;
+        // In this order: what is asked from now on keeps nothing.
+        let closed = self.pool.close();
+        self.readers.give_back();
+        closed.await;
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Any>, StorageError> {

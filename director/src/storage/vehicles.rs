@@ -40,6 +40,33 @@ pub struct StoredVehicle {
     pub newest_root: u64,
 }
 
+impl StoredVehicle {
+    /// Whether something has to be signed before metadata is given out.
+    pub fn is_due(&self, now: UtcTime) -> bool {
+        self.due <= now.unix() || self.signed_root != self.newest_root
+    }
+}
+
+/// The newest Timestamp of a vehicle, and whether it may be given out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredTimestamp {
+    /// From when on something has to be signed anew, in seconds since 1970.
+    pub due: i64,
+    /// The Root under which everything was signed.
+    pub signed_root: u64,
+    /// The newest Root that there is; 0 if there is none.
+    pub newest_root: u64,
+    /// The file, if one was published.
+    pub bytes: Option<Vec<u8>>,
+}
+
+impl StoredTimestamp {
+    /// As [`StoredVehicle::is_due`].
+    pub fn is_due(&self, now: UtcTime) -> bool {
+        self.due <= now.unix() || self.signed_root != self.newest_root
+    }
+}
+
 /// What an ECU shall run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredOrder {
@@ -146,12 +173,18 @@ pub(super) async fn insert_ecus(
     Ok(())
 }
 
+/// The rows of a vehicle, not read yet: whoever else waits for the connection need not wait for that.
+pub(super) struct Rows {
+    vehicle: AnyRow,
+    ecus: Vec<AnyRow>,
+    orders: Vec<AnyRow>,
+}
+
 pub(super) async fn vehicle(
-    pool: &AnyPool,
+    connection: &mut AnyConnection,
     vin: &Vin,
-) -> Result<Option<StoredVehicle>, StorageError> {
+) -> Result<Option<Rows>, StorageError> {
     // The revision is read first: whatever changes after that is found out by it.
-    let mut connection = pool.acquire().await?;
     let found = sqlx::query(
         "SELECT tenant, primary_serial, revision, held, desk, signed_root, due, skip, received, \
          manifest, (SELECT MAX(version) FROM roots) AS newest_root FROM vehicles \
@@ -160,7 +193,7 @@ pub(super) async fn vehicle(
     .bind(vin.as_str())
     .fetch_optional(&mut *connection)
     .await?;
-    let Some(row) = found else {
+    let Some(vehicle) = found else {
         return Ok(None);
     };
     let ecus = sqlx::query(
@@ -176,30 +209,69 @@ pub(super) async fn vehicle(
     .bind(vin.as_str())
     .fetch_all(&mut *connection)
     .await?;
-    let primary: String = row.try_get("primary_serial")?;
-    let desk: String = row.try_get("desk")?;
-    let newest_root: Option<i64> = row.try_get("newest_root")?;
-    let received: Option<i64> = row.try_get("received")?;
-    let received = received.and_then(UtcTime::from_unix);
-    let manifest: Option<Vec<u8>> = row.try_get("manifest")?;
-    Ok(Some(StoredVehicle {
-        tenant: row.try_get("tenant")?,
-        revision: number(&row, "revision")?,
-        record: VehicleRecord {
-            primary: EcuSerial::new(&primary)?,
-            ecus: ecus
-                .iter()
-                .map(ecu)
-                .collect::<Result<BTreeMap<_, _>, _>>()?,
-        },
-        manifest: received.zip(manifest),
-        orders: orders.iter().map(order).collect::<Result<_, _>>()?,
-        held: row.try_get("held")?,
-        desk: Desk::of_text(&desk)?,
-        signed_root: number(&row, "signed_root")?,
+    Ok(Some(Rows {
+        vehicle,
+        ecus,
+        orders,
+    }))
+}
+
+impl Rows {
+    pub(super) fn read(self) -> Result<StoredVehicle, StorageError> {
+        let row = &self.vehicle;
+        let primary: String = row.try_get("primary_serial")?;
+        let desk: String = row.try_get("desk")?;
+        let received: Option<i64> = row.try_get("received")?;
+        let received = received.and_then(UtcTime::from_unix);
+        let manifest: Option<Vec<u8>> = row.try_get("manifest")?;
+        Ok(StoredVehicle {
+            tenant: row.try_get("tenant")?,
+            revision: number(row, "revision")?,
+            record: VehicleRecord {
+                primary: EcuSerial::new(&primary)?,
+                ecus: self
+                    .ecus
+                    .iter()
+                    .map(ecu)
+                    .collect::<Result<BTreeMap<_, _>, _>>()?,
+            },
+            manifest: received.zip(manifest),
+            orders: self.orders.iter().map(order).collect::<Result<_, _>>()?,
+            held: row.try_get("held")?,
+            desk: Desk::of_text(&desk)?,
+            signed_root: number(row, "signed_root")?,
+            due: row.try_get("due")?,
+            skip: number(row, "skip")?,
+            newest_root: newest_root(row)?,
+        })
+    }
+}
+
+fn newest_root(row: &AnyRow) -> Result<u64, StorageError> {
+    let newest: Option<i64> = row.try_get("newest_root")?;
+    Ok(u64::try_from(newest.unwrap_or_default()).unwrap_or_default())
+}
+
+/// The newest Timestamp, and what says whether it will do, as of one moment.
+pub(super) async fn timestamp(
+    connection: &mut AnyConnection,
+    vin: &Vin,
+) -> Result<Option<StoredTimestamp>, StorageError> {
+    let found = sqlx::query(
+        "SELECT due, signed_root, (SELECT MAX(version) FROM roots) AS newest_root, \
+         (SELECT bytes FROM files WHERE files.vin = vehicles.vin AND role = $2 \
+         ORDER BY version DESC LIMIT 1) AS bytes FROM vehicles WHERE vin = $1",
+    )
+    .bind(vin.as_str())
+    .bind(RoleType::Timestamp.name())
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = found else { return Ok(None) };
+    Ok(Some(StoredTimestamp {
         due: row.try_get("due")?,
-        skip: number(&row, "skip")?,
-        newest_root: u64::try_from(newest_root.unwrap_or_default()).unwrap_or_default(),
+        signed_root: number(&row, "signed_root")?,
+        newest_root: newest_root(&row)?,
+        bytes: row.try_get("bytes")?,
     }))
 }
 
@@ -226,7 +298,7 @@ pub(super) async fn list(
 
 /// A file that was published.
 pub(super) async fn file(
-    pool: &AnyPool,
+    connection: &mut AnyConnection,
     vin: &Vin,
     role: RoleType,
     version: u64,
@@ -236,7 +308,7 @@ pub(super) async fn file(
             .bind(vin.as_str())
             .bind(role.name())
             .bind(integer(version))
-            .fetch_optional(pool)
+            .fetch_optional(connection)
             .await?;
     Ok(found.map(|row| row.try_get("bytes")).transpose()?)
 }
