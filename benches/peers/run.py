@@ -33,7 +33,7 @@ SCENARIOS = {
     "encrypted": lambda bench: others.encrypted(bench.quick),
     "device": device.device,
     "signatures": lambda bench: others.signatures(bench.meter.tool),
-    "director": lambda bench: others.director(),
+    "director": lambda bench: others.director(bench.work),
     "curves": downloads.curves,
 }
 
