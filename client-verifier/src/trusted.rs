@@ -24,6 +24,8 @@ pub struct Trusted {
     /// Delegated roles verified in this session, by name and by who vouched for them: the same
     /// role may be acceptable to one delegator's keys and not to another's.
     delegated: BTreeMap<String, Vec<Vouched>>,
+    /// Bytes of all files in it.
+    delegated_len: u64,
     pub(crate) context: Context,
 }
 
@@ -45,6 +47,7 @@ impl Trusted {
             snapshot,
             targets,
             delegated: BTreeMap::new(),
+            delegated_len: 0,
             context,
         }
     }
@@ -100,8 +103,7 @@ impl Trusted {
 
     /// Bytes of all delegated files held.
     pub(crate) fn delegated_len(&self) -> u64 {
-        let files = self.delegated.values().flatten();
-        files.map(|(_, file)| file.held()).sum()
+        self.delegated_len
     }
 
     /// Top-level Targets, the same as before, but all of it.
@@ -116,6 +118,7 @@ impl Trusted {
         authority: Authority,
         file: Listing,
     ) -> Arc<Listing> {
+        self.delegated_len = self.delegated_len.saturating_add(file.held());
         let file = Arc::new(file);
         let known = self.delegated.entry(role.into()).or_default();
         known.push((authority, Arc::clone(&file)));

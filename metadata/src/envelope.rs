@@ -11,7 +11,6 @@ use core::marker::PhantomData;
 use core::ops::{Deref, Range};
 
 use crate::authority::{Authority, Tally};
-use crate::canonical;
 use crate::document::{Decode, Document};
 use crate::entries::{self, RawEntry};
 use crate::error::MetadataError;
@@ -104,11 +103,6 @@ impl<T: Document> Signed<T> {
             received,
             document: PhantomData,
         })
-    }
-
-    /// As [`Signed::parse`], out of a value that stands in another document.
-    pub(crate) fn of_value(value: &Value) -> Result<Self, MetadataError> {
-        Self::parse(canonical::to_json(&canonical::encode(value)).into_bytes())
     }
 
     /// The file as a value, to stand in another document.

@@ -54,8 +54,11 @@ impl Place {
         let name = format!("test_{}_{number}", std::process::id());
         sqlx::any::install_default_drivers();
         let mut connection = AnyConnection::connect(server).await.unwrap();
-        let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
-        sqlx::query(create).execute(&mut connection).await.unwrap();
+        // Of a process of this number that was killed, there may be one left.
+        for order in ["DROP DATABASE IF EXISTS", "CREATE DATABASE"] {
+            let order = AssertSqlSafe(format!("{order} {name}"));
+            sqlx::query(order).execute(&mut connection).await.unwrap();
+        }
         connection.close().await.unwrap();
         let (base, _) = server.rsplit_once('/').unwrap();
         Self {

@@ -55,12 +55,15 @@ pub(crate) fn postgres(name: &str) -> Option<String> {
         return None;
     };
     let name = format!("{name}_{}", std::process::id());
-    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         sqlx::any::install_default_drivers();
         let mut connection = sqlx::AnyConnection::connect(&server).await.unwrap();
-        sqlx::query(create).execute(&mut connection).await.unwrap();
+        // Of a process of this number that was killed, there may be one left.
+        for order in ["DROP DATABASE IF EXISTS", "CREATE DATABASE"] {
+            let order = sqlx::AssertSqlSafe(format!("{order} {name}"));
+            sqlx::query(order).execute(&mut connection).await.unwrap();
+        }
     });
     let (base, _) = server.rsplit_once('/').unwrap();
     Some(format!("{base}/{name}"))

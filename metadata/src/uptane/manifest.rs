@@ -9,9 +9,12 @@ use crate::document::{Decode, Document, SignatureForm, take_type};
 use crate::envelope::{Payload, Signed};
 use crate::error::MetadataError;
 use crate::field::{Fields, with};
-use crate::json::{Object, Value, parse_canonical};
+use crate::json::{Object, Value};
 use crate::limits::MAX_ECUS;
+use crate::scan::{Members, Scanner};
 use crate::uptane::{EcuSerial, EcuVersionReport, Vin};
+
+const REPORTS: &str = "ecu_version_reports";
 
 /// The content of a vehicle version manifest. Signed by the Primary's key. The reports in it are
 /// not verified: each is signed by the ECU it is about.
@@ -45,7 +48,7 @@ impl VehicleVersionManifest {
                 "primary_ecu_serial",
                 self.primary_ecu_serial.as_str().into(),
             ),
-            ("ecu_version_reports", Value::Object(reports.collect())),
+            (REPORTS, Value::Object(reports.collect())),
         ];
         canonical::encode(&with(&self.extra, members).into())
     }
@@ -53,31 +56,48 @@ impl VehicleVersionManifest {
 
 impl Decode for VehicleVersionManifest {
     fn decode(payload: &Payload) -> Result<Self, MetadataError> {
-        let mut fields = Fields::of("signed", parse_canonical(payload)?)?;
+        let mut listed = None;
+        let mut rest = Object::new();
+        Scanner::canonical(payload).object(|scanner, name, _| {
+            match &*name {
+                REPORTS if scanner.peek() == Some(b'{') => listed = Some(scanner.skip()?),
+                _ => drop(rest.insert(name.into_owned(), scanner.canonical_value()?)),
+            }
+            Ok(())
+        })?;
+        let mut fields = Fields::of("signed", rest.into())?;
         take_type::<Self>(&mut fields)?;
         let (vin, primary) = (fields.string("vin")?, fields.string("primary_ecu_serial")?);
         Ok(Self {
             vin: Vin::at(&fields.path_of("vin"), &vin)?,
             primary_ecu_serial: EcuSerial::at(&fields.path_of("primary_ecu_serial"), &primary)?,
-            ecu_version_reports: reports(&mut fields)?,
+            ecu_version_reports: match listed {
+                Some(text) => reports(&fields, text)?,
+                None => {
+                    return fields
+                        .object(REPORTS)
+                        .and_then(|_| fields.fail_here("has no reports"));
+                }
+            },
             extra: fields.rest(),
         })
     }
 }
 
+/// Reads the reports out of their text: each is a file of its own.
 fn reports(
-    fields: &mut Fields<'_>,
+    fields: &Fields<'_>,
+    text: &str,
 ) -> Result<BTreeMap<EcuSerial, Signed<EcuVersionReport>>, MetadataError> {
-    let name = "ecu_version_reports";
-    let path = fields.path_of(name);
-    let listed = fields.object(name)?;
-    if listed.len() > MAX_ECUS {
-        return fields.fail(name, format!("has more than {MAX_ECUS}"));
+    if Members::of(text).nth(MAX_ECUS).is_some() {
+        return fields.fail(REPORTS, format!("has more than {MAX_ECUS}"));
     }
+    let path = fields.path_of(REPORTS);
     let mut reports = BTreeMap::new();
-    for (serial, value) in listed {
+    for (serial, report) in Members::of(text) {
         let serial = EcuSerial::at(&path, &serial)?;
-        reports.insert(serial, Signed::of_value(&value)?);
+        let report = canonical::to_json(report).into_bytes();
+        reports.insert(serial, Signed::parse(report)?);
     }
     Ok(reports)
 }
