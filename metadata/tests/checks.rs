@@ -41,7 +41,7 @@ fn a_check_of_signatures_asks_for_no_memory() {
             ed25519.sign(message).to_bytes().to_vec(),
         ),
         (
-            PublicKey::from_sec1(&ecdsa.verifying_key().to_sec1_point(false).as_bytes()).unwrap(),
+            PublicKey::from_sec1(ecdsa.verifying_key().to_sec1_point(false).as_bytes()).unwrap(),
             signature.as_bytes().to_vec(),
         ),
     ];
