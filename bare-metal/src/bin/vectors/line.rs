@@ -167,6 +167,7 @@ fn stored_as(name: &StoreName) -> String {
         StoreName::Timestamp => "timestamp".into(),
         StoreName::Snapshot => "snapshot".into(),
         StoreName::Targets => "targets".into(),
+        StoreName::TargetsOutline => "outline".into(),
         StoreName::Delegated(role) => format!("delegated/{role}"),
         StoreName::OfflineSnapshot => "offline-snapshot".into(),
         StoreName::OfflineTargets(name) => format!("offline/{name}"),
