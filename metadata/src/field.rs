@@ -57,6 +57,28 @@ impl<'a> Fields<'a> {
         Self::of_part(path.into(), Part::Text(text, Unknown::Kept))
     }
 
+    /// Of a payload whose member `name` is so large that `read` takes it where it stands.
+    pub(crate) fn apart<'t, T>(
+        payload: &'t str,
+        name: &str,
+        mut read: impl FnMut(&mut Scanner<'t>) -> Result<T>,
+    ) -> Result<(T, Self)> {
+        let mut large = None;
+        let mut members = Object::new();
+        Scanner::canonical(payload).object(|scanner, key, _| {
+            match *key == *name {
+                true => large = Some(read(scanner)?),
+                false => drop(members.insert(key.into_owned(), scanner.canonical_value()?)),
+            }
+            Ok(())
+        })?;
+        let fields = Self::of("signed", members.into())?;
+        match large {
+            Some(large) => Ok((large, fields)),
+            None => fields.fail(name, "is missing"),
+        }
+    }
+
     fn of_part(path: String, part: Part<'a>) -> Result<Self> {
         let members = match part {
             Part::Built(Value::Object(members)) => Members::Built(members),

@@ -56,20 +56,21 @@ impl Outline {
         let offset = file.payload_in_file()?.start as u64;
         let listed = file.content().listed();
         let mut parts: Vec<Part> = Vec::new();
-        for at in file.content().places() {
+        for at in listed.starts() {
             let start = offset + u64::from(*at);
             if parts
                 .last()
                 .is_none_or(|part| start >= part.start + part_len)
             {
                 parts.push(Part {
-                    first: file.content().key_at(*at)?.into_owned(),
+                    first: listed.key_at(*at)?.into_owned(),
                     start,
                     check: 0,
                 });
             }
         }
-        let end = offset + listed.end as u64;
+        let within = listed.within();
+        let end = offset + within.end as u64;
         let mut next = end;
         for part in parts.iter_mut().rev() {
             part.check = crc32fast::hash(bytes.get(part.start as usize..next as usize)?);
@@ -83,8 +84,8 @@ impl Outline {
         canonical::write(&mut text, &parts.iter().map(Part::to_value).collect());
         // The payload as if no image were listed.
         text.push_str(",\"signed\":");
-        text.push_str(payload.get(..listed.start)?);
-        text.push_str(payload.get(listed.end..)?);
+        text.push_str(payload.get(..within.start)?);
+        text.push_str(payload.get(within.end..)?);
         text.push('}');
         Some(text.into_bytes())
     }

@@ -1,11 +1,10 @@
 //! Snapshot: which Targets files are current (TUF 4.4).
 
 mod meta_file;
+mod meta_files;
 
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use crate::canonical::{self, write_members, write_string};
 use crate::document::{Decode, Document, SignatureForm};
@@ -15,8 +14,11 @@ use crate::field::{Fields, with};
 use crate::hashes::Hashes;
 use crate::header::{Header, Role, RoleType};
 use crate::json::{Object, Value};
+use crate::places::Places;
 use crate::scan::{PlainFile, Scanner};
 use crate::time::UtcTime;
+
+pub use meta_files::MetaFiles;
 
 /// What Timestamp or Snapshot says of one metadata file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +75,17 @@ impl MetaFile {
         })
     }
 
+    /// An entry as it stands in canonical text; `path` leads to it.
+    fn read(
+        scanner: &mut Scanner<'_>,
+        path: impl FnOnce() -> String,
+    ) -> Result<Self, MetadataError> {
+        match scanner.plain_file(Self::of_plain) {
+            Some(file) => Ok(file),
+            None => Self::decode(path(), scanner.canonical_value()?),
+        }
+    }
+
     fn of_plain(file: PlainFile<'_>) -> Option<Self> {
         let hashes = match file.sha256.or(file.sha512) {
             Some(_) => Some(Hashes::of_plain(&file)?),
@@ -104,7 +117,7 @@ pub struct Snapshot {
     /// The fields all roles share.
     pub header: Header,
     /// `meta`, by file name: `targets.json` and one `ROLE.json` for each delegated role.
-    pub meta: BTreeMap<String, MetaFile>,
+    pub meta: MetaFiles,
     /// Unknown fields, kept and signed over.
     pub extra: Object,
 }
@@ -131,7 +144,7 @@ impl Snapshot {
     pub fn new(expires: UtcTime) -> Self {
         Self {
             header: Header::new(1, expires),
-            meta: BTreeMap::new(),
+            meta: MetaFiles::default(),
             extra: Object::new(),
         }
     }
@@ -146,7 +159,7 @@ impl Snapshot {
     }
 
     /// The entry of a Targets role (`targets` or a delegated one).
-    pub fn role(&self, role: &str) -> Option<&MetaFile> {
+    pub fn role(&self, role: &str) -> Option<MetaFile> {
         self.meta.get(&format!("{role}.json"))
     }
 
@@ -165,11 +178,7 @@ impl Snapshot {
             write_string(out, name);
             out.push(':');
             match name.as_str() {
-                "meta" => write_members(out, &self.meta, |out, (name, file)| {
-                    write_string(out, name);
-                    out.push(':');
-                    file.write(out);
-                }),
+                "meta" => self.meta.write(out),
                 _ => canonical::write(out, value),
             }
         });
@@ -179,44 +188,13 @@ impl Snapshot {
 
 impl Decode for Snapshot {
     fn decode(payload: &Payload) -> Result<Self, MetadataError> {
-        let mut listed = None;
-        let mut rest = Object::new();
-        let mut scanner = Scanner::canonical(payload);
-        scanner.object(|scanner, name, _| {
-            match &*name {
-                "meta" if scanner.peek() == Some(b'{') => listed = Some(scanner.skip()?),
-                _ => drop(rest.insert(name.into_owned(), scanner.canonical_value()?)),
-            }
-            Ok(())
+        let (listed, mut fields) = Places::apart(payload, "meta", |scanner, name| {
+            MetaFile::read(scanner, || format!("signed.meta.{name}")).map(drop)
         })?;
-        let mut fields = Fields::of("signed", rest.into())?;
-        let header = Header::decode(&mut fields, Self::TYPE)?;
-        let meta = match listed {
-            Some(text) => read_meta(text, &fields.path_of("meta"))?,
-            None => {
-                return fields
-                    .object("meta")
-                    .and_then(|_| fields.fail_here("has no meta"));
-            }
-        };
         Ok(Self {
-            header,
-            meta,
+            header: Header::decode(&mut fields, Self::TYPE)?,
+            meta: MetaFiles::of(listed),
             extra: fields.rest(),
         })
     }
-}
-
-/// Reads `meta` out of its text, entry by entry: there can be many.
-fn read_meta(text: &str, path: &str) -> Result<BTreeMap<String, MetaFile>, MetadataError> {
-    let mut entries = Vec::new();
-    Scanner::canonical(text).object(|scanner, name, _| {
-        let file = match scanner.plain_file(MetaFile::of_plain) {
-            Some(file) => file,
-            None => MetaFile::decode(format!("{path}.{name}"), scanner.canonical_value()?)?,
-        };
-        entries.push((name.into_owned(), file));
-        Ok(())
-    })?;
-    Ok(entries.into_iter().collect())
 }

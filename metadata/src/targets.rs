@@ -1,13 +1,8 @@
 //! Targets: images by path, and delegations (TUF 4.5).
 //!
-//! A Targets file can list a million images, and a client wants one of them. So the content is
-//! not built into a map: the one validating pass notes where each entry starts, and a look-up is
-//! a binary search in the verified bytes, whose keys are sorted because they are canonical.
+//! A Targets file can list a million images, and a client wants one of them: they stay text.
 
 use alloc::borrow::Cow;
-use alloc::vec::Vec;
-use core::cmp::Ordering;
-use core::ops::Range;
 
 use crate::delegation::Delegations;
 use crate::document::{Decode, Document, SignatureForm};
@@ -18,17 +13,15 @@ use crate::hashes::Hashes;
 use crate::header::{Header, Role, RoleType};
 use crate::json::{Object, Value, parse_canonical};
 use crate::path::TargetPath;
+use crate::places::Places;
 use crate::scan::{Members, PlainFile, Scanner, is_hexadecimal};
 
 /// The content of a Targets file, top-level or delegated. Read-only; see
 /// [`TargetsBuilder`](crate::TargetsBuilder) for making one.
 #[derive(Debug, Clone)]
 pub struct Targets {
-    payload: Payload,
-    /// Where each key of `targets` starts in the payload.
-    entries: Vec<u32>,
-    /// Where `targets` stands in the payload, within its braces.
-    listed: Range<usize>,
+    /// `targets`
+    listed: Places,
     header: Header,
     delegations: Option<Delegations>,
     extra: Object,
@@ -67,28 +60,24 @@ impl Role for Targets {
 impl Targets {
     /// What the file says of the image at `path`.
     pub fn get(&self, path: &TargetPath) -> Option<TargetFile> {
-        let found = self.entries.binary_search_by(|at| {
-            self.key_at(*at)
-                .map_or(Ordering::Less, |key| (*key).cmp(path.as_str()))
-        });
-        let at = self.entries.get(found.ok()?)?;
-        self.read(*at).map(|(_, file)| file)
+        self.read(self.listed.find(path.as_str()).ok()?)
+            .map(|(_, file)| file)
     }
 
     /// How many images are listed.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.listed.len()
     }
 
     /// Whether no image is listed.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.listed.len() == 0
     }
 
     /// All images by path, in code-point order. Paths are as written and may be unsafe as file
     /// names; [`TargetPath`] tells.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, TargetFile)> {
-        self.entries.iter().filter_map(|at| self.read(*at))
+        (0..self.listed.len()).filter_map(|place| self.read(place))
     }
 
     /// The delegations, where given.
@@ -96,85 +85,36 @@ impl Targets {
         self.delegations.as_ref()
     }
 
-    /// Where in the payload each image is listed.
-    pub(crate) fn places(&self) -> &[u32] {
-        &self.entries
+    /// Where in the payload the images are listed.
+    pub(crate) fn listed(&self) -> &Places {
+        &self.listed
     }
 
-    /// Where in the payload all of them are listed.
-    pub(crate) fn listed(&self) -> Range<usize> {
-        self.listed.clone()
-    }
-
-    fn scanner_at(&self, at: u32) -> Scanner<'_> {
-        Scanner::canonical(self.payload.get(at as usize..).unwrap_or_default())
-    }
-
-    /// The path of the image that is listed there.
-    pub(crate) fn key_at(&self, at: u32) -> Option<Cow<'_, str>> {
-        Some(self.scanner_at(at).string().ok()?.0)
-    }
-
-    /// The entry that starts at `at`. The first pass read the same bytes without error.
-    fn read(&self, at: u32) -> Option<(Cow<'_, str>, TargetFile)> {
-        let mut scanner = self.scanner_at(at);
-        let key = scanner.string().ok()?.0;
-        scanner.colon().ok()?;
+    /// The entry at this place. The first pass read the same text without error.
+    fn read(&self, place: usize) -> Option<(Cow<'_, str>, TargetFile)> {
+        let (path, mut scanner) = self.listed.member(place)?;
         let entry = Entry::read(&mut scanner).ok()?;
-        Some((key, entry.to_target_file().ok()?))
+        Some((path, entry.to_target_file().ok()?))
     }
 }
 
 impl Decode for Targets {
     fn decode(payload: &Payload) -> Result<Self, MetadataError> {
-        if u32::try_from(payload.len()).is_err() {
-            return Err(MetadataError::field("signed", "is larger than 4 GiB"));
-        }
-        let mut listed = None;
-        let mut rest = Object::new();
-        let mut scanner = Scanner::canonical(payload);
-        scanner.object(|scanner, name, _| {
-            match &*name {
-                "targets" => {
-                    let start = scanner.position() + 1;
-                    let entries = index(scanner)?;
-                    listed = Some((entries, start..scanner.position() - 1));
-                }
-                _ => drop(rest.insert(name.into_owned(), scanner.canonical_value()?)),
-            }
-            Ok(())
+        let (listed, mut fields) = Places::apart(payload, "targets", |scanner, _| {
+            Entry::read(scanner).map(drop)
         })?;
-        let mut fields = Fields::of("signed", rest.into())?;
         let header = Header::decode(&mut fields, Self::TYPE)?;
         let delegations = match fields.take("delegations") {
             Some(value) => Some(Delegations::decode(fields.path_of("delegations"), value)?),
             None => None,
         };
-        let Some((entries, listed)) = listed else {
-            return fields.fail("targets", "is missing");
-        };
         Ok(Self {
-            payload: payload.clone(),
-            entries,
             listed,
             header,
             delegations,
             extra: fields.rest(),
         })
     }
-}
-
-/// Walks `targets`, checks every entry and notes where its key starts.
-fn index(scanner: &mut Scanner<'_>) -> Result<Vec<u32>, MetadataError> {
-    let mut entries = Vec::new();
-    scanner.object(|scanner, _, at| {
-        Entry::read(scanner)?;
-        // The payload's length fits.
-        entries.push(at as u32);
-        Ok(())
-    })?;
-    entries.shrink_to_fit();
-    Ok(entries)
 }
 
 /// One entry as it stands in canonical text: checked, and without memory of its own.

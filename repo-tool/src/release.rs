@@ -323,7 +323,7 @@ impl Repository {
             return Ok(());
         };
         let mut names = Vec::new();
-        for (file, meta) in &snapshot.meta {
+        for (file, meta) in snapshot.meta.iter() {
             if let Some(role) = file.strip_suffix(".json") {
                 names.push(RemoteName::Targets(role.into(), Some(meta.version)));
             }

@@ -269,7 +269,7 @@ impl Check<'_> {
             self.fault(path.display().to_string(), "it is missing");
             return Ok(None);
         };
-        match read_role(bytes, authority, meta, self.now) {
+        match read_role(bytes, authority, &meta, self.now) {
             Ok(content) => Ok(Some(content)),
             Err(what) => {
                 self.fault(path.display().to_string(), what);

@@ -7,10 +7,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::crash;
+use crate::pieces::{PIECE, PieceWriter};
 
 /// The one name under which a directory may hold a file that is being written. There is one
 /// writer at a time, so what stands there after taking the lock is from a run that was killed.
 pub(crate) const UNFINISHED: &str = ".unfinished";
+
+/// Bytes of a file from which on it is written in pieces, past the page cache.
+const LARGE: usize = 16 * PIECE;
 
 /// Opens a regular file for reading, with its length in bytes; `None` if there is none.
 ///
@@ -86,19 +90,39 @@ fn write_and_rename(
     bytes: &[u8],
 ) -> io::Result<()> {
     crash::point();
-    let mut file = File::create(unfinished)?;
-    let (first, second) = bytes.split_at(bytes.len() / 2);
-    file.write_all(first)?;
-    crash::point();
-    file.write_all(second)?;
-    file.sync_all()?;
-    drop(file);
+    let file = File::create(unfinished)?;
+    match bytes.len() > LARGE {
+        true => write_large(file, bytes)?,
+        false => write_small(file, bytes)?,
+    }
     crash::point();
     fs::rename(unfinished, directory.join(name))?;
     crash::point();
     sync_directory(directory)?;
     crash::point();
     Ok(())
+}
+
+fn write_small(mut file: File, bytes: &[u8]) -> io::Result<()> {
+    let (first, second) = bytes.split_at(bytes.len() / 2);
+    file.write_all(first)?;
+    crash::point();
+    file.write_all(second)?;
+    file.sync_all()
+}
+
+fn write_large(file: File, bytes: &[u8]) -> io::Result<()> {
+    let mut pieces = PieceWriter::new(file, 0);
+    let mut left = bytes;
+    while !left.is_empty() {
+        let room = pieces.room();
+        let length = room.len().min(left.len());
+        let (next, rest) = left.split_at(length);
+        room[..length].copy_from_slice(next);
+        pieces.filled(length)?;
+        left = rest;
+    }
+    pieces.sync()
 }
 
 /// Removes `path`, which is in `directory`, if it is there; when this returns, a power cut does not bring it back.

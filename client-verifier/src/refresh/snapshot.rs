@@ -248,7 +248,7 @@ pub(super) fn after_snapshot(
     context: &Context,
 ) -> Transition {
     let role = RoleType::Targets.name();
-    let Some(meta) = snapshot.content().role(role).cloned() else {
+    let Some(meta) = snapshot.content().role(role) else {
         let detail = "Snapshot does not list targets.json";
         return Err(Reject::new(Code::RoleNotInSnapshot, role, detail));
     };
@@ -267,8 +267,8 @@ pub(super) fn after_snapshot(
 pub(crate) fn check_entries(new: &Snapshot, floor: &Snapshot) -> Result<(), Reject> {
     // Both are in order.
     let mut listed = new.meta.iter();
-    for (name, before) in &floor.meta {
-        let role = name.strip_suffix(".json").unwrap_or(name);
+    for (name, before) in floor.meta.iter() {
+        let role = name.strip_suffix(".json").unwrap_or(&name);
         let now = listed.find(|(now, _)| *now >= name);
         let Some((_, now)) = now.filter(|(now, _)| *now == name) else {
             let detail = "the new Snapshot no longer lists it";

@@ -454,7 +454,7 @@ fn due(trusted: &Trusted, visit: &Visit, role: &str) -> Result<(MetaFile, Author
         let detail = "nobody may sign it";
         return Err(Reject::new(Code::SignatureThreshold, role, detail));
     };
-    let Some(meta) = trusted.snapshot.content().role(role).cloned() else {
+    let Some(meta) = trusted.snapshot.content().role(role) else {
         let detail = "Snapshot does not list this delegated role";
         return Err(Reject::new(Code::RoleNotInSnapshot, role, detail));
     };
@@ -462,13 +462,13 @@ fn due(trusted: &Trusted, visit: &Visit, role: &str) -> Result<(MetaFile, Author
 }
 
 /// Top-level Targets once more, the very version that its outline is of.
-fn due_again(trusted: &Trusted, wanted: Wanted, meta: &MetaFile) -> Due {
+fn due_again(trusted: &Trusted, wanted: Wanted, meta: MetaFile) -> Due {
     Due {
         wanted,
         role: RoleType::Targets.name().into(),
         store: StoreName::Targets,
         valid_until: trusted.valid_until(),
-        meta: meta.clone(),
+        meta,
         authority: trusted.root().authority(RoleType::Targets),
     }
 }

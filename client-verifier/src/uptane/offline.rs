@@ -107,7 +107,7 @@ impl OfflineDirectorSession {
     fn look_up(&self, mut keys: Keys, snapshot: &Current<Snapshot>) -> Transition {
         keys.valid_until = keys.valid_until.min(snapshot.content().expires());
         match snapshot.content().role(self.name.as_str()) {
-            Some(meta) => Ok(State::StoredTargets(keys, meta.clone())),
+            Some(meta) => Ok(State::StoredTargets(keys, meta)),
             None => {
                 let detail = "the Offline Snapshot does not list this file";
                 Err(Reject::new(

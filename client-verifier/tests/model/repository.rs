@@ -246,7 +246,7 @@ impl Repository {
         let (version, payload) = (builder.header.version, builder.to_payload());
         let file = signed(payload.clone(), &self.keys[role]);
         let entry = self.entry(version, &file);
-        let changed = self.snapshot.role(role) != Some(&entry);
+        let changed = self.snapshot.role(role).as_ref() != Some(&entry);
         self.snapshot.set_role(role, entry);
         let name = RemoteName::Targets(role.into(), self.prefix(version));
         self.put(role, name, payload, file);

@@ -5,7 +5,7 @@ use countersign_metadata::json::{Object, Value};
 use countersign_metadata::uptane::{
     OfflineCustom, OfflineName, OfflineUpdates, Vin, set_offline_updates,
 };
-use countersign_metadata::{MetaFile, Snapshot, TargetPath, TargetsBuilder};
+use countersign_metadata::{MetaFile, MetaFiles, Snapshot, TargetPath, TargetsBuilder};
 use countersign_verifier::uptane::{Partial, Update, Verification};
 use countersign_verifier::{Attack, Code, Profile, Reject};
 
@@ -230,7 +230,7 @@ fn entries_of_an_offline_snapshot_do_not_go_back_or_vanish() {
     assert_eq!(reject.attack(), Attack::Rollback);
     let mut gone = bundle.clone();
     gone.next();
-    gone.snapshot.meta.clear();
+    gone.snapshot.meta = MetaFiles::default();
     gone.snapshot.set_role("workshop-8", MetaFile::version(1));
     let reject = gone.install(&mut car).unwrap_err();
     check(&reject, (Code::SnapshotEntryRemoved, NAME, DIRECTOR));

@@ -1,6 +1,6 @@
 //! The Timestamp and Snapshot keys are stolen, and versions pushed far ahead.
 
-use countersign_metadata::RoleType;
+use countersign_metadata::{MetaFile, RoleType};
 use countersign_verifier::RemoteName;
 
 use super::client::Client;
@@ -123,9 +123,14 @@ impl Thief {
     fn extreme(&self, play: &mut Play) -> Result<Client, CeremonyError> {
         let mut mirror = self.base.clone();
         let named = mirror.forge_snapshot(u64::MAX, &self.snapshot, |next| {
-            for file in next.meta.values_mut() {
-                file.version = u64::MAX;
-            }
+            let far_ahead = |file| MetaFile {
+                version: u64::MAX,
+                ..file
+            };
+            let listed = next.meta.iter();
+            next.meta = listed
+                .map(|(name, file)| (name.into_owned(), far_ahead(file)))
+                .collect();
         })?;
         mirror.forge_timestamp(u64::MAX, named, &self.timestamp)?;
         let trial = Trial {

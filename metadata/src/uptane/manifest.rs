@@ -11,7 +11,7 @@ use crate::error::MetadataError;
 use crate::field::{Fields, with};
 use crate::json::{Object, Value};
 use crate::limits::MAX_ECUS;
-use crate::scan::{Members, Scanner};
+use crate::scan::Scanner;
 use crate::uptane::{EcuSerial, EcuVersionReport, Vin};
 
 const REPORTS: &str = "ecu_version_reports";
@@ -56,48 +56,33 @@ impl VehicleVersionManifest {
 
 impl Decode for VehicleVersionManifest {
     fn decode(payload: &Payload) -> Result<Self, MetadataError> {
-        let mut listed = None;
-        let mut rest = Object::new();
-        Scanner::canonical(payload).object(|scanner, name, _| {
-            match &*name {
-                REPORTS if scanner.peek() == Some(b'{') => listed = Some(scanner.skip()?),
-                _ => drop(rest.insert(name.into_owned(), scanner.canonical_value()?)),
-            }
-            Ok(())
-        })?;
-        let mut fields = Fields::of("signed", rest.into())?;
+        let (reports, mut fields) = Fields::apart(payload, REPORTS, read_reports)?;
         take_type::<Self>(&mut fields)?;
         let (vin, primary) = (fields.string("vin")?, fields.string("primary_ecu_serial")?);
         Ok(Self {
             vin: Vin::at(&fields.path_of("vin"), &vin)?,
             primary_ecu_serial: EcuSerial::at(&fields.path_of("primary_ecu_serial"), &primary)?,
-            ecu_version_reports: match listed {
-                Some(text) => reports(&fields, text)?,
-                None => {
-                    return fields
-                        .object(REPORTS)
-                        .and_then(|_| fields.fail_here("has no reports"));
-                }
-            },
+            ecu_version_reports: reports,
             extra: fields.rest(),
         })
     }
 }
 
+type Reports = BTreeMap<EcuSerial, Signed<EcuVersionReport>>;
+
 /// Reads the reports out of their text: each is a file of its own.
-fn reports(
-    fields: &Fields<'_>,
-    text: &str,
-) -> Result<BTreeMap<EcuSerial, Signed<EcuVersionReport>>, MetadataError> {
-    if Members::of(text).nth(MAX_ECUS).is_some() {
-        return fields.fail(REPORTS, format!("has more than {MAX_ECUS}"));
-    }
-    let path = fields.path_of(REPORTS);
-    let mut reports = BTreeMap::new();
-    for (serial, report) in Members::of(text) {
+fn read_reports(scanner: &mut Scanner<'_>) -> Result<Reports, MetadataError> {
+    let path = format!("signed.{REPORTS}");
+    let mut reports = Reports::new();
+    scanner.object(|scanner, serial, _| {
+        if reports.len() == MAX_ECUS {
+            let what = format!("has more than {MAX_ECUS}");
+            return Err(MetadataError::field(path.as_str(), what));
+        }
         let serial = EcuSerial::at(&path, &serial)?;
-        let report = canonical::to_json(report).into_bytes();
+        let report = canonical::to_json(scanner.skip()?).into_bytes();
         reports.insert(serial, Signed::parse(report)?);
-    }
+        Ok(())
+    })?;
     Ok(reports)
 }

@@ -216,7 +216,7 @@ pub fn root() -> impl Strategy<Value = Root> {
 pub fn snapshot() -> impl Strategy<Value = Snapshot> {
     (time(), btree_map(text(), meta_file(), 0..5), extra()).prop_map(|(expires, meta, extra)| {
         Snapshot {
-            meta,
+            meta: meta.into_iter().collect(),
             extra,
             ..Snapshot::new(expires)
         }
