@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from peers import device, downloads, others, repositories
+from peers import aside, device, downloads, others, repositories
 from peers.bench import Bench
 from peers.clients import Tools
 from peers.machine import remember, remembered
@@ -61,9 +61,11 @@ def main() -> int:
     failed = False
     if not arguments.report:
         remember(results, tools)
+        aside.delete(work)
         for name, scenario in SCENARIOS.items():
             if not arguments.only or any(word in name for word in arguments.only):
                 failed |= not measure(results, bench, name, scenario)
+        aside.delete(work)
     outcomes = {name: outcome for name in SCENARIOS if (outcome := kept(results, name))}
     report = Report(outcomes, remembered(results), HOME / "benches/peers/why.toml")
     print("\n" + "\n".join(report.goal_lines()))

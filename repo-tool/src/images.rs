@@ -1,5 +1,6 @@
 //! The bytes of images: kept by their SHA-256, and put into the public tree by links.
 
+use std::cell::Cell;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,11 @@ use crate::progress::Progress;
 
 /// Memory used for one image, whatever its size.
 const CHUNK: usize = 256 << 10;
+
+thread_local! {
+    /// What a thread reads images into: for small ones, new memory each time would cost as much as hashing them.
+    static READ: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// Whether the bytes of an image are public.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -129,21 +135,26 @@ impl Hasher {
         mut each: impl FnMut(&[u8]) -> Result<(), RepoError>,
         fail: impl Fn(std::io::Error) -> RepoError,
     ) -> Result<(), RepoError> {
-        let mut chunk = vec![0; CHUNK];
-        loop {
+        let mut chunk = READ.take();
+        chunk.resize(CHUNK, 0);
+        let done = loop {
             let count = match input.read(&mut chunk) {
-                Ok(0) => return Ok(()),
+                Ok(0) => break Ok(()),
                 Ok(count) => count,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(fail(error)),
+                Err(error) => break Err(fail(error)),
             };
             let part = &chunk[..count];
             self.sha256.update(part);
             self.sha512.update(part);
             self.length += count as u64;
-            each(part)?;
+            if let Err(error) = each(part) {
+                break Err(error);
+            }
             progress.advance(count as u64);
-        }
+        };
+        READ.set(chunk);
+        done
     }
 
     pub(crate) fn finish(self) -> TargetFile {

@@ -4,6 +4,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import aside
+
 # The image that is really there in every repository of `bench-peers corpus`.
 IMAGE = "board/image-000042.bin"
 
@@ -35,7 +37,7 @@ class Client:
 
     def forget(self) -> None:
         """Back to the factory: nothing but the first Root."""
-        shutil.rmtree(self.home, ignore_errors=True)
+        aside.put(self.home)
         (self.home / "state").mkdir(parents=True)
         (self.home / "images").mkdir()
         shutil.copyfile(self.root, self.home / "state/root.json")

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::crash;
-use crate::pieces::{PIECE, PieceWriter};
+use crate::pieces::{self, PIECE};
 
 /// The one name under which a directory may hold a file that is being written. There is one
 /// writer at a time, so what stands there after taking the lock is from a run that was killed.
@@ -92,7 +92,7 @@ fn write_and_rename(
     crash::point();
     let file = File::create(unfinished)?;
     match bytes.len() > LARGE {
-        true => write_large(file, bytes)?,
+        true => pieces::write_all(file, bytes)?,
         false => write_small(file, bytes)?,
     }
     crash::point();
@@ -111,18 +111,18 @@ fn write_small(mut file: File, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-fn write_large(file: File, bytes: &[u8]) -> io::Result<()> {
-    let mut pieces = PieceWriter::new(file, 0);
-    let mut left = bytes;
-    while !left.is_empty() {
-        let room = pieces.room();
-        let length = room.len().min(left.len());
-        let (next, rest) = left.split_at(length);
-        room[..length].copy_from_slice(next);
-        pieces.filled(length)?;
-        left = rest;
+/// Gives the durable file `existing` a second name, `directory/name`; when this returns, a power cut does not undo it.
+/// A file of that name is replaced. Where the file system has no links, it becomes a file of its own with these bytes.
+pub(crate) fn link(existing: &Path, directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = directory.join(UNFINISHED);
+    crash::point();
+    if fs::hard_link(existing, &unfinished).is_err() {
+        return write(directory, name, bytes);
     }
-    pieces.sync()
+    crash::point();
+    fs::rename(&unfinished, directory.join(name))?;
+    crash::point();
+    sync_directory(directory)
 }
 
 /// Removes `path`, which is in `directory`, if it is there; when this returns, a power cut does not bring it back.

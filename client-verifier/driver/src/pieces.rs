@@ -61,6 +61,23 @@ impl Piece {
     }
 }
 
+/// Writes a file whose bytes are all there, and makes it durable.
+pub(crate) fn write_all(file: File, bytes: &[u8]) -> io::Result<()> {
+    let file = Arc::new(file);
+    let mut disk = Disk::new(file.clone());
+    let mut piece = Piece::new();
+    let mut at = 0;
+    for part in bytes.chunks(PIECE) {
+        piece.filled = part.len();
+        let start = piece.start;
+        piece.bytes[start..start + part.len()].copy_from_slice(part);
+        disk.write(at, piece.filled())?;
+        at += part.len() as u64;
+        crash::point();
+    }
+    file.sync_all()
+}
+
 /// A file that is written from some offset on.
 pub(crate) struct PieceWriter {
     file: Arc<File>,

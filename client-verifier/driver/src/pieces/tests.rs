@@ -57,6 +57,16 @@ proptest! {
 }
 
 #[test]
+fn a_file_that_is_all_there_is_written_as_it_is() {
+    for length in [0, 1, PIECE, 3 * PIECE, 3 * PIECE + 17] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let bytes = noise(length, 5);
+        write_all(file.reopen().unwrap(), &bytes).unwrap();
+        assert!(fs::read(file.path()).unwrap() == bytes);
+    }
+}
+
+#[test]
 fn a_file_that_was_cleared_holds_nothing_of_before() {
     let directory = tempfile::tempdir().unwrap();
     let mut writer = writer(directory.path(), b"of an earlier run");

@@ -104,6 +104,21 @@ impl DirStore {
             .map_err(StoreError::io("write", &path))
     }
 
+    /// The history first: a Root in force that is missing there could not be explained later. It is one file with two
+    /// names, of which nothing is deleted when the next one comes: a device that was away for years takes many.
+    fn save_root(&self, bytes: &[u8], version: u64) -> Result<(), StoreError> {
+        let kept = StoreName::RootHistory(version);
+        self.write(&kept, bytes)?;
+        let (kept, path) = (self.path_of(&kept)?, self.path_of(&StoreName::Root)?);
+        durable::link(
+            &kept,
+            &self.directory,
+            &self.file_name(&StoreName::Root)?,
+            bytes,
+        )
+        .map_err(StoreError::io("write", &path))
+    }
+
     fn remove(&self, name: &StoreName) -> Result<(), StoreError> {
         let path = self.path_of(name)?;
         durable::remove(self.folder(name), &path).map_err(StoreError::io("remove", &path))
@@ -169,9 +184,8 @@ impl Store for DirStore {
         sha256: Option<[u8; 32]>,
         root_version: u64,
     ) -> Result<(), StoreError> {
-        // The history first: a Root in force that is missing there could not be explained later.
         if *name == StoreName::Root {
-            self.write(&StoreName::RootHistory(root_version), bytes)?;
+            return self.save_root(bytes, root_version);
         }
         if let Some(note_name) = Self::note_name(name) {
             // The name is checked before anything is written.

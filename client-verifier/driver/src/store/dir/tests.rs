@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 
 use super::*;
@@ -200,8 +201,40 @@ fn killed_at_any_write_the_store_holds_old_or_new_and_the_right_note() {
         }
         points += 1;
     }
-    // Root and its history, and three files with a note each: 8 files, 5 points each.
-    assert_eq!(points, 40);
+    // A Root's history and three files with a note each: 7 files, 5 points each. The Root's own name: 3.
+    assert_eq!(points, 38);
+}
+
+#[test]
+fn a_root_is_one_file_with_two_names_and_those_before_it_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = DirStore::open(dir.path(), NOW).unwrap();
+    for (version, bytes) in [
+        (1, b"root 1"),
+        (2, b"root 2"),
+        (2, b"root 2"),
+        (3, b"root 3"),
+    ] {
+        store.save(&StoreName::Root, bytes, version).unwrap();
+        let kept = store.path_of(&StoreName::RootHistory(version)).unwrap();
+        let root = store.path_of(&StoreName::Root).unwrap();
+        assert_eq!(fs::read(&root).unwrap(), bytes);
+        let file = |path| fs::metadata(path).unwrap().ino();
+        assert_eq!(file(root), file(kept));
+    }
+    for version in 1..=3 {
+        let kept = store.load(&StoreName::RootHistory(version)).unwrap();
+        assert_eq!(kept.unwrap().bytes, format!("root {version}").into_bytes());
+    }
+}
+
+#[test]
+fn without_links_a_root_is_a_file_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    // Nothing can be linked to what is not there.
+    let missing = dir.path().join("missing");
+    durable::link(&missing, dir.path(), "root.json", b"root 1").unwrap();
+    assert_eq!(fs::read(dir.path().join("root.json")).unwrap(), b"root 1");
 }
 
 fn check_after_a_cut(directory: &Path) {
