@@ -64,7 +64,7 @@ bench: $(S)/toolchain.stamp $(S)/debian.stamp ## criterion benchmarks (release b
 	cargo build --locked --quiet $(BUILT)
 	scripts/bare-metal.sh bench
 
-bench-peers: $(S)/toolchain.stamp $(S)/debian.stamp $(S)/python.stamp $(S)/peers.stamp ## costs beside python-tuf, tuftool and sigstore-tuf, into docs/performance.md (PEERS=--quick: minutes)
+bench-peers: $(S)/toolchain.stamp $(S)/debian.stamp $(S)/python.stamp $(S)/peers.stamp ## costs beside python-tuf, tuftool and sigstore-tuf, into docs/performance.md (most of an hour; PEERS=--quick: minutes)
 	cargo build --locked --release -p countersign-bench-peers -p countersign-client-cli -p countersign-repo --bins
 	cargo build --locked --profile device -p countersign-client-cli --bin client-verifier
 	trap 'scripts/postgres.sh stop' EXIT

@@ -4,6 +4,7 @@ Nothing is deleted while something is measured: ext4 without a journal searches 
 many were deleted within the last minutes, and what is measured would be that."""
 
 import itertools
+import os
 import subprocess
 from pathlib import Path
 
@@ -17,9 +18,15 @@ def put(folder: Path) -> None:
     """The folder is gone, if it was there."""
     if not folder.exists():
         return
-    for file in folder.glob("images/*"):
-        if file.stat().st_size > LARGE:
+    for file in folder.rglob("*"):
+        if file.is_symlink() or not file.is_file():
+            continue
+        if file.parent.name == "images" and file.stat().st_size > LARGE:
             file.unlink()
+            continue
+        # The next run gets the memory that this one's files took.
+        with file.open("rb") as opened:
+            os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     heap = folder.parent / NAME
     heap.mkdir(exist_ok=True)
     free = next(number for number in itertools.count() if not (heap / f"{folder.name}-{number}").exists())
