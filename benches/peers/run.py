@@ -61,7 +61,6 @@ def main() -> int:
     failed = False
     if not arguments.report:
         remember(results, tools)
-        aside.delete(work)
         for name, scenario in SCENARIOS.items():
             if not arguments.only or any(word in name for word in arguments.only):
                 failed |= not measure(results, bench, name, scenario)

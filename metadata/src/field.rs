@@ -57,26 +57,35 @@ impl<'a> Fields<'a> {
         Self::of_part(path.into(), Part::Text(text, Unknown::Kept))
     }
 
-    /// Of a payload whose member `name` is so large that `read` takes it where it stands.
+    /// Of a payload whose member `name` is so large that `read` takes it where it stands. What came of that is for
+    /// later ([`Fields::apart_of`]): a file of another kind is to be refused as that.
     pub(crate) fn apart<'t, T>(
         payload: &'t str,
         name: &str,
         mut read: impl FnMut(&mut Scanner<'t>) -> Result<T>,
-    ) -> Result<(T, Self)> {
+    ) -> Result<(Option<Result<T>>, Self)> {
         let mut large = None;
         let mut members = Object::new();
         Scanner::canonical(payload).object(|scanner, key, _| {
-            match *key == *name {
-                true => large = Some(read(scanner)?),
-                false => drop(members.insert(key.into_owned(), scanner.canonical_value()?)),
+            if *key != *name {
+                members.insert(key.into_owned(), scanner.canonical_value()?);
+                return Ok(());
             }
+            let before = scanner.clone();
+            let found = read(scanner);
+            if found.is_err() {
+                *scanner = before;
+                scanner.skip()?;
+            }
+            large = Some(found);
             Ok(())
         })?;
-        let fields = Self::of("signed", members.into())?;
-        match large {
-            Some(large) => Ok((large, fields)),
-            None => fields.fail(name, "is missing"),
-        }
+        Ok((large, Self::of("signed", members.into())?))
+    }
+
+    /// The member that was set apart.
+    pub(crate) fn apart_of<T>(&self, name: &str, large: Option<Result<T>>) -> Result<T> {
+        large.unwrap_or_else(|| self.fail(name, "is missing"))
     }
 
     fn of_part(path: String, part: Part<'a>) -> Result<Self> {

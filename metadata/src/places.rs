@@ -28,12 +28,12 @@ impl Places {
         payload: &Payload,
         name: &str,
         mut check: impl FnMut(&mut Scanner<'_>, &str) -> Result<(), MetadataError>,
-    ) -> Result<(Self, Fields<'static>), MetadataError> {
+    ) -> Result<(Option<Result<Self, MetadataError>>, Fields<'static>), MetadataError> {
         if u32::try_from(payload.len()).is_err() {
             return Err(MetadataError::field("signed", "is larger than 4 GiB"));
         }
-        let mut starts = Vec::new();
-        let (within, fields) = Fields::apart(payload, name, |scanner| {
+        Fields::apart(payload, name, |scanner| {
+            let mut starts = Vec::new();
             let begin = scanner.position() + 1;
             scanner.object(|scanner, key, at| {
                 check(scanner, &key)?;
@@ -41,16 +41,13 @@ impl Places {
                 starts.push(at as u32);
                 Ok(())
             })?;
-            Ok(begin..scanner.position() - 1)
-        })?;
-        starts.shrink_to_fit();
-        let payload = payload.clone();
-        let places = Self {
-            payload,
-            starts,
-            within,
-        };
-        Ok((places, fields))
+            starts.shrink_to_fit();
+            Ok(Self {
+                payload: payload.clone(),
+                starts,
+                within: begin..scanner.position() - 1,
+            })
+        })
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -27,6 +27,7 @@ pub(crate) use text::plain_run;
 
 type Result<T> = core::result::Result<T, MetadataError>;
 
+#[derive(Clone)]
 pub(crate) struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],

@@ -193,7 +193,7 @@ impl Decode for Snapshot {
         })?;
         Ok(Self {
             header: Header::decode(&mut fields, Self::TYPE)?,
-            meta: MetaFiles::of(listed),
+            meta: MetaFiles::of(fields.apart_of("meta", listed)?),
             extra: fields.rest(),
         })
     }

@@ -26,6 +26,7 @@ def put(folder: Path) -> None:
             continue
         # The next run gets the memory that this one's files took.
         with file.open("rb") as opened:
+            os.fsync(opened.fileno())
             os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     heap = folder.parent / NAME
     heap.mkdir(exist_ok=True)

@@ -119,9 +119,9 @@ class Report:
         if missed:
             yield "\nWhere it was not reached:\n"
         for key in missed:
-            first = next(goal for goal in goals if goal.key == key and not goal.met)
+            whats = "; ".join(goal.what for goal in goals if goal.key == key and not goal.met)
             reason = self.why.get(key, "The reason has not been found yet.")
-            yield "\n".join(textwrap.wrap(f"- {first.what}. {reason}", 130, subsequent_indent="  "))
+            yield "\n".join(textwrap.wrap(f"- {whats}. {reason}", 130, subsequent_indent="  "))
 
     def _curves(self) -> Iterator[str]:
         curves = [curve for outcome in self.outcomes.values() for curve in outcome.curves]

@@ -165,6 +165,25 @@ fn init_over_a_damaged_store_is_refused_with_what_to_do() {
         assert_eq!(fs::read(device.at("D/root.json")).unwrap(), damage);
     }
 
+    // What it says helps, also where the damage is in the one file that has both names.
+    let device = Device::new();
+    device.init(second);
+    fs::write(device.at("D/root_history/1.root.json"), first).unwrap();
+    fs::write(device.at("D/root.json"), b"{}").unwrap();
+    assert_refused(
+        &device.init(first),
+        "store-failed",
+        "root",
+        &["remove root.json"],
+    );
+    fs::remove_file(device.at("D/root.json")).unwrap();
+    fs::copy(
+        device.at("D/root_history/1.root.json"),
+        device.at("D/root.json"),
+    )
+    .unwrap();
+    assert_says(&device.init(first), "trusting root version 1");
+
     // Lost altogether, after a rotation: the first Root must not come back in its place.
     let device = Device::new();
     device.init(second);

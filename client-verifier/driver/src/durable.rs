@@ -90,7 +90,9 @@ fn write_and_rename(
     bytes: &[u8],
 ) -> io::Result<()> {
     crash::point();
-    let file = File::create(unfinished)?;
+    // What stands there may be a second name of a file that is kept.
+    remove_unfinished(directory)?;
+    let file = File::create_new(unfinished)?;
     match bytes.len() > LARGE {
         true => pieces::write_all(file, bytes)?,
         false => write_small(file, bytes)?,
@@ -115,12 +117,23 @@ fn write_small(mut file: File, bytes: &[u8]) -> io::Result<()> {
 /// A file of that name is replaced. Where the file system has no links, it becomes a file of its own with these bytes.
 pub(crate) fn link(existing: &Path, directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let unfinished = directory.join(UNFINISHED);
+    remove_unfinished(directory)?;
     crash::point();
     if fs::hard_link(existing, &unfinished).is_err() {
         return write(directory, name, bytes);
     }
+    let result = rename_link(directory, &unfinished, name);
+    if result.is_err() {
+        let _ = fs::remove_file(&unfinished);
+    }
+    result
+}
+
+fn rename_link(directory: &Path, unfinished: &Path, name: &str) -> io::Result<()> {
     crash::point();
-    fs::rename(&unfinished, directory.join(name))?;
+    // That the file has two names is durable before one of them can be taken away.
+    File::open(unfinished)?.sync_all()?;
+    fs::rename(unfinished, directory.join(name))?;
     crash::point();
     sync_directory(directory)
 }

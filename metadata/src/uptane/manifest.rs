@@ -62,7 +62,7 @@ impl Decode for VehicleVersionManifest {
         Ok(Self {
             vin: Vin::at(&fields.path_of("vin"), &vin)?,
             primary_ecu_serial: EcuSerial::at(&fields.path_of("primary_ecu_serial"), &primary)?,
-            ecu_version_reports: reports,
+            ecu_version_reports: fields.apart_of(REPORTS, reports)?,
             extra: fields.rest(),
         })
     }

@@ -128,8 +128,8 @@ impl FirstRoot {
 
 fn damaged(why: &str) -> Reject {
     let detail = format!(
-        "the Root that is trusted here cannot be used: {why}; put the newest file of root_history \
-         in the place of root.json, or start over in an empty directory"
+        "the Root that is trusted here cannot be used: {why}; remove root.json and copy the newest \
+         file of root_history that is whole to its place, or start over in an empty directory"
     );
     Reject::new(Code::StoreFailed, "root", detail)
 }

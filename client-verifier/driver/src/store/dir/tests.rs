@@ -229,6 +229,21 @@ fn a_root_is_one_file_with_two_names_and_those_before_it_stay() {
 }
 
 #[test]
+fn what_a_link_left_unfinished_is_no_way_into_the_file_that_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = DirStore::open(dir.path(), NOW).unwrap();
+    store.save(&StoreName::Root, b"root 1", 1).unwrap();
+    let kept = store.path_of(&StoreName::RootHistory(1)).unwrap();
+    let unfinished = dir.path().join(durable::UNFINISHED);
+    for (name, version) in [(StoreName::Timestamp, 1), (StoreName::Root, 2)] {
+        fs::hard_link(&kept, &unfinished).unwrap();
+        store.save(&name, b"another file", version).unwrap();
+        assert_eq!(fs::read(&kept).unwrap(), b"root 1");
+        assert!(!unfinished.exists());
+    }
+}
+
+#[test]
 fn without_links_a_root_is_a_file_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
     // Nothing can be linked to what is not there.
@@ -272,5 +287,11 @@ fn check_after_a_cut(directory: &Path) {
     for (name, bytes, versions) in rounds() {
         store.save(&name, bytes[1], versions[1]).unwrap();
         assert_eq!(store.load(&name).unwrap().unwrap().bytes, bytes[1]);
+        if name == StoreName::Root {
+            for (version, bytes) in versions.into_iter().zip(bytes) {
+                let kept = store.load(&StoreName::RootHistory(version)).unwrap();
+                assert_eq!(kept.unwrap().bytes, bytes);
+            }
+        }
     }
 }
