@@ -133,9 +133,12 @@ fn rename_link(directory: &Path, unfinished: &Path, name: &str) -> io::Result<()
     crash::point();
     // That the file has two names is durable before one of them can be taken away.
     File::open(unfinished)?.sync_all()?;
+    crash::point();
     fs::rename(unfinished, directory.join(name))?;
     crash::point();
-    sync_directory(directory)
+    sync_directory(directory)?;
+    crash::point();
+    Ok(())
 }
 
 /// Removes `path`, which is in `directory`, if it is there; when this returns, a power cut does not bring it back.
