@@ -70,7 +70,7 @@ impl Places {
     }
 
     /// The place of a key in the order of all, or the one that it would have.
-    pub(crate) fn find(&self, key: &str) -> Result<usize, usize> {
+    pub(crate) fn place_of(&self, key: &str) -> Result<usize, usize> {
         self.starts.binary_search_by(|start| {
             let there = self.key_at(*start);
             there.map_or(Ordering::Less, |there| (*there).cmp(key))

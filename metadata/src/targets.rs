@@ -60,7 +60,7 @@ impl Role for Targets {
 impl Targets {
     /// What the file says of the image at `path`.
     pub fn get(&self, path: &TargetPath) -> Option<TargetFile> {
-        self.read(self.listed.find(path.as_str()).ok()?)
+        self.read(self.listed.place_of(path.as_str()).ok()?)
             .map(|(_, file)| file)
     }
 

@@ -33,7 +33,7 @@ impl MetaFiles {
     pub fn get(&self, name: &str) -> Option<MetaFile> {
         match (self.changes.get(name), &self.read) {
             (Some(changed), _) => changed.clone(),
-            (None, Some(read)) => self.read(read.find(name).ok()?).map(|(_, file)| file),
+            (None, Some(read)) => self.read(read.place_of(name).ok()?).map(|(_, file)| file),
             (None, None) => None,
         }
     }
@@ -93,7 +93,10 @@ impl MetaFiles {
         let mut runs = Vec::new();
         let mut next = 0;
         for (name, file) in &self.changes {
-            let found = self.read.as_ref().map_or(Err(0), |read| read.find(name));
+            let found = self
+                .read
+                .as_ref()
+                .map_or(Err(0), |read| read.place_of(name));
             let (Ok(to) | Err(to)) = found;
             runs.push(Run::Read(next..to));
             next = to + usize::from(found.is_ok());
