@@ -97,12 +97,7 @@ fn write_and_rename(
         true => pieces::write_all(file, bytes)?,
         false => write_small(file, bytes)?,
     }
-    crash::point();
-    fs::rename(unfinished, directory.join(name))?;
-    crash::point();
-    sync_directory(directory)?;
-    crash::point();
-    Ok(())
+    rename_durably(directory, unfinished, name)
 }
 
 fn write_small(mut file: File, bytes: &[u8]) -> io::Result<()> {
@@ -133,6 +128,10 @@ fn rename_link(directory: &Path, unfinished: &Path, name: &str) -> io::Result<()
     crash::point();
     // That the file has two names is durable before one of them can be taken away.
     File::open(unfinished)?.sync_all()?;
+    rename_durably(directory, unfinished, name)
+}
+
+fn rename_durably(directory: &Path, unfinished: &Path, name: &str) -> io::Result<()> {
     crash::point();
     fs::rename(unfinished, directory.join(name))?;
     crash::point();
