@@ -103,14 +103,14 @@ impl Decode for Targets {
         let (listed, mut fields) = Places::apart(payload, "targets", |scanner, _| {
             Entry::read(scanner).map(drop)
         })?;
-        let listed = listed.transpose()?;
         let header = Header::decode(&mut fields, Self::TYPE)?;
+        let listed = fields.apart_of("targets", listed)?;
         let delegations = match fields.take("delegations") {
             Some(value) => Some(Delegations::decode(fields.path_of("delegations"), value)?),
             None => None,
         };
         Ok(Self {
-            listed: fields.apart_of("targets", listed.map(Ok))?,
+            listed,
             header,
             delegations,
             extra: fields.rest(),

@@ -113,6 +113,17 @@ fn one_role_is_never_read_as_another() {
             }
         );
     }
+    // That is said first, whatever else is wrong with it.
+    for entries in ["[]", "{\"targets.json\":7}"] {
+        let text = format!("{{\"_type\":\"later\",\"meta\":{entries},\"targets\":{entries}}}");
+        for error in [
+            decode::<Snapshot>(&text).unwrap_err(),
+            decode::<Targets>(&text).unwrap_err(),
+        ] {
+            let expected = matches!(error, MetadataError::WrongRoleType { .. });
+            assert!(expected, "{error}");
+        }
+    }
     for kind in ["7", "null", "[\"timestamp\"]"] {
         refusal::<Timestamp>(&timestamp().replace("\"timestamp\"", kind));
     }
