@@ -35,25 +35,17 @@ impl RoleKeys {
 
     /// Takes `keyids` and `threshold`; what else stands there is the caller's.
     pub(crate) fn take(fields: &mut Fields<'_>) -> Result<Self, MetadataError> {
-        let mut keyids: Vec<KeyId> = Vec::new();
-        for id in fields.strings("keyids")? {
-            let id = KeyId::new(id)?;
-            if keyids.contains(&id) {
-                continue;
-            }
-            if keyids.len() == MAX_ROLE_KEYIDS {
-                return fields.fail("keyids", format!("lists more than {MAX_ROLE_KEYIDS} keys"));
-            }
-            keyids.push(id);
-        }
+        let Some(keyids) = distinct(fields.strings("keyids")?)? else {
+            return fields.fail("keyids", format!("lists more than {MAX_ROLE_KEYIDS} keys"));
+        };
         let threshold = fields.unsigned("threshold", 1)?;
-        // A threshold beyond any number of keys is a valid way to say "never".
-        let threshold = u32::try_from(threshold).unwrap_or(u32::MAX);
-        Ok(Self {
-            keyids,
-            threshold,
-            extra: Object::new(),
-        })
+        Ok(Self::new(keyids, at_most_never(threshold)))
+    }
+
+    /// Of what stands in a file, if it is right.
+    pub(crate) fn of_plain(keyids: Vec<String>, threshold: u64) -> Option<Self> {
+        let keyids = distinct(keyids).ok()??;
+        (threshold >= 1).then(|| Self::new(keyids, at_most_never(threshold)))
     }
 
     pub(crate) fn decode(mut fields: Fields<'_>) -> Result<Self, MetadataError> {
@@ -71,6 +63,27 @@ impl RoleKeys {
             [("keyids", keyids), ("threshold", self.threshold.into())],
         )
     }
+}
+
+/// Each key id once; `None` if there are too many.
+fn distinct(texts: Vec<String>) -> Result<Option<Vec<KeyId>>, MetadataError> {
+    let mut keyids: Vec<KeyId> = Vec::new();
+    for text in texts {
+        let id = KeyId::new(text)?;
+        if keyids.contains(&id) {
+            continue;
+        }
+        if keyids.len() == MAX_ROLE_KEYIDS {
+            return Ok(None);
+        }
+        keyids.push(id);
+    }
+    Ok(Some(keyids))
+}
+
+/// A threshold beyond any number of keys is a valid way to say "never".
+fn at_most_never(threshold: u64) -> u32 {
+    u32::try_from(threshold).unwrap_or(u32::MAX)
 }
 
 /// A named role's keys and threshold: the power to turn [`Signed`](crate::Signed) into

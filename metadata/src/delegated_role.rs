@@ -13,6 +13,7 @@ use crate::json::{Object, Value};
 use crate::limits::MAX_AGREEING_ROLES;
 use crate::path::TargetPath;
 use crate::path_set::PathSet;
+use crate::scan::Scanner;
 use crate::uptane::{HardwareId, take_hardware_ids};
 
 /// One entry of `delegations.roles`.
@@ -141,7 +142,22 @@ impl Delegation {
         for_hardware && self.paths().matches(path, hash)
     }
 
-    pub(crate) fn decode(path: String, value: Value) -> Result<Self, MetadataError> {
+    /// An entry as it stands in canonical text; `path` leads to it.
+    pub(crate) fn read(
+        scanner: &mut Scanner<'_>,
+        path: impl FnOnce() -> String,
+    ) -> Result<Self, MetadataError> {
+        let mut ahead = scanner.clone();
+        match DelegatedRole::read_usual(&mut ahead) {
+            Some(role) => {
+                *scanner = ahead;
+                Ok(Self::Role(role))
+            }
+            None => Self::decode(path(), scanner.canonical_value()?),
+        }
+    }
+
+    fn decode(path: String, value: Value) -> Result<Self, MetadataError> {
         let mut fields = Fields::of(path, value)?;
         match fields.members_has("roleinfo") {
             true => MultiRole::decode(fields).map(Self::Multi),
@@ -179,6 +195,40 @@ impl Delegation {
 }
 
 impl DelegatedRole {
+    /// Reads a role that has all known members but `hardwareIds`, and no others: nearly all roles are written so, and
+    /// there can be very many. `None` if it is another, or something is wrong with it.
+    fn read_usual(scanner: &mut Scanner<'_>) -> Option<Self> {
+        scanner.passes("{\"keyids\":")?;
+        let keyids = scanner.strings()?;
+        scanner.passes(",\"name\":")?;
+        let (name, _) = scanner.string().ok()?;
+        let hashed = scanner.passes(",\"path_hash_prefixes\":").is_some();
+        if !hashed {
+            scanner.passes(",\"paths\":")?;
+        }
+        let paths = scanner.strings()?;
+        scanner.passes(",\"terminating\":")?;
+        let terminating = scanner.passes("true").is_some();
+        if !terminating {
+            scanner.passes("false")?;
+        }
+        scanner.passes(",\"threshold\":")?;
+        let threshold = u64::try_from(scanner.integer().ok()?).ok()?;
+        scanner.passes("}")?;
+        is_role_name(&name).then_some(())?;
+        Some(Self {
+            name: name.into_owned(),
+            role_keys: RoleKeys::of_plain(keyids, threshold)?,
+            paths: match hashed {
+                true => PathSet::HashPrefixes(paths),
+                false => PathSet::Patterns(paths),
+            },
+            hardware_ids: None,
+            terminating,
+            extra: Object::new(),
+        })
+    }
+
     /// Takes all but the unknown fields.
     fn decode(fields: &mut Fields<'_>) -> Result<Self, MetadataError> {
         Ok(Self {
@@ -247,10 +297,14 @@ impl MultiRole {
 
 fn role_name(fields: &mut Fields<'_>, field: &str) -> Result<String, MetadataError> {
     let name = fields.string(field)?;
-    match name.is_empty() || RoleType::from_name(&name).is_some() || name == "mirrors" {
-        true => fields.fail(field, "must not be empty or a top-level role's name"),
-        false => Ok(name),
+    match is_role_name(&name) {
+        true => Ok(name),
+        false => fields.fail(field, "must not be empty or a top-level role's name"),
     }
+}
+
+fn is_role_name(name: &str) -> bool {
+    !name.is_empty() && RoleType::from_name(name).is_none() && name != "mirrors"
 }
 
 /// The specification's own example leaves it out; searching on is its default.
@@ -273,5 +327,98 @@ fn hardware_ids(fields: &mut Fields<'_>) -> Result<Option<Vec<HardwareId>>, Meta
     match fields.members_has("hardwareIds") {
         true => take_hardware_ids(fields, "hardwareIds").map(Some),
         false => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use std::string::ToString as _;
+
+    use super::*;
+    use crate::canonical;
+
+    fn strings(pattern: &'static str) -> impl Strategy<Value = Value> {
+        let one = prop_oneof![
+            9 => pattern.prop_map(Value::from),
+            1 => Just(Value::Null),
+        ];
+        proptest::collection::vec(one, 0..4).prop_map(Value::Array)
+    }
+
+    /// A member that stands there more often than not.
+    fn member(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Option<Value>> {
+        proptest::option::weighted(0.8, value)
+    }
+
+    /// An entry, or nearly.
+    fn nearly() -> impl Strategy<Value = Value> {
+        let name = prop_oneof![
+            8 => "[a-c\"\\\\\u{1}\u{e9}]{1,3}",
+            1 => Just("targets".to_string()),
+            1 => Just(String::new()),
+        ];
+        let threshold = prop_oneof![
+            8 => (1..4_i128).boxed(),
+            1 => Just(0).boxed(),
+            1 => Just(-1).boxed(),
+            1 => Just(1 << 40).boxed(),
+        ];
+        let prefixes = strings("[0-9a-f]{2}");
+        let paths = strings("[a-b*/\"]{1,3}");
+        let terminating =
+            prop_oneof![9 => any::<bool>().prop_map(Value::Bool), 1 => Just(Value::Null)];
+        let seldom = |value| proptest::option::weighted(0.1, Just(value));
+        let named = |name: &'static str| move |value: Option<Value>| (name, value);
+        let members = (
+            member(strings("[a-b]{0,2}")).prop_map(named("keyids")),
+            member(name.prop_map(Value::from)).prop_map(named("name")),
+            member(terminating).prop_map(named("terminating")),
+            member(threshold.prop_map(Value::Integer)).prop_map(named("threshold")),
+            proptest::option::of(prefixes).prop_map(named("path_hash_prefixes")),
+            proptest::option::of(paths).prop_map(named("paths")),
+            seldom(Value::Array(Vec::new())).prop_map(named("hardwareIds")),
+            seldom(Value::Array(Vec::new())).prop_map(named("roleinfo")),
+            seldom(Value::Null).prop_map(named("x")),
+        );
+        members.prop_map(|(a, b, c, d, e, f, g, h, i)| {
+            let members = [a, b, c, d, e, f, g, h, i].into_iter();
+            let members = members.filter_map(|(name, value)| Some((name.into(), value?)));
+            Value::Object(members.collect())
+        })
+    }
+
+    fn read(text: &str) -> (Result<Delegation, MetadataError>, usize) {
+        let mut scanner = Scanner::canonical(text);
+        let read = Delegation::read(&mut scanner, || "role".into());
+        (read, scanner.position())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn an_entry_that_is_read_where_it_stands_is_what_its_value_says(entry in nearly()) {
+            let text = canonical::encode(&entry);
+            let decoded = Delegation::decode("role".into(), entry);
+            prop_assert_eq!(read(&text), (decoded, text.len()));
+        }
+    }
+
+    #[test]
+    fn usual_roles_are_read_where_they_stand() {
+        for paths in ["path_hash_prefixes", "paths"] {
+            for terminating in ["true", "false"] {
+                let text = std::format!(
+                    "{{\"keyids\":[\"k\"],\"name\":\"n\",\"{paths}\":[\"00\",\"01\"],\
+                     \"terminating\":{terminating},\"threshold\":1}}"
+                );
+                let usual = DelegatedRole::read_usual(&mut Scanner::canonical(&text));
+                let entry = usual.map(Delegation::Role);
+                assert_eq!(entry.as_ref(), read(&text).0.ok().as_ref());
+                let text_again = entry.map(|entry| canonical::encode(&entry.to_value()));
+                assert_eq!(text_again, Some(text));
+            }
+        }
     }
 }

@@ -1,9 +1,8 @@
 //! Delegations: whom a Targets role trusts for which paths (TUF 4.5, TAP 3, TAP 15).
 
 use alloc::borrow::Cow;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::authority::{Authority, RoleKeys};
@@ -11,11 +10,15 @@ use crate::bins::SuccinctRoles;
 use crate::crypto;
 use crate::delegated_role::{Delegation, MultiRole};
 use crate::error::{MetadataError, shown};
-use crate::field::{Fields, with};
+use crate::field::{Fields, Large, with};
 use crate::json::{Object, Value};
 use crate::key::{Key, KeyId, decode_keys, keys_to_value};
 use crate::path::TargetPath;
+use crate::scan::Scanner;
 use crate::uptane::HardwareId;
+
+/// Where they stand in a Targets file.
+const PATH: &str = "signed.delegations";
 
 /// The `delegations` of a Targets file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,18 +117,22 @@ impl Delegations {
         }
     }
 
-    pub(crate) fn decode(path: String, value: Value) -> Result<Self, MetadataError> {
-        let mut fields = Fields::of(path, value)?;
+    /// Those in the canonical text of a Targets file. There can be many thousand roles.
+    pub(crate) fn read(scanner: &mut Scanner<'_>) -> Result<Self, MetadataError> {
+        let mut listed = Large::new();
+        let mut fields = Fields::beside(PATH, scanner, &mut |scanner, name| {
+            (name == "roles").then(|| listed.read(scanner, read_listed))
+        })?;
         let keys = decode_keys(fields.fields("keys")?)?;
         let roles = match fields.take("succinct_roles") {
-            Some(_) if fields.take("roles").is_some() => {
+            Some(_) if listed.is_some() => {
                 return fields.fail("succinct_roles", "must not stand beside roles");
             }
             Some(value) => Roles::Succinct(SuccinctRoles::decode(
                 fields.path_of("succinct_roles"),
                 value,
             )?),
-            None => Roles::Listed(decode_listed(&mut fields)?),
+            None => Roles::Listed(listed.required(&fields, "roles")?),
         };
         Ok(Self {
             keys,
@@ -147,26 +154,34 @@ impl Delegations {
     }
 }
 
-fn decode_listed(fields: &mut Fields<'_>) -> Result<Vec<Delegation>, MetadataError> {
-    let path = fields.path_of("roles");
-    let mut names = BTreeSet::new();
+fn read_listed(scanner: &mut Scanner<'_>) -> Result<Vec<Delegation>, MetadataError> {
     let mut listed = Vec::new();
-    for (index, value) in fields.array("roles")?.into_iter().enumerate() {
-        let entry = Delegation::decode(format!("{path}[{index}]"), value)?;
-        let group = match &entry {
-            Delegation::Role(_) => None,
-            Delegation::Multi(multi) => Some(multi.name.as_str()),
-        };
-        let roles = entry.roles().map(|(name, _)| name);
-        for name in roles.chain(group) {
-            if !names.insert(String::from(name)) {
-                let what = format!("name \"{}\" stands twice", shown(name));
-                return fields.fail("roles", what);
-            }
-        }
+    scanner.array(|scanner| {
+        let path = || format!("{PATH}.roles[{}]", listed.len());
+        let entry = Delegation::read(scanner, path)?;
         listed.push(entry);
+        Ok(())
+    })?;
+    match name_twice(&listed) {
+        None => Ok(listed),
+        Some(name) => {
+            let what = format!("name \"{}\" stands twice", shown(name));
+            Err(MetadataError::field(format!("{PATH}.roles"), what))
+        }
     }
-    Ok(listed)
+}
+
+fn name_twice(listed: &[Delegation]) -> Option<&str> {
+    let mut names: Vec<&str> = Vec::with_capacity(listed.len());
+    for entry in listed {
+        names.extend(entry.roles().map(|(name, _)| name));
+        if let Delegation::Multi(multi) = entry {
+            names.push(&multi.name);
+        }
+    }
+    names.sort_unstable();
+    let mut pairs = names.array_windows();
+    pairs.find_map(|[one, next]| (one == next).then_some(*one))
 }
 
 impl<'a> Matching<'a> {

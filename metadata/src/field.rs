@@ -19,6 +19,10 @@ pub(crate) struct Fields<'a> {
     members: Members<'a>,
 }
 
+/// A member that was read where it stands. What is wrong with it is for later: a file of another kind is to be refused
+/// as that.
+pub(crate) struct Large<T>(Option<Result<T>>);
+
 /// Where members come from.
 enum Members<'a> {
     /// A value: what is taken is taken out of it, and the rest are the unknown fields.
@@ -42,6 +46,40 @@ enum Part<'a> {
     Text(&'a str, Unknown),
 }
 
+impl<T> Large<T> {
+    pub(crate) fn new() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn read<'t>(
+        &mut self,
+        scanner: &mut Scanner<'t>,
+        read: impl FnOnce(&mut Scanner<'t>) -> Result<T>,
+    ) -> Result<()> {
+        let before = scanner.clone();
+        let found = read(scanner);
+        if found.is_err() {
+            *scanner = before;
+            scanner.skip()?;
+        }
+        self.0 = Some(found);
+        Ok(())
+    }
+
+    /// The member `name`, beside `others`.
+    pub(crate) fn required(self, others: &Fields<'_>, name: &str) -> Result<T> {
+        self.0.unwrap_or_else(|| others.fail(name, "is missing"))
+    }
+
+    pub(crate) fn optional(self) -> Result<Option<T>> {
+        self.0.transpose()
+    }
+
+    pub(crate) fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
 impl<'a> Fields<'a> {
     pub(crate) fn of(path: impl Into<String>, value: Value) -> Result<Self> {
         Self::of_part(path.into(), Part::Built(value))
@@ -57,35 +95,22 @@ impl<'a> Fields<'a> {
         Self::of_part(path.into(), Part::Text(text, Unknown::Kept))
     }
 
-    /// Of a payload whose member `name` is so large that `read` takes it where it stands. What came of that is for
-    /// later ([`Fields::apart_of`]): a file of another kind is to be refused as that.
-    pub(crate) fn apart<'t, T>(
-        payload: &'t str,
-        name: &str,
-        mut read: impl FnMut(&mut Scanner<'t>) -> Result<T>,
-    ) -> Result<(Option<Result<T>>, Self)> {
-        let mut large = None;
+    /// Of canonical text with members that are so large that `read` takes them where they stand, each into a
+    /// [`Large`]; of other names it makes nothing.
+    pub(crate) fn beside<'t>(
+        path: impl Into<String>,
+        scanner: &mut Scanner<'t>,
+        read: &mut dyn FnMut(&mut Scanner<'t>, &str) -> Option<Result<()>>,
+    ) -> Result<Self> {
         let mut members = Object::new();
-        Scanner::canonical(payload).object(|scanner, key, _| {
-            if *key != *name {
-                members.insert(key.into_owned(), scanner.canonical_value()?);
-                return Ok(());
+        scanner.object(|scanner, key, _| {
+            if let Some(read) = read(scanner, &key) {
+                return read;
             }
-            let before = scanner.clone();
-            let found = read(scanner);
-            if found.is_err() {
-                *scanner = before;
-                scanner.skip()?;
-            }
-            large = Some(found);
+            members.insert(key.into_owned(), scanner.canonical_value()?);
             Ok(())
         })?;
-        Ok((large, Self::of("signed", members.into())?))
-    }
-
-    /// The member that was set apart.
-    pub(crate) fn apart_of<T>(&self, name: &str, large: Option<Result<T>>) -> Result<T> {
-        large.unwrap_or_else(|| self.fail(name, "is missing"))
+        Self::of(path, members.into())
     }
 
     fn of_part(path: String, part: Part<'a>) -> Result<Self> {

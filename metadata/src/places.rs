@@ -8,7 +8,6 @@ use core::ops::Range;
 
 use crate::envelope::Payload;
 use crate::error::MetadataError;
-use crate::field::Fields;
 use crate::scan::Scanner;
 
 /// Where the members of one object stand.
@@ -22,31 +21,28 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// The members of the large object `name` of `payload`, whose values `check` reads one by one, and all other
-    /// fields.
-    pub(crate) fn apart(
+    /// The members of the object of `payload` that comes next, whose values `check` reads one by one.
+    pub(crate) fn read(
         payload: &Payload,
-        name: &str,
+        scanner: &mut Scanner<'_>,
         mut check: impl FnMut(&mut Scanner<'_>, &str) -> Result<(), MetadataError>,
-    ) -> Result<(Option<Result<Self, MetadataError>>, Fields<'static>), MetadataError> {
+    ) -> Result<Self, MetadataError> {
         if u32::try_from(payload.len()).is_err() {
             return Err(MetadataError::field("signed", "is larger than 4 GiB"));
         }
-        Fields::apart(payload, name, |scanner| {
-            let mut starts = Vec::new();
-            let begin = scanner.position() + 1;
-            scanner.object(|scanner, key, at| {
-                check(scanner, &key)?;
-                // The payload's length fits.
-                starts.push(at as u32);
-                Ok(())
-            })?;
-            starts.shrink_to_fit();
-            Ok(Self {
-                payload: payload.clone(),
-                starts,
-                within: begin..scanner.position() - 1,
-            })
+        let mut starts = Vec::new();
+        let begin = scanner.position() + 1;
+        scanner.object(|scanner, key, at| {
+            check(scanner, &key)?;
+            // The payload's length fits.
+            starts.push(at as u32);
+            Ok(())
+        })?;
+        starts.shrink_to_fit();
+        Ok(Self {
+            payload: payload.clone(),
+            starts,
+            within: begin..scanner.position() - 1,
         })
     }
 

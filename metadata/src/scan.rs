@@ -162,6 +162,23 @@ impl<'a> Scanner<'a> {
         self.expect(b',', "',' was expected after a member")
     }
 
+    /// Passes over `text`, if it is what comes next.
+    pub(crate) fn passes(&mut self, text: &str) -> Option<()> {
+        let comes = self.rest().starts_with(text.as_bytes());
+        self.at += if comes { text.len() } else { 0 };
+        comes.then_some(())
+    }
+
+    /// Reads an array of strings, if that is what comes next.
+    pub(crate) fn strings(&mut self) -> Option<Vec<String>> {
+        let mut strings = Vec::new();
+        let read = self.array(|scanner| {
+            strings.push(scanner.string()?.0.into_owned());
+            Ok(())
+        });
+        read.ok().map(|()| strings)
+    }
+
     /// Walks an object; `member` gets each key, its offset, and must read the value.
     pub(crate) fn object(
         &mut self,

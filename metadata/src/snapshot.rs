@@ -10,7 +10,7 @@ use crate::canonical::{self, write_members, write_string};
 use crate::document::{Decode, Document, SignatureForm};
 use crate::envelope::Payload;
 use crate::error::MetadataError;
-use crate::field::{Fields, with};
+use crate::field::{Fields, Large, with};
 use crate::hashes::Hashes;
 use crate::header::{Header, Role, RoleType};
 use crate::json::{Object, Value};
@@ -188,12 +188,23 @@ impl Snapshot {
 
 impl Decode for Snapshot {
     fn decode(payload: &Payload) -> Result<Self, MetadataError> {
-        let (listed, mut fields) = Places::apart(payload, "meta", |scanner, name| {
-            MetaFile::read(scanner, || format!("signed.meta.{name}")).map(drop)
-        })?;
+        let mut listed = Large::new();
+        let entries = |scanner: &mut Scanner<'_>| {
+            Places::read(payload, scanner, |scanner, name| {
+                MetaFile::read(scanner, || format!("signed.meta.{name}")).map(drop)
+            })
+        };
+        let mut fields = Fields::beside(
+            "signed",
+            &mut Scanner::canonical(payload),
+            &mut |scanner, name| match name {
+                "meta" => Some(listed.read(scanner, entries)),
+                _ => None,
+            },
+        )?;
         Ok(Self {
             header: Header::decode(&mut fields, Self::TYPE)?,
-            meta: MetaFiles::of(fields.apart_of("meta", listed)?),
+            meta: MetaFiles::of(listed.required(&fields, "meta")?),
             extra: fields.rest(),
         })
     }

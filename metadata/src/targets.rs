@@ -8,7 +8,7 @@ use crate::delegation::Delegations;
 use crate::document::{Decode, Document, SignatureForm};
 use crate::envelope::Payload;
 use crate::error::MetadataError;
-use crate::field::{Fields, with};
+use crate::field::{Fields, Large, with};
 use crate::hashes::Hashes;
 use crate::header::{Header, Role, RoleType};
 use crate::json::{Object, Value, parse_canonical};
@@ -100,19 +100,26 @@ impl Targets {
 
 impl Decode for Targets {
     fn decode(payload: &Payload) -> Result<Self, MetadataError> {
-        let (listed, mut fields) = Places::apart(payload, "targets", |scanner, _| {
-            Entry::read(scanner).map(drop)
-        })?;
-        let header = Header::decode(&mut fields, Self::TYPE)?;
-        let listed = fields.apart_of("targets", listed)?;
-        let delegations = match fields.take("delegations") {
-            Some(value) => Some(Delegations::decode(fields.path_of("delegations"), value)?),
-            None => None,
+        let (mut listed, mut delegations) = (None, Large::new());
+        // An entry that is none ends it at once, as where a file is read while it comes in.
+        let images = |scanner: &mut Scanner<'_>| {
+            Places::read(payload, scanner, |scanner, _| {
+                Entry::read(scanner).map(drop)
+            })
         };
+        let payload = &mut Scanner::canonical(payload);
+        let mut fields = Fields::beside("signed", payload, &mut |scanner, name| match name {
+            "delegations" => Some(delegations.read(scanner, Delegations::read)),
+            "targets" => Some(images(scanner).map(|images| listed = Some(images))),
+            _ => None,
+        })?;
         Ok(Self {
-            listed,
-            header,
-            delegations,
+            header: Header::decode(&mut fields, Self::TYPE)?,
+            listed: match listed {
+                Some(listed) => listed,
+                None => return fields.fail("targets", "is missing"),
+            },
+            delegations: delegations.optional()?,
             extra: fields.rest(),
         })
     }

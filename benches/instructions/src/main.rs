@@ -25,7 +25,7 @@ mod sessions;
 use std::hint::black_box;
 use std::process::ExitCode;
 
-const PATHS: [(&str, fn()); 12] = [
+const PATHS: [(&str, fn()); 13] = [
     ("targets-10000", files::targets),
     ("targets-10000-respelled", files::respelled),
     ("snapshot-16384", files::snapshot),
@@ -34,6 +34,7 @@ const PATHS: [(&str, fn()); 12] = [
     ("nothing-new-100000", sessions::nothing_new_in_a_large_one),
     ("look-up-100000", sessions::look_up),
     ("bins-16384", sessions::bins),
+    ("listed-bins-16384", sessions::listed_bins),
     ("uptane-cycle", sessions::uptane_cycle),
     ("manifest-cycle", director::manifest_cycle),
     ("image-4-mib", images::hashed),

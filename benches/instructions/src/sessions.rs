@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use countersign_metadata::json::Object;
-use countersign_metadata::{Delegations, MetaFile, Roles, SuccinctRoles, TargetPath, UtcTime};
+use countersign_metadata::{
+    DelegatedRole, Delegation, Delegations, MetaFile, PathSet, Roles, SuccinctRoles, TargetPath,
+    UtcTime,
+};
 use countersign_verifier::{
     Context, FollowRoot, Limits, Protocol, Reject, RemoteName, Reply, Session, Step, StoreName,
     Stored, Trusted, drive,
@@ -58,6 +61,30 @@ pub(crate) fn look_up() {
 
 /// One image in one of many bins, by a client that has Root alone.
 pub(crate) fn bins() {
+    one_of_many_roles(|bins| Roles::Succinct(bins.clone()));
+}
+
+/// The same, where each bin is listed.
+pub(crate) fn listed_bins() {
+    one_of_many_roles(|bins| {
+        let role = |(number, name): (usize, String)| DelegatedRole {
+            name,
+            role_keys: bins.role_keys.clone(),
+            paths: PathSet::HashPrefixes(
+                (0..4)
+                    .map(|digit| format!("{:04x}", 4 * number + digit))
+                    .collect(),
+            ),
+            hardware_ids: None,
+            terminating: false,
+            extra: Object::new(),
+        };
+        let roles = bins.bin_names().enumerate().map(role);
+        Roles::Listed(roles.map(Delegation::Role).collect())
+    });
+}
+
+fn one_of_many_roles(roles: impl Fn(&SuccinctRoles) -> Roles) {
     let mut repo = empty();
     let signer = repo.add_key("bins");
     let bins = SuccinctRoles {
@@ -76,7 +103,7 @@ pub(crate) fn bins() {
     repo.targets(&bin).targets.extend((0..60).map(image));
     repo.targets("targets").delegations = Some(Delegations {
         keys: by_id([&signer]),
-        roles: Roles::Succinct(bins),
+        roles: roles(&bins),
         extra: Object::new(),
     });
     repo.publish_root();

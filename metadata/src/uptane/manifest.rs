@@ -8,7 +8,7 @@ use crate::canonical;
 use crate::document::{Decode, Document, SignatureForm, take_type};
 use crate::envelope::{Payload, Signed};
 use crate::error::MetadataError;
-use crate::field::{Fields, with};
+use crate::field::{Fields, Large, with};
 use crate::json::{Object, Value};
 use crate::limits::MAX_ECUS;
 use crate::scan::Scanner;
@@ -56,13 +56,18 @@ impl VehicleVersionManifest {
 
 impl Decode for VehicleVersionManifest {
     fn decode(payload: &Payload) -> Result<Self, MetadataError> {
-        let (reports, mut fields) = Fields::apart(payload, REPORTS, read_reports)?;
+        let mut reports = Large::new();
+        let mut fields = Fields::beside(
+            "signed",
+            &mut Scanner::canonical(payload),
+            &mut |scanner, name| (name == REPORTS).then(|| reports.read(scanner, read_reports)),
+        )?;
         take_type::<Self>(&mut fields)?;
         let (vin, primary) = (fields.string("vin")?, fields.string("primary_ecu_serial")?);
         Ok(Self {
             vin: Vin::at(&fields.path_of("vin"), &vin)?,
             primary_ecu_serial: EcuSerial::at(&fields.path_of("primary_ecu_serial"), &primary)?,
-            ecu_version_reports: fields.apart_of(REPORTS, reports)?,
+            ecu_version_reports: reports.required(&fields, REPORTS)?,
             extra: fields.rest(),
         })
     }
