@@ -19,7 +19,9 @@ BINS       := -p countersign-client-cli -p countersign-repo -p countersign-cerem
 BUILT      := --workspace --lib --bins --tests --examples
 VECTORS    := $(TARGET_DIR)/debug/test-vectors
 # cargo-nextest runs the same tests with better isolation; it is used where it is installed.
-RUN_TESTS  := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo 'nextest run' || echo 'test --lib --bins --tests')
+RUN_TESTS  := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo 'nextest run' || echo test)
+# Neither doc tests nor, as `--bins` does, the fuzz targets: they end when somebody stops them.
+ALL_TESTS  := $(if $(filter test,$(RUN_TESTS)),--tests)
 PREFIX     ?= /usr/local
 DESTDIR    ?=
 # A libcountersign.a that was built already; `make install` builds a release.
@@ -141,7 +143,7 @@ unit: $(S)/debian.stamp $(S)/python.stamp
 	trap 'scripts/postgres.sh stop; scripts/moto.sh stop' EXIT
 	export COUNTERSIGN_TEST_POSTGRES=$$(scripts/postgres.sh start)
 	export COUNTERSIGN_TEST_S3=$$(scripts/moto.sh start)
-	cargo $(RUN_TESTS) --locked --workspace
+	cargo $(RUN_TESTS) --locked --workspace $(ALL_TESTS)
 	cargo $(RUN_TESTS) --locked --workspace --features $(OF_THEIR_OWN) --test crash --test yubihsm --test pki --test ceremony
 
 doctest:
@@ -150,7 +152,7 @@ doctest:
 
 unit-long: $(S)/debian.stamp
 	echo "==> tests, long: more property-test cases, and the tests marked as ignored"
-	PROPTEST_CASES=2048 cargo test --locked --workspace --lib --bins --tests -- --include-ignored
+	PROPTEST_CASES=2048 cargo test --locked --workspace --tests -- --include-ignored
 	cargo test --locked --workspace --features $(OF_THEIR_OWN) --test crash -- --include-ignored
 	cargo test --locked -p countersign-metadata --no-default-features --features rustcrypto,std,p256
 	cargo test --locked -p countersign-verifier --no-default-features --features rustcrypto,std,p256
