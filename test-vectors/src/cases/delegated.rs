@@ -376,6 +376,27 @@ fn renewed(all: &mut Cases) {
         },
     );
     all.case(
+        "delegations/kept-since-the-rotation",
+        &["5.3.11", "5.6.7"],
+        "The Targets key was replaced after the trusted Snapshot was accepted, and before the delegated file was. What was accepted after the rotation is kept: it is not asked for again.",
+        |case, repo| {
+            supplied(repo);
+            case.refresh(repo).accepts(ALL);
+            repo.next_root(|root| root.keys("targets", &["targets-2"], 1));
+            case.download(repo, &[ECU])
+                .accepts([2, 1, 1, 1])
+                .bytes_of("targets", 2)
+                .gets(ECU, BYTES)
+                .requests("2.root 3.root timestamp 1.targets 1.supplier");
+            case.download(repo, &[ECU])
+                .accepts([2, 1, 1, 1])
+                .bytes_of("targets", 2)
+                .trusts_role("supplier", 1)
+                .gets(ECU, BYTES)
+                .requests("3.root timestamp");
+        },
+    );
+    all.case(
         "delegations/broke-off",
         &["5.6.7"],
         "The delegated file is not there. What was verified before stays, and the next session goes on.",
