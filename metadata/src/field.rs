@@ -95,8 +95,8 @@ impl<'a> Fields<'a> {
         Self::of_part(path.into(), Part::Text(text, Unknown::Kept))
     }
 
-    /// Of canonical text with members that are so large that `read` takes them where they stand, each into a
-    /// [`Large`]; of other names it makes nothing.
+    /// Of an object in canonical text, some of whose members are so large that `read` takes them where they stand, each
+    /// for instance into a [`Large`]. It answers `None` for all others, and these are the fields.
     pub(crate) fn beside<'t>(
         path: impl Into<String>,
         scanner: &mut Scanner<'t>,

@@ -21,7 +21,8 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// The members of the object of `payload` that comes next, whose values `check` reads one by one.
+    /// The members of the object that comes next; `check` reads their values one by one. `scanner` walks `payload` from its
+    /// beginning, so that its offsets are those in it.
     pub(crate) fn read(
         payload: &Payload,
         scanner: &mut Scanner<'_>,
